@@ -1,0 +1,329 @@
+//! Everything one process said, numbered from 1 and trimmed from the front.
+//!
+//! Output, exit and close share one numbering, so the last [`Seq`] a reader saw is all it needs to go on. Only output
+//! is ever dropped, only from the front, and only what the log's floor allows; the exit and the close stay until the
+//! log itself goes. What was dropped is accounted for exactly.
+//!
+//! The log decides what is kept and when the process must wait. Who reads, and how anybody is woken, is not its matter.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use codex_exec_server_protocol::ids::Seq;
+use codex_exec_server_protocol::process::{DroppedOutput, ExitReason, OutputStream, ProcessUsage};
+
+use crate::limits::LogLimits;
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exit {
+    /// Exit code, or 128 + n after signal n.
+    pub code: i32,
+    /// Why it ended.
+    pub reason: ExitReason,
+    /// Number of the signal that ended it.
+    pub signal: Option<i32>,
+    /// What it used.
+    pub usage: ProcessUsage,
+    /// Whether a sandbox refused something.
+    pub sandbox_denied: bool,
+}
+
+/// What a whole log amounts to, known at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// Bytes of output, dropped ones included.
+    pub output_bytes: u64,
+    /// CRC-32C (Castagnoli) of all output in log order.
+    pub crc32c: u32,
+}
+
+/// One stretch of one stream's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Its position.
+    pub seq: Seq,
+    /// Where it came from.
+    pub stream: OutputStream,
+    /// Output bytes of the process before it, over all streams.
+    pub offset: u64,
+    /// The bytes; never none.
+    pub bytes: Bytes,
+}
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Output.
+    Output(Chunk),
+    /// The process itself ended; output may still follow.
+    Exited(Seq, Exit),
+    /// All streams ended; nothing follows.
+    Closed(Seq, Totals),
+}
+
+impl Event {
+    /// Its position.
+    #[must_use]
+    pub const fn seq(&self) -> Seq {
+        match self {
+            Self::Output(chunk) => chunk.seq,
+            Self::Exited(seq, _) | Self::Closed(seq, _) => *seq,
+        }
+    }
+}
+
+/// What a read returns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// Retained output after the position asked for.
+    pub chunks: Vec<Chunk>,
+    /// The reader's next position plus one.
+    pub next: Seq,
+}
+
+/// Who must not lose what, and so what may be dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Floor {
+    /// A follower has taken everything through this position. What it has not taken is kept and, beyond the bound on
+    /// unread output, the process waits. What it has taken is kept as far as there is room.
+    Taken(Seq),
+    /// Nobody follows, but somebody may come back for everything from this position on: nothing after it is dropped.
+    Keep(Seq),
+    /// The process is never to wait: the oldest output goes, taken or not.
+    Free,
+}
+
+/// The part of the newest chunk that may still grow, because nobody has seen it.
+#[derive(Debug)]
+struct Open {
+    seq: Seq,
+    stream: OutputStream,
+    offset: u64,
+    bytes: BytesMut,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct EventLog {
+    limits: LogLimits,
+    chunks: VecDeque<Chunk>,
+    open: Option<Open>,
+    last: Seq,
+    output_bytes: u64,
+    crc32c: u32,
+    dropped: DroppedOutput,
+    floor: Floor,
+    exit: Option<(Seq, Exit)>,
+    closed: Option<(Seq, Totals)>,
+}
+
+impl EventLog {
+    /// An empty log that keeps everything it can.
+    #[must_use]
+    pub fn new(limits: LogLimits) -> Self {
+        Self {
+            limits,
+            chunks: VecDeque::new(),
+            open: None,
+            last: Seq::START,
+            output_bytes: 0,
+            crc32c: 0,
+            dropped: DroppedOutput { through_seq: Seq::START, bytes: 0 },
+            floor: Floor::Keep(Seq::START),
+            exit: None,
+            closed: None,
+        }
+    }
+
+    /// Appends output. Adjacent output of one stream that nobody has seen yet becomes one chunk. Empty output is
+    /// nothing. Output after the close is refused by ignoring it: the numbering has ended.
+    pub fn push_output(&mut self, stream: OutputStream, bytes: BytesMut) {
+        if bytes.is_empty() || self.closed.is_some() {
+            return;
+        }
+        self.crc32c = crc32c::crc32c_append(self.crc32c, &bytes);
+        let offset = self.output_bytes;
+        self.output_bytes += bytes.len() as u64;
+        match &mut self.open {
+            Some(open) if open.stream == stream && open.bytes.len() + bytes.len() <= self.limits.chunk_bytes => {
+                open.bytes.extend_from_slice(&bytes);
+            }
+            _ => {
+                self.seal();
+                self.last = self.last.next();
+                self.open = Some(Open { seq: self.last, stream, offset, bytes });
+            }
+        }
+    }
+
+    /// Appends the exit. A second one is ignored.
+    pub fn push_exited(&mut self, exit: Exit) {
+        if self.exit.is_none() && self.closed.is_none() {
+            self.seal();
+            self.last = self.last.next();
+            self.exit = Some((self.last, exit));
+        }
+    }
+
+    /// Appends the close, after which nothing is appended. A second one is ignored.
+    pub fn push_closed(&mut self) {
+        if self.closed.is_none() {
+            self.seal();
+            self.last = self.last.next();
+            self.closed = Some((self.last, self.totals()));
+        }
+    }
+
+    /// The last position used; [`Seq::START`] for an empty log.
+    #[must_use]
+    pub const fn last(&self) -> Seq {
+        self.last
+    }
+
+    /// The exit, once it is there.
+    #[must_use]
+    pub const fn exit(&self) -> Option<&Exit> {
+        match &self.exit {
+            Some((_, exit)) => Some(exit),
+            None => None,
+        }
+    }
+
+    /// Whether the close is there.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Bytes and checksum so far.
+    #[must_use]
+    pub const fn totals(&self) -> Totals {
+        Totals { output_bytes: self.output_bytes, crc32c: self.crc32c }
+    }
+
+    /// What can't be read any more, if anything.
+    #[must_use]
+    pub fn dropped(&self) -> Option<DroppedOutput> {
+        (self.dropped.bytes > 0).then_some(self.dropped)
+    }
+
+    /// Bytes of output that the log holds.
+    #[must_use]
+    pub const fn retained_bytes(&self) -> u64 {
+        self.output_bytes - self.dropped.bytes
+    }
+
+    /// Whether a reader at `after` would see something new, or would never see anything again.
+    #[must_use]
+    pub const fn is_ready(&self, after: Seq) -> bool {
+        self.last.0 > after.0 || self.closed.is_some()
+    }
+
+    /// Output after `after`, at least one chunk if there is one, then as many as fit in `max_bytes`.
+    pub fn read(&mut self, after: Seq, max_bytes: Option<u64>) -> Page {
+        self.seal();
+        let first = self.chunks.partition_point(|chunk| chunk.seq <= after);
+        let mut chunks = Vec::new();
+        let mut bytes = 0_u64;
+        for chunk in self.chunks.range(first..) {
+            bytes += chunk.bytes.len() as u64;
+            if !chunks.is_empty() && max_bytes.is_some_and(|max| bytes > max) {
+                break;
+            }
+            chunks.push(chunk.clone());
+        }
+        let next = match chunks.last() {
+            Some(chunk) if max_bytes.is_some() => chunk.seq.next(),
+            _ => self.last.next(),
+        };
+        Page { chunks, next }
+    }
+
+    /// The first retained event after `after`. Seeing it settles its extent: it will not grow any more.
+    pub fn next_after(&mut self, after: Seq) -> Option<Event> {
+        self.seal();
+        let chunk = self.chunks.get(self.chunks.partition_point(|chunk| chunk.seq <= after));
+        let exit = self.exit.filter(|(seq, _)| *seq > after);
+        let closed = self.closed.filter(|(seq, _)| *seq > after);
+        match (chunk, exit) {
+            (Some(chunk), Some((seq, exit))) if seq < chunk.seq => Some(Event::Exited(seq, exit)),
+            (Some(chunk), _) => Some(Event::Output(chunk.clone())),
+            (None, Some((seq, exit))) => Some(Event::Exited(seq, exit)),
+            (None, None) => closed.map(|(seq, totals)| Event::Closed(seq, totals)),
+        }
+    }
+
+    /// Bytes of output after `after` that are retained.
+    #[must_use]
+    pub fn bytes_after(&self, after: Seq) -> u64 {
+        let start = self.chunks.get(self.chunks.partition_point(|chunk| chunk.seq <= after)).map(|chunk| chunk.offset);
+        let open = self.open.as_ref().filter(|open| open.seq > after).map(|open| open.offset);
+        start.or(open).map_or(0, |offset| self.output_bytes - offset)
+    }
+
+    /// Changes what may be dropped. Takes effect at the next [`Self::trim`].
+    pub fn set_floor(&mut self, floor: Floor) {
+        self.floor = floor;
+    }
+
+    /// What may be dropped now.
+    #[must_use]
+    pub const fn floor(&self) -> Floor {
+        self.floor
+    }
+
+    /// Drops the oldest output that the floor allows, down to the bounds; `crowded` asks for less than usual.
+    pub fn trim(&mut self, crowded: bool) {
+        let retain = self.retain(crowded);
+        let through = match self.floor {
+            Floor::Taken(seq) | Floor::Keep(seq) => seq,
+            Floor::Free => Seq(u64::MAX),
+        };
+        while self.retained_bytes() > retain || self.chunks.len() > self.limits.retain_chunks {
+            let Some(front) = self.chunks.front().filter(|chunk| chunk.seq <= through) else { break };
+            self.dropped.through_seq = front.seq;
+            self.dropped.bytes += front.bytes.len() as u64;
+            self.chunks.pop_front();
+        }
+    }
+
+    /// Whether the process must wait before it writes more.
+    #[must_use]
+    pub fn must_wait(&self, crowded: bool) -> bool {
+        let retain = self.retain(crowded);
+        match self.floor {
+            Floor::Taken(seq) => {
+                self.bytes_after(seq) >= (self.limits.unread_bytes as u64).min(retain)
+                    || self.chunks_after(seq) >= self.limits.retain_chunks
+            }
+            Floor::Keep(seq) => {
+                self.bytes_after(seq) >= retain || self.chunks_after(seq) >= self.limits.retain_chunks
+            }
+            Floor::Free => false,
+        }
+    }
+
+    fn retain(&self, crowded: bool) -> u64 {
+        let bytes = if crowded {
+            self.limits.crowded_retain_bytes.min(self.limits.retain_bytes)
+        } else {
+            self.limits.retain_bytes
+        };
+        bytes as u64
+    }
+
+    fn chunks_after(&self, after: Seq) -> usize {
+        self.chunks.len() - self.chunks.partition_point(|chunk| chunk.seq <= after)
+    }
+
+    fn seal(&mut self) {
+        if let Some(Open { seq, stream, offset, bytes }) = self.open.take() {
+            self.chunks.push_back(Chunk { seq, stream, offset, bytes: bytes.freeze() });
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "event_log_tests.rs"]
+mod tests;

@@ -1,0 +1,12 @@
+//! The rules of the server and its clients, without IO: no clock, no task, no socket. Time arrives as an argument.
+//!
+//! What is kept of a process's output is decided in [`event_log`], who may speak for a session in [`sessions`], what
+//! a repeat means in [`idempotency`], and in which order a receiver sees events in [`sequencer`].
+
+pub mod error;
+pub mod event_log;
+pub mod handshake;
+pub mod idempotency;
+pub mod limits;
+pub mod sequencer;
+pub mod sessions;

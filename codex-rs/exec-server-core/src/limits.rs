@@ -1,0 +1,91 @@
+//! Every bound of the rules in one place. Bounds of frames and messages belong to the transport.
+
+use std::time::Duration;
+
+/// Bounds on what a client can make the server hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests of one connection that may be waiting for their answers. Room for twice the 4,096 writes that a client
+    /// may pipeline; beyond it a request that would have to wait is refused.
+    pub requests_in_flight: usize,
+    /// Bytes of such waiting requests. A request is admitted while less than this is waiting, so one message of the
+    /// transport's full size always fits.
+    pub request_bytes_in_flight: usize,
+    /// Bytes of finished answers that a connection may owe a client that does not read; beyond it no further
+    /// request is taken from the socket until the client reads.
+    pub owed_reply_bytes: usize,
+    /// Sessions, attached and detached.
+    pub sessions: usize,
+    /// How long a session waits for its client to come back. The reference peer's 80 s.
+    pub detached_session: Duration,
+    /// Processes of one session, closed ones included. At the bound the oldest closed one that was wholly delivered
+    /// makes room.
+    pub processes_per_session: usize,
+    /// How long a closed process stays readable. The reference peer's 80 s.
+    pub closed_process_retention: Duration,
+    /// Write ids remembered for each process. The reference peer's 4,096.
+    pub remembered_write_ids: usize,
+    /// Answers remembered for each session, by request key.
+    pub remembered_request_keys: usize,
+    /// Bytes accepted for a process's stdin and not yet taken by it; a write is accepted while less than this waits,
+    /// so a single write of any size always is.
+    pub queued_stdin_bytes: usize,
+    /// What one process's log holds.
+    pub log: LogLimits,
+    /// Output that all logs together hold in memory before each is cut down to `log.crowded_retain_bytes`.
+    pub retained_output_total_bytes: usize,
+    /// How long descendants get to die from SIGKILL before they are reported as survivors.
+    pub kill_wait: Duration,
+    /// How long, after a process and its descendants were killed, an open stream may still hold back `closed`.
+    pub close_grace: Duration,
+}
+
+/// Bounds of one process's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogLimits {
+    /// Output kept: 8 MiB, which is more than what two kernels hold of a connection that breaks (Linux: 6 MiB of
+    /// receive buffer at most, as base64 4.5 MiB of output), and as one base64 message less than the 16 MiB frame that
+    /// ordinary WebSocket clients take.
+    pub retain_bytes: usize,
+    /// Chunks kept, however small.
+    pub retain_chunks: usize,
+    /// Adjacent output of one stream is merged up to this size.
+    pub chunk_bytes: usize,
+    /// Output that may be waiting for an attached follower before the process is made to wait.
+    pub unread_bytes: usize,
+    /// What replaces `retain_bytes` while the server as a whole holds too much.
+    pub crowded_retain_bytes: usize,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self {
+            retain_bytes: 8 << 20,
+            retain_chunks: 32_768,
+            chunk_bytes: 64 << 10,
+            unread_bytes: 1 << 20,
+            crowded_retain_bytes: 256 << 10,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_in_flight: 8_192,
+            request_bytes_in_flight: 64 << 20,
+            owed_reply_bytes: 32 << 20,
+            sessions: 10_000,
+            detached_session: Duration::from_secs(80),
+            processes_per_session: 16_384,
+            closed_process_retention: Duration::from_secs(80),
+            remembered_write_ids: 4_096,
+            remembered_request_keys: 4_096,
+            queued_stdin_bytes: 1 << 20,
+            log: LogLimits::default(),
+            retained_output_total_bytes: 1 << 30,
+            kill_wait: Duration::from_secs(2),
+            close_grace: Duration::from_millis(500),
+        }
+    }
+}

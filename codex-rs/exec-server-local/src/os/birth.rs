@@ -1,0 +1,258 @@
+//! The child between `clone` and `execve`.
+//!
+//! Owns the few system calls that turn a copy of the server into a process of its own. The child shares the server's
+//! memory while one server thread sleeps, so this code allocates nothing, takes no lock, cannot
+//! panic, and writes only to its own stack and to [`Failure`]. Everything it needs was prepared in a [`Plan`].
+#![allow(unsafe_code)]
+
+use std::ffi::{c_char, c_int, c_void};
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::Relaxed};
+
+use super::error::Stage;
+
+/// What the child is to do, in the order in which it does it.
+pub(super) struct Plan<'a> {
+    /// Descriptor for 0, or `None` for `/dev/null`. This and the next two are 3 or higher, so
+    /// that placing one cannot overwrite another.
+    pub(super) stdin: Option<RawFd>,
+    pub(super) stdout: RawFd,
+    pub(super) stderr: RawFd,
+    /// Whether `stdin` is a terminal that the child is to take as its controlling one.
+    pub(super) controlling_terminal: bool,
+    pub(super) inherited: Inherited<'a>,
+    /// Resource and value, applied in order.
+    pub(super) limits: &'a [(c_int, libc::rlimit64)],
+    pub(super) cwd: *const c_char,
+    /// Null-terminated, tried in order.
+    pub(super) candidates: *const *const c_char,
+    pub(super) argv: *const *const c_char,
+    pub(super) envp: *const *const c_char,
+    pub(super) failure: Failure,
+}
+
+/// How the child gets rid of descriptors that the server itself inherited or that libraries left open.
+pub(super) enum Inherited<'a> {
+    /// `close_range`, Linux 5.9.
+    CloseRange,
+    /// The list of those that would survive `execve`. All others are close-on-exec by the rule of this crate.
+    Each(&'a [RawFd]),
+}
+
+/// Where the child leaves word of what went wrong. The server reads it after the child is gone or
+/// runs the program, and `vfork` orders the two, so relaxed accesses are enough.
+#[derive(Default)]
+pub(super) struct Failure {
+    step: AtomicI32,
+    errno: AtomicI32,
+    candidate: AtomicUsize,
+}
+
+/// A failure as the server reads it.
+pub(super) struct Failed {
+    pub(super) step: Step,
+    pub(super) errno: i32,
+    /// Index of the candidate that `errno` belongs to, for [`Step::Program`].
+    pub(super) candidate: usize,
+}
+
+/// The step that failed.
+pub(super) enum Step {
+    Setup(Stage),
+    WorkingDirectory,
+    Program,
+}
+
+const SESSION: i32 = 1;
+const CONTROLLING_TERMINAL: i32 = 2;
+const STDIO: i32 = 3;
+const DESCRIPTORS: i32 = 4;
+const LIMITS: i32 = 5;
+const WORKING_DIRECTORY: i32 = 6;
+const PROGRAM: i32 = 7;
+
+impl Failure {
+    pub(super) fn take(&self) -> Option<Failed> {
+        let step = match self.step.load(Relaxed) {
+            0 => return None,
+            SESSION => Step::Setup(Stage::Session),
+            CONTROLLING_TERMINAL => Step::Setup(Stage::ControllingTerminal),
+            STDIO => Step::Setup(Stage::Stdio),
+            DESCRIPTORS => Step::Setup(Stage::Descriptors),
+            LIMITS => Step::Setup(Stage::Limits),
+            WORKING_DIRECTORY => Step::WorkingDirectory,
+            _ => Step::Program,
+        };
+        Some(Failed { step, errno: self.errno.load(Relaxed), candidate: self.candidate.load(Relaxed) })
+    }
+}
+
+/// Entry point of the child, on its own stack. `plan` points to a [`Plan`]. Ends in the new program or in `_exit`.
+pub(super) extern "C" fn child_main(plan: *mut c_void) -> c_int {
+    // SAFETY: `launch` passes a pointer to a `Plan` that it keeps borrowed until this process has left its memory,
+    // and the pointers within it are valid for as long.
+    let (step, errno) = unsafe {
+        let plan = &*plan.cast::<Plan<'_>>();
+        let (step, errno) = become_program(plan);
+        plan.failure.errno.store(errno, Relaxed);
+        plan.failure.step.store(step, Relaxed);
+        (step, errno)
+    };
+    // SAFETY: ends this process alone, without running exit handlers that belong to the server.
+    unsafe { libc::_exit(if step == PROGRAM && errno == libc::ENOENT { 127 } else { 126 }) }
+}
+
+/// Returns only on failure, with the step and the error number.
+///
+/// # Safety
+/// As for [`child_main`]. All signals are blocked.
+unsafe fn become_program(plan: &Plan<'_>) -> (i32, i32) {
+    // SAFETY: all calls are async-signal-safe, and their pointers come from the plan or the stack.
+    unsafe {
+        if libc::setsid() < 0 {
+            return (SESSION, errno());
+        }
+        if plan.controlling_terminal
+            && let Some(terminal) = plan.stdin
+            && libc::ioctl(terminal, libc::TIOCSCTTY, 0) < 0
+        {
+            return (CONTROLLING_TERMINAL, errno());
+        }
+        if !place_stdio(plan) {
+            return (STDIO, errno());
+        }
+        // This comes early: until it is done, this process holds a copy of every descriptor of the
+        // server, among them perhaps one that is open for writing on a program that another thread is about to start.
+        if !close_inherited(&plan.inherited) {
+            return (DESCRIPTORS, errno());
+        }
+        for (resource, limit) in plan.limits {
+            let none = std::ptr::null_mut::<libc::rlimit64>();
+            if libc::syscall(libc::SYS_prlimit64, 0, *resource, limit, none) < 0 {
+                return (LIMITS, errno());
+            }
+        }
+        if libc::chdir(plan.cwd) < 0 {
+            return (WORKING_DIRECTORY, errno());
+        }
+        default_signals();
+        (PROGRAM, execute(plan))
+    }
+}
+
+/// # Safety
+/// As for [`become_program`].
+unsafe fn place_stdio(plan: &Plan<'_>) -> bool {
+    // SAFETY: as for the caller.
+    unsafe {
+        match plan.stdin {
+            Some(stdin) => {
+                if libc::dup2(stdin, 0) < 0 {
+                    return false;
+                }
+            }
+            None => {
+                let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
+                if null < 0 || libc::dup2(null, 0) < 0 {
+                    return false;
+                }
+                // When 1 or 2 were closed in the server, `null` took one of these and is overwritten below.
+                if null > 2 {
+                    libc::close(null);
+                }
+            }
+        }
+        libc::dup2(plan.stdout, 1) >= 0 && libc::dup2(plan.stderr, 2) >= 0
+    }
+}
+
+/// # Safety
+/// As for [`become_program`]; 0, 1 and 2 are in place.
+unsafe fn close_inherited(inherited: &Inherited<'_>) -> bool {
+    // SAFETY: the child needs no descriptor beyond 2 any more, and its table is its own copy.
+    unsafe {
+        match inherited {
+            Inherited::CloseRange => libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) == 0,
+            Inherited::Each(descriptors) => {
+                for &descriptor in *descriptors {
+                    // The list was made in the server, where another thread may have closed one since.
+                    if libc::close(descriptor) < 0 && errno() != libc::EBADF {
+                        return false;
+                    }
+                }
+                true
+            }
+        }
+    }
+}
+
+/// Default action for every signal, none blocked.
+///
+/// A handler of the server must never run here, on shared memory, so the actions are reset before the mask. `execve` itself
+/// would reset handlers but keep ignored signals ignored: SIGPIPE from Rust's runtime, SIGHUP from `nohup`.
+///
+/// # Safety
+/// As for [`become_program`].
+unsafe fn default_signals() {
+    /// The kernel's own layout, all zero: default action, no flags, empty mask.
+    const DEFAULT_ACTION: [u64; 4] = [0; 4];
+    static EMPTY: u64 = 0;
+    // SAFETY: raw calls, because the C library hides two signals of its own. Both structures are large enough for
+    // the kernel's layouts on 64-bit machines. The table of actions is this process's own copy, as it was not
+    // cloned with CLONE_SIGHAND. Failures are for SIGKILL and SIGSTOP, which are at their default by nature.
+    unsafe {
+        let none = std::ptr::null_mut::<c_void>();
+        let mut signal: c_int = 1;
+        while signal <= 64 {
+            libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT_ACTION.as_ptr(), none, size_of::<u64>());
+            signal = signal.wrapping_add(1);
+        }
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const EMPTY, none, size_of::<u64>());
+    }
+}
+
+/// `execvpe` over prepared candidates, but without its fallback to a shell for a file of unknown format. Returns the error
+/// number: that of a refusal if there was one, else that of the last candidate.
+///
+/// # Safety
+/// As for [`become_program`].
+unsafe fn execute(plan: &Plan<'_>) -> i32 {
+    // SAFETY: the arrays are null-terminated and hold NUL-terminated strings.
+    unsafe {
+        let mut refused = false;
+        let mut candidate = plan.candidates;
+        let mut index: usize = 0;
+        while !(*candidate).is_null() {
+            libc::execve(*candidate, plan.argv, plan.envp);
+            match errno() {
+                libc::EACCES => {
+                    if !refused {
+                        plan.failure.candidate.store(index, Relaxed);
+                    }
+                    refused = true;
+                }
+                // Not in this directory, or the directory itself is not there or not a directory.
+                libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
+                errno => {
+                    plan.failure.candidate.store(index, Relaxed);
+                    return errno;
+                }
+            }
+            candidate = candidate.wrapping_add(1);
+            index = index.wrapping_add(1);
+        }
+        // A single candidate keeps its exact error; of a search, "not found" is the sum.
+        match (refused, index) {
+            (true, _) => libc::EACCES,
+            (false, 1) => errno(),
+            (false, _) => libc::ENOENT,
+        }
+    }
+}
+
+/// # Safety
+/// Reads the thread-local of the sleeping server thread, which the child shares.
+unsafe fn errno() -> i32 {
+    // SAFETY: always a valid pointer.
+    unsafe { *libc::__errno_location() }
+}

@@ -1,0 +1,200 @@
+//! Starting a program.
+//!
+//! Owns the order of the steps, and what a caller gets: a process that runs its program, or an error and no process.
+//! Each step is a file of its own: `image` (strings), `wiring` (descriptors), `launch` (the call), `birth` (the child).
+
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::Once;
+use std::time::Duration;
+
+use super::birth::{Failed, Failure, Inherited, Plan, Step};
+use super::child::Child;
+use super::command::{Command, LimitKind};
+use super::error::{SpawnError, Stage};
+use super::image::Image;
+use super::launch::launch;
+use super::ledger::{self, Flight};
+use super::mark::{self, Mark};
+use super::sys;
+use super::wiring::Wiring;
+
+/// How long at most a program that is "busy" is given until it is tried again.
+const BUSY_LIMIT: Duration = Duration::from_secs(1);
+
+/// A running program and our ends of its descriptors, all close-on-exec and not blocking.
+#[derive(Debug)]
+pub struct Spawned {
+    /// The process.
+    pub child: Child,
+    /// Where the child's stdin comes from, when it is a pipe.
+    pub stdin: Option<OwnedFd>,
+    /// Where its output arrives.
+    pub output: Output,
+}
+
+/// Where a child's output arrives.
+#[derive(Debug)]
+pub enum Output {
+    /// One pipe per stream.
+    Pipes {
+        /// The child's descriptor 1.
+        stdout: OwnedFd,
+        /// The child's descriptor 2.
+        stderr: OwnedFd,
+    },
+    /// Both streams on one terminal; input is written to it as well.
+    Pty {
+        /// Our side of the terminal.
+        master: OwnedFd,
+    },
+}
+
+/// Starts `command`. When this returns, the program runs: `execve` has succeeded.
+///
+/// The child leads a session and process group of its own, has no descriptor beyond 2, default signal actions, no signal
+/// blocked, no core dumps, and the server's umask. The calling thread sleeps meanwhile, usually for less than a
+/// millisecond, but as long as it takes where the program lies on a slow file system. Threads may call this at the same time.
+///
+/// # Errors
+/// See [`SpawnError`]. There is no child then, and no descriptor either.
+pub fn spawn(command: &Command) -> Result<Spawned, SpawnError> {
+    static KEEP_EXIT_STATUSES: Once = Once::new();
+    KEEP_EXIT_STATUSES.call_once(sys::keep_exit_statuses);
+
+    let image = Image::new(command)?;
+    let wiring = Wiring::open(command.stdio)?;
+    let mark = Mark::fresh();
+    let limits = kernel_limits(command, mark);
+    let inherited = inherited().map_err(|errno| SpawnError::Setup { stage: Stage::Descriptors, errno })?;
+
+    let flight = Flight::depart();
+    let place = flight.place();
+    let mut result = attempt(flight, command, &image, &wiring, &limits, inherited.as_deref(), mark);
+    // Between its `clone` and its first steps, a child started by another thread holds a copy of all our descriptors. If one
+    // of these is open for writing on this very program, just written and closed by us, the kernel calls it busy.
+    // Only starts before this one can hold such a copy, and they let go of it before they end (without `close_range`,
+    // within microseconds after). So after them, one more attempt tells whether the program is really being written.
+    if matches!(result, Err(SpawnError::Program { errno: libc::ETXTBSY, .. })) {
+        ledger::await_landings_before(place, BUSY_LIMIT);
+        result = attempt(Flight::depart(), command, &image, &wiring, &limits, inherited.as_deref(), mark);
+    }
+    result.map(|child| Spawned { child, stdin: wiring.stdin, output: wiring.output })
+}
+
+/// One process made; either it runs the program or it is gone again.
+fn attempt(
+    flight: Flight,
+    command: &Command,
+    image: &Image,
+    wiring: &Wiring,
+    limits: &[(c_int, libc::rlimit64)],
+    inherited: Option<&[RawFd]>,
+    mark: Mark,
+) -> Result<Child, SpawnError> {
+    let (stdin, stdout, stderr) = wiring.child_numbers();
+    let plan = Plan {
+        stdin,
+        stdout,
+        stderr,
+        controlling_terminal: wiring.is_terminal(),
+        inherited: inherited.map_or(Inherited::CloseRange, Inherited::Each),
+        limits,
+        cwd: image.cwd(),
+        candidates: image.candidates(),
+        argv: image.argv(),
+        envp: image.envp(),
+        failure: Failure::default(),
+    };
+    let (os_pid, pidfd) = launch(&plan, flight.pidfd_slot())?;
+    let Some(Failed { step, errno, candidate }) = plan.failure.take() else {
+        flight.land(os_pid);
+        return Ok(Child::new(os_pid, pidfd, mark));
+    };
+    flight.abort(pidfd);
+    Err(match step {
+        Step::Setup(stage) => SpawnError::Setup { stage, errno },
+        Step::WorkingDirectory => SpawnError::WorkingDirectory { path: command.cwd.clone(), errno },
+        Step::Program => SpawnError::Program { path: image.blame(candidate, errno), errno },
+    })
+}
+
+fn kernel_limits(command: &Command, mark: Mark) -> Vec<(c_int, libc::rlimit64)> {
+    let no_core = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    let mut limits = vec![(resource(libc::RLIMIT_CORE), no_core)];
+    limits.extend(mark.limit().map(|limit| (resource(mark::RESOURCE), limit)));
+    limits.extend(command.limits.iter().map(|limit| {
+        let kind = match limit.kind {
+            LimitKind::MemoryBytes => libc::RLIMIT_AS,
+            LimitKind::Processes => libc::RLIMIT_NPROC,
+            LimitKind::CpuSeconds => libc::RLIMIT_CPU,
+            LimitKind::OpenFiles => libc::RLIMIT_NOFILE,
+            LimitKind::FileBytes => libc::RLIMIT_FSIZE,
+        };
+        (resource(kind), libc::rlimit64 { rlim_cur: limit.value, rlim_max: limit.value })
+    }));
+    limits
+}
+
+/// C libraries disagree on the type of these small constants; the kernel takes an `int`.
+#[allow(clippy::cast_possible_wrap, reason = "the constants are below 16")]
+fn resource(constant: libc::__rlimit_resource_t) -> c_int {
+    constant as c_int
+}
+
+/// Without `close_range`: the descriptors that would survive `execve`. `None` where the child can close them all itself.
+///
+/// What other threads open meanwhile is close-on-exec, so the list cannot miss any of ours.
+fn inherited() -> Result<Option<Vec<RawFd>>, i32> {
+    if sys::has_close_range() {
+        return Ok(None);
+    }
+    let errno = |error: io::Error| error.raw_os_error().unwrap_or(libc::EIO);
+    inheritable_descriptors().map(Some).map_err(errno)
+}
+
+fn inheritable_descriptors() -> io::Result<Vec<RawFd>> {
+    let mut descriptors = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        if let Some(number) = entry?.file_name().to_str().and_then(|name| name.parse().ok())
+            && number > 2
+            && sys::survives_exec(number)
+        {
+            descriptors.push(number);
+        }
+    }
+    Ok(descriptors)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd as _, AsRawFd as _};
+
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    use super::*;
+    use crate::os::read_output;
+
+    #[test]
+    fn without_close_range_the_child_closes_what_it_would_inherit() {
+        let careless = rustix::io::dup(std::io::stdin().as_fd()).expect("a descriptor");
+        let inherited = inheritable_descriptors().expect("/proc is mounted");
+        assert!(inherited.contains(&careless.as_raw_fd()));
+
+        let command = Command::new(["/bin/ls", "/proc/self/fd"], "/");
+        let image = Image::new(&command).expect("valid");
+        let wiring = Wiring::open(command.stdio).expect("pipes");
+        let child =
+            attempt(Flight::depart(), &command, &image, &wiring, &[], Some(&inherited), Mark::fresh())
+                .expect("starts");
+        poll(&mut [PollFd::new(&child, PollFlags::IN)], None).expect("it ends");
+        assert_eq!(child.try_wait().expect("it is ours").map(|exit| exit.code()), Some(0));
+
+        let Output::Pipes { stdout, .. } = wiring.output else { panic!("pipes were asked for") };
+        let mut text = [0; 64];
+        let count = read_output(&stdout, &mut text).expect("it has written");
+        // The fourth is the directory that `ls` itself has open.
+        assert_eq!(&text[..count], b"0\n1\n2\n3\n");
+    }
+}

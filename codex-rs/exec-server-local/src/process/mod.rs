@@ -1,0 +1,19 @@
+//! Processes of this machine: started, followed, fed, signalled and ended.
+//!
+//! [`ProcessTable`] is the service: one namespace of process ids, which a session owns. Behind each id stands a
+//! [`Process`], whose log any number of readers may look at, and a supervisor task that alone moves bytes from the
+//! operating system into that log. How a process is made and found again by the kernel is [`crate::os`]'s matter.
+
+mod follow;
+mod host;
+mod process;
+mod start;
+mod stdin;
+mod supervise;
+mod table;
+mod watch;
+
+pub use follow::{Draw, FollowId, Follower};
+pub use host::ProcessHost;
+pub use process::Process;
+pub use table::ProcessTable;

@@ -1,0 +1,390 @@
+//! One process as its readers see it: a log, those who wait for it to grow, and the ways to act on it.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_core::event_log::{Event, EventLog, Exit, Floor};
+use codex_exec_server_core::idempotency::RecentIds;
+use codex_exec_server_protocol::ids::{ProcessId, Seq, WriteId};
+use codex_exec_server_protocol::path_uri::PathUri;
+use codex_exec_server_protocol::process::{
+    ExitReason, OutputStream, ProcessOutputChunk, ProcessReadParams, ProcessReadResponse, ProcessState, ProcessSummary,
+    WriteStatus,
+};
+use tokio::sync::{Notify, SetOnce};
+use tokio::time::Instant;
+
+use super::follow::{Draw, Follow, FollowId, Follower};
+use super::host::ProcessHost;
+use super::stdin::StdinPipe;
+use crate::os;
+
+/// Longer waits than this are as good as for ever, and safe to add to any instant.
+const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// See the module.
+pub struct Process {
+    /// The client's name for it.
+    pub id: ProcessId,
+    pub(super) about: About,
+    pub(super) host: Arc<ProcessHost>,
+    /// Whether it came to life; unset while that is open.
+    pub(super) started: SetOnce<bool>,
+    pub(super) child: OnceLock<Arc<os::Child>>,
+    pub(super) stdin: tokio::sync::Mutex<Stdin>,
+    pub(super) ending: Mutex<Option<ExitReason>>,
+    /// Set when everything that could be killed was killed: streams that are still open don't matter any more.
+    pub(super) killed: SetOnce<()>,
+    reading: Mutex<Reading>,
+    grew: Notify,
+    /// Something was taken or read, so that the supervisor may be allowed to read on.
+    pub(super) drained: Notify,
+}
+
+/// How a process was started.
+#[derive(Debug)]
+pub(super) struct About {
+    pub(super) argv: Vec<String>,
+    pub(super) cwd: PathUri,
+    pub(super) tty: bool,
+    pub(super) started_at_ms: u64,
+    pub(super) timeout: Option<Duration>,
+}
+
+/// What the requests on one process's stdin share. Its lock is fair, so they take effect in the order of arrival;
+/// it is first held by the start itself.
+pub(super) struct Stdin {
+    pub(super) state: StdinState,
+    seen: RecentIds<WriteId>,
+}
+
+/// What a write meets.
+pub(super) enum StdinState {
+    /// The process did not start.
+    NotStarted,
+    /// It was started without one.
+    None,
+    /// A pipe or terminal.
+    Open(Arc<StdinPipe>),
+    /// The client ended it.
+    Ended,
+}
+
+struct Reading {
+    log: EventLog,
+    follow: Option<Follow>,
+    /// What the log keeps while nobody follows.
+    unfollowed: Floor,
+}
+
+impl Process {
+    pub(super) fn new(id: ProcessId, about: About, host: Arc<ProcessHost>, log: EventLog, unfollowed: Floor) -> Self {
+        Self {
+            id,
+            about,
+            started: SetOnce::new(),
+            child: OnceLock::new(),
+            stdin: tokio::sync::Mutex::new(Stdin {
+                state: StdinState::NotStarted,
+                seen: RecentIds::new(host.limits.remembered_write_ids),
+            }),
+            ending: Mutex::new(None),
+            killed: SetOnce::new(),
+            reading: Mutex::new(Reading { log, follow: None, unfollowed }),
+            grew: Notify::new(),
+            drained: Notify::new(),
+            host,
+        }
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Reading> {
+        // The log's own methods don't panic halfway; a poisoned lock holds a log that is still in order.
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // What the supervisor does.
+
+    pub(super) fn push_output(self: &Arc<Self>, stream: OutputStream, bytes: BytesMut) {
+        self.push(|log| log.push_output(stream, bytes));
+    }
+
+    pub(super) fn push_exited(self: &Arc<Self>, exit: Exit) {
+        self.push(|log| log.push_exited(exit));
+    }
+
+    pub(super) fn push_closed(self: &Arc<Self>) {
+        self.push(EventLog::push_closed);
+    }
+
+    fn push(self: &Arc<Self>, change: impl FnOnce(&mut EventLog)) {
+        let mut reading = self.reading();
+        let before = reading.log.retained_bytes();
+        change(&mut reading.log);
+        reading.settle(&self.host, before);
+        let Reading { log, follow, .. } = &mut *reading;
+        let told = follow.as_mut().and_then(|follow| follow.tell(log).then(|| Arc::clone(&follow.follower)));
+        drop(reading);
+        if let Some(follower) = told {
+            follower.ready(Arc::clone(self));
+        }
+        self.grew.notify_waiters();
+    }
+
+    /// Whether the log has no room, and if so when it may have some without anybody reading.
+    pub(super) fn must_wait(&self) -> Option<Option<Instant>> {
+        let mut reading = self.reading();
+        if reading.log.must_wait(self.host.is_crowded()) {
+            // Only now does it matter whether the time to catch up is over.
+            let before = reading.log.retained_bytes();
+            if let Some(follow) = &mut reading.follow {
+                follow.expire(Instant::now());
+            }
+            reading.settle(&self.host, before);
+            if reading.log.must_wait(self.host.is_crowded()) {
+                return Some(reading.follow.as_ref().and_then(Follow::expires_at));
+            }
+        }
+        None
+    }
+
+    // What followers and readers do.
+
+    pub(super) fn follow_from_start(self: &Arc<Self>, id: FollowId, follower: &Arc<dyn Follower>) {
+        self.set_follow(Follow::from_start(id, Arc::clone(follower)));
+    }
+
+    pub(super) fn follow_from_now(self: &Arc<Self>, id: FollowId, follower: &Arc<dyn Follower>) {
+        let follow = Follow::from_now(id, Arc::clone(follower), &self.reading().log, Instant::now());
+        self.set_follow(follow);
+    }
+
+    fn set_follow(self: &Arc<Self>, mut follow: Follow) {
+        let mut reading = self.reading();
+        let before = reading.log.retained_bytes();
+        let told = follow.tell(&reading.log).then(|| Arc::clone(&follow.follower));
+        reading.follow = Some(follow);
+        reading.settle(&self.host, before);
+        drop(reading);
+        if let Some(follower) = told {
+            follower.ready(Arc::clone(self));
+        }
+        self.drained.notify_one();
+    }
+
+    pub(super) fn unfollow(&self, id: FollowId) {
+        let mut reading = self.reading();
+        if reading.follow.as_ref().is_some_and(|follow| follow.id == id) {
+            reading.follow = None;
+            let before = reading.log.retained_bytes();
+            reading.settle(&self.host, before);
+        }
+    }
+
+    /// Takes what is new for the follower `id`, about `max_bytes` of output at most. Nothing if it was replaced.
+    pub fn draw(&self, id: FollowId, max_bytes: usize) -> Draw {
+        let mut reading = self.reading();
+        let before = reading.log.retained_bytes();
+        let Reading { log, follow, .. } = &mut *reading;
+        let Some(follow) = follow.as_mut().filter(|follow| follow.id == id) else { return Draw::default() };
+        let draw = follow.draw(log, max_bytes);
+        reading.settle(&self.host, before);
+        drop(reading);
+        self.drained.notify_one();
+        draw
+    }
+
+    /// Bytes of output that wait for the follower; a measure of whether it is a trickle or a flood.
+    pub fn waiting_bytes(&self) -> u64 {
+        let reading = self.reading();
+        match reading.log.floor() {
+            Floor::Taken(seq) => reading.log.bytes_after(seq),
+            Floor::Keep(_) | Floor::Free => reading.log.retained_bytes(),
+        }
+    }
+
+    /// Whether the process is over and its follower, if it has one, has had everything.
+    pub(super) fn is_delivered(&self) -> bool {
+        let reading = self.reading();
+        reading.log.is_closed() && reading.follow.as_ref().is_some_and(|follow| follow.is_done(&reading.log))
+    }
+
+    /// `process/read`. Waits as long as asked while there is nothing new; a terminal event that the reader has not
+    /// seen is new.
+    pub(super) async fn read(&self, params: &ProcessReadParams) -> Result<ProcessReadResponse, ServiceError> {
+        if !*self.started.wait().await {
+            return Err(ServiceError::UnknownProcess(self.id.clone()));
+        }
+        let after = params.after_seq.unwrap_or_default();
+        let wait = Duration::from_millis(params.wait_ms.unwrap_or(0)).min(LONGEST_WAIT);
+        if !wait.is_zero() {
+            // A time-out is no failure: the answer then is what there is.
+            let _ = tokio::time::timeout(wait, self.wait_until_ready(after)).await;
+        }
+        let mut reading = self.reading();
+        let page = reading.log.read(after, params.max_bytes);
+        let before = reading.log.retained_bytes();
+        if let Some(follow) = &mut reading.follow {
+            follow.was_read(after, page.next);
+        }
+        reading.settle(&self.host, before);
+        let log = &reading.log;
+        let response = ProcessReadResponse {
+            chunks: page
+                .chunks
+                .into_iter()
+                .map(|chunk| ProcessOutputChunk {
+                    seq: chunk.seq,
+                    stream: chunk.stream,
+                    chunk: chunk.bytes.into(),
+                    offset: Some(chunk.offset),
+                })
+                .collect(),
+            next_seq: page.next,
+            exited: log.exit().is_some(),
+            exit_code: log.exit().map(|exit| exit.code),
+            closed: log.is_closed(),
+            failure: None,
+            sandbox_denied: Some(log.exit().is_some_and(|exit| exit.sandbox_denied)),
+            dropped: log.dropped(),
+            output_bytes: Some(log.totals().output_bytes),
+        };
+        drop(reading);
+        self.drained.notify_one();
+        Ok(response)
+    }
+
+    async fn wait_until_ready(&self, after: Seq) {
+        loop {
+            let grew = self.grew.notified();
+            if self.reading().log.is_ready(after) {
+                return;
+            }
+            grew.await;
+        }
+    }
+
+    /// The whole log as events, for tests and local callers.
+    #[must_use]
+    pub fn event_after(&self, after: Seq) -> Option<Event> {
+        self.reading().log.next_after(after)
+    }
+
+    /// Resolves when the log has grown beyond `after`, or is closed.
+    pub async fn grown(&self, after: Seq) {
+        self.wait_until_ready(after).await;
+    }
+
+    /// Notes why the process is about to end. The first reason counts.
+    pub(super) fn set_ending(&self, reason: ExitReason) {
+        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.get_or_insert(reason);
+    }
+
+    /// Resolves when the process itself has ended.
+    pub(super) async fn exited(&self) {
+        loop {
+            let grew = self.grew.notified();
+            if self.is_exited() || self.is_closed() {
+                return;
+            }
+            grew.await;
+        }
+    }
+
+    pub(super) fn is_exited(&self) -> bool {
+        self.reading().log.exit().is_some()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.reading().log.is_closed()
+    }
+
+    pub(super) fn summary(&self) -> ProcessSummary {
+        let reading = self.reading();
+        let log = &reading.log;
+        let state = match (self.started.get(), log.exit(), log.is_closed()) {
+            (None | Some(false), ..) => ProcessState::Starting,
+            (Some(true), _, true) => ProcessState::Closed,
+            (Some(true), Some(_), false) => ProcessState::Exited,
+            (Some(true), None, false) => ProcessState::Running,
+        };
+        ProcessSummary {
+            process_id: self.id.clone(),
+            state,
+            argv: self.about.argv.clone(),
+            cwd: self.about.cwd.clone(),
+            tty: self.about.tty,
+            os_pid: self.child.get().and_then(|child| u32::try_from(child.os_pid()).ok()),
+            started_at_ms: self.about.started_at_ms,
+            exit_code: log.exit().map(|exit| exit.code),
+            last_seq: log.last(),
+            output_bytes: log.totals().output_bytes,
+            dropped: log.dropped(),
+        }
+    }
+
+    // What those who feed it do.
+
+    /// Takes `input` in order, once per `write_id`: `process/write` and `process/closeStdin`.
+    ///
+    /// A terminal has no end of its own; it gets its end-of-file character, and goes on.
+    pub(super) async fn feed(&self, write_id: WriteId, input: Input) -> Result<WriteStatus, ServiceError> {
+        const END_OF_TRANSMISSION: &[u8] = &[0x04];
+        if write_id.as_str().is_empty() {
+            return Err(ServiceError::InvalidArgument("writeId must not be empty".into()));
+        }
+        let mut stdin = self.stdin.lock().await;
+        if stdin.seen.contains(&write_id) {
+            return Ok(WriteStatus::Accepted);
+        }
+        let pipe = match &stdin.state {
+            StdinState::NotStarted => return Ok(WriteStatus::UnknownProcess),
+            StdinState::None | StdinState::Ended => return Ok(WriteStatus::StdinClosed),
+            StdinState::Open(pipe) => Arc::clone(pipe),
+        };
+        if self.killed.get().is_some() {
+            return Err(ServiceError::StdinFailed);
+        }
+        match input {
+            Input::Bytes(bytes) => pipe.write(bytes).await,
+            Input::End if self.about.tty => pipe.write(Bytes::from_static(END_OF_TRANSMISSION)).await,
+            Input::End => {
+                pipe.end();
+                stdin.state = StdinState::Ended;
+            }
+        }
+        stdin.seen.insert(write_id);
+        Ok(WriteStatus::Accepted)
+    }
+}
+
+/// What a client gives to a process's stdin.
+pub(super) enum Input {
+    /// Bytes.
+    Bytes(Bytes),
+    /// The end.
+    End,
+}
+
+impl Reading {
+    /// Brings floor, retention and the host's account in line with what has changed.
+    fn settle(&mut self, host: &ProcessHost, before: u64) {
+        let floor = match (&self.follow, self.unfollowed) {
+            (_, Floor::Free) => Floor::Free,
+            (Some(follow), _) => follow.floor(),
+            (None, unfollowed) => unfollowed,
+        };
+        self.log.set_floor(floor);
+        self.log.trim(host.is_crowded());
+        host.account(before, self.log.retained_bytes());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let retained = self.reading().log.retained_bytes();
+        self.host.account(retained, 0);
+    }
+}

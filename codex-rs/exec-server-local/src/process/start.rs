@@ -1,0 +1,153 @@
+//! From the parameters of `process/start` to something the operating system can start.
+//!
+//! Everything that can be refused without asking the kernel is refused here, before an id is taken. What this server
+//! can't enforce is refused too: a sandbox or a limit that is silently ignored would be worse than none.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use codex_exec_server_core::error::{ServiceError, StartStage};
+use codex_exec_server_core::event_log::Floor;
+use codex_exec_server_core::limits::LogLimits;
+use codex_exec_server_protocol::ids::Seq;
+use codex_exec_server_protocol::path_uri::{HostOs, PathUri};
+use codex_exec_server_protocol::process::{ProcessStartParams, WhenFull};
+use codex_exec_server_protocol::sandbox::{SandboxFileSystem, SandboxNetwork, SandboxPermissions};
+
+use super::host::ProcessHost;
+use super::process::About;
+use crate::env::child_environment;
+use crate::os;
+
+/// The size of a terminal whose client names none.
+const DEFAULT_SIZE: os::Size = os::Size { rows: 24, cols: 80 };
+
+/// Used as `SHELL` by terminals whose environment names none, as the reference peer does.
+const DEFAULT_SHELL: &str = "/bin/bash";
+
+/// A start that may be tried.
+pub(super) struct Plan {
+    pub(super) command: os::Command,
+    pub(super) about: About,
+    pub(super) log: LogLimits,
+    pub(super) unfollowed: Floor,
+}
+
+/// Checks `params` and makes a plan of them.
+pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Plan, ServiceError> {
+    if params.argv.is_empty() {
+        return Err(ServiceError::InvalidArgument("argv must not be empty".into()));
+    }
+    refuse_what_cannot_be_enforced(params)?;
+    let cwd = host_path("cwd", &params.cwd)?;
+    let mut env = child_environment(&host.environment, params.env_policy.as_ref(), &params.env)
+        .map_err(|error| ServiceError::InvalidArgument(error.to_string()))?;
+    let stdio = if params.tty {
+        env.entry("SHELL".into()).or_insert_with(|| DEFAULT_SHELL.into());
+        let size = params.size.map_or(DEFAULT_SIZE, |size| os::Size { rows: size.rows, cols: size.cols });
+        check_size(size.rows, size.cols)?;
+        os::Stdio::Pty(size)
+    } else {
+        os::Stdio::Pipes { stdin: if params.pipe_stdin { os::Stdin::Pipe } else { os::Stdin::Null } }
+    };
+    let command = os::Command {
+        argv: params.argv.iter().map(Into::into).collect(),
+        arg0: params.arg0.as_ref().map(Into::into),
+        cwd,
+        env: env.into_iter().collect(),
+        stdio,
+        limits: Vec::new(),
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let about = About {
+        argv: params.argv.clone(),
+        cwd: params.cwd.clone(),
+        tty: params.tty,
+        started_at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+        timeout: params.timeout_ms.map(Duration::from_millis),
+    };
+    let (log, unfollowed) = output_budget(host, params);
+    Ok(Plan { command, about, log, unfollowed })
+}
+
+/// A terminal size as the protocol allows it.
+pub(super) fn check_size(rows: u16, cols: u16) -> Result<(), ServiceError> {
+    if rows == 0 || cols == 0 {
+        return Err(ServiceError::InvalidArgument(format!(
+            "terminal size must be between 1 and 65535 rows and columns, got {rows} x {cols}"
+        )));
+    }
+    Ok(())
+}
+
+fn output_budget(host: &ProcessHost, params: &ProcessStartParams) -> (LogLimits, Floor) {
+    let mut log = host.limits.log;
+    let budget = params.output.clone().unwrap_or_default();
+    if let Some(bytes) = budget.retain_bytes {
+        log.retain_bytes = log.retain_bytes.min(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+    let unfollowed = match budget.when_full {
+        None | Some(WhenFull::Wait) => Floor::Keep(Seq::START),
+        Some(WhenFull::DropOldest) => Floor::Free,
+    };
+    (log, unfollowed)
+}
+
+fn host_path(field: &str, uri: &PathUri) -> Result<PathBuf, ServiceError> {
+    let path = uri.to_host_path_bytes(HostOs::Linux).map_err(|foreign| {
+        ServiceError::InvalidArgument(format!("{field} URI `{uri}` is not valid on this exec-server host: {foreign}"))
+    })?;
+    Ok(PathBuf::from(OsStr::from_bytes(&path)))
+}
+
+fn refuse_what_cannot_be_enforced(params: &ProcessStartParams) -> Result<(), ServiceError> {
+    let refused = |what: &str| {
+        Err(ServiceError::InvalidArgument(format!(
+            "{what} can't be enforced by this server, so the process was not started"
+        )))
+    };
+    match params.sandbox.as_ref().map(|sandbox| &sandbox.permissions) {
+        None
+        | Some(
+            SandboxPermissions::Disabled
+            | SandboxPermissions::External { network: SandboxNetwork::Enabled }
+            | SandboxPermissions::Managed {
+                file_system: SandboxFileSystem::Unrestricted { .. },
+                network: SandboxNetwork::Enabled,
+            },
+        ) => {}
+        Some(SandboxPermissions::External { .. } | SandboxPermissions::Managed { .. }) => {
+            return refused("sandbox with restricted permissions");
+        }
+    }
+    if params.enforce_managed_network || params.managed_network.is_some() {
+        return refused("managedNetwork");
+    }
+    if params.network_proxy.is_some() {
+        return refused("networkProxy");
+    }
+    if params.limits.is_some() {
+        return refused("limits");
+    }
+    Ok(())
+}
+
+/// What the client hears of a start that failed.
+pub(super) fn start_error(error: os::SpawnError) -> ServiceError {
+    let (stage, subject) = match &error {
+        os::SpawnError::Program { path, .. } => (StartStage::Program, format!("program {}", path.display())),
+        os::SpawnError::WorkingDirectory { path, .. } => {
+            (StartStage::WorkingDirectory, format!("working directory {}", path.display()))
+        }
+        os::SpawnError::Setup { stage, .. } => (StartStage::Setup, stage.to_string()),
+        os::SpawnError::MissingProgram { .. }
+        | os::SpawnError::NulByte { .. }
+        | os::SpawnError::EnvironmentName { .. } => return ServiceError::Internal(error.to_string()),
+    };
+    match error.os_error() {
+        Some(source) => ServiceError::Start { stage, subject, source: source.into() },
+        None => ServiceError::Internal(error.to_string()),
+    }
+}

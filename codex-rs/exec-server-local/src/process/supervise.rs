@@ -1,0 +1,247 @@
+//! The one task that moves a process's output from the operating system into its log, and sees it end.
+//!
+//! Exit is not close: the log is closed when every stream has ended, which a descendant that inherited one may put
+//! off long after the process itself is gone. Only a kill that has reached everything it could ends that wait.
+
+use std::cell::RefCell;
+use std::future::pending;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use codex_exec_server_core::event_log::Exit;
+use codex_exec_server_protocol::process::{ExitReason, OutputStream, ProcessUsage};
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant, sleep_until};
+
+use super::Process;
+use super::stdin::StdinPipe;
+use super::watch::watch_child;
+use crate::os;
+
+/// Read at once. As much as a Linux pipe holds.
+const READ_BYTES: usize = 64 << 10;
+/// A read of at least this much keeps its buffer; a smaller one is copied, so that it doesn't hold 64 KiB.
+const COPY_BELOW: usize = READ_BYTES / 2;
+/// Reads in a row before other tasks get their turn.
+const READS_PER_TURN: usize = 16;
+
+thread_local! {
+    /// Shared by all processes that this thread reads from, so that an idle process holds no buffer.
+    static SCRATCH: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+}
+
+/// One stream of a process.
+pub(super) struct Tap {
+    pub(super) fd: Arc<AsyncFd<OwnedFd>>,
+    pub(super) stream: OutputStream,
+}
+
+/// Why reading stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopped {
+    /// Nothing more right now.
+    Empty,
+    /// The log has no room.
+    NoRoom,
+    /// There may be more, but it is others' turn.
+    Turn,
+    /// Nothing more ever.
+    End,
+}
+
+/// See the module. Returns when the log is closed.
+pub(super) async fn supervise(process: Arc<Process>, child: Arc<os::Child>, taps: Vec<Tap>, stdin: Option<Arc<StdinPipe>>) {
+    let started = Instant::now();
+    let exit = async {
+        match watch_child(Arc::clone(&child)) {
+            Ok(watched) => loop {
+                match watched.readable().await {
+                    Ok(mut ready) => match child.try_wait() {
+                        Ok(Some(exit)) => return exit,
+                        Ok(None) => ready.clear_ready(),
+                        Err(error) => return lost(&process, &error),
+                    },
+                    Err(error) => return lost(&process, &error),
+                }
+            },
+            Err(error) => lost(&process, &error),
+        }
+    };
+    let pump = async {
+        match &stdin {
+            Some(stdin) => stdin.pump().await,
+            None => {}
+        }
+    };
+    let timeout = async {
+        match process.about.timeout.and_then(|timeout| started.checked_add(timeout)) {
+            Some(at) => sleep_until(at).await,
+            None => pending().await,
+        }
+    };
+    let give_up = async {
+        process.killed.wait().await;
+        tokio::time::sleep(process.host.limits.close_grace).await;
+    };
+    tokio::pin!(exit, pump, timeout, give_up);
+
+    let mut taps = Taps { process: &process, taps };
+    let (mut exited, mut pumped, mut timed_out) = (false, false, false);
+    while !(exited && taps.taps.is_empty()) {
+        tokio::select! {
+            biased;
+            () = taps.read() => {}
+            status = &mut exit, if !exited => {
+                // The kernel closes a dying process's files before it reports the death, so what it wrote is here.
+                taps.read_what_is_there();
+                exited = true;
+                process.push_exited(exit_event(&process, &status, started.elapsed().as_millis()));
+            }
+            () = &mut pump, if !pumped => pumped = true,
+            () = &mut timeout, if !timed_out => {
+                timed_out = true;
+                if !exited {
+                    tokio::spawn(super::table::end(Arc::clone(&process), ExitReason::TimedOut));
+                }
+            }
+            () = &mut give_up, if exited => {
+                taps.read_what_is_there();
+                taps.taps.clear();
+            }
+        }
+    }
+    if let Some(stdin) = &stdin {
+        stdin.abandon();
+    }
+    process.push_closed();
+}
+
+/// The kernel would not tell how the process ended. Can't happen while nobody else waits for our children.
+fn lost(process: &Process, error: &io::Error) -> os::Exit {
+    tracing::error!(process = %process.id, %error, "exit status was lost");
+    let usage = os::Usage { user: Duration::ZERO, system: Duration::ZERO, max_rss_bytes: None };
+    os::Exit { status: os::Status::Exited(255), usage }
+}
+
+fn exit_event(process: &Process, exit: &os::Exit, wall_ms: u128) -> Exit {
+    let signal = match exit.status {
+        os::Status::Exited(_) => None,
+        os::Status::Signalled(signal) => Some(signal),
+    };
+    let asked = *process.ending.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let own = if signal.is_some() { ExitReason::Signalled } else { ExitReason::Exited };
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Exit {
+        code: exit.code(),
+        reason: asked.unwrap_or(own),
+        signal,
+        usage: ProcessUsage {
+            wall_ms: u64::try_from(wall_ms).unwrap_or(u64::MAX),
+            user_ms: ms(exit.usage.user),
+            system_ms: ms(exit.usage.system),
+            max_rss_bytes: exit.usage.max_rss_bytes,
+        },
+        sandbox_denied: false,
+    }
+}
+
+struct Taps<'a> {
+    process: &'a Arc<Process>,
+    taps: Vec<Tap>,
+}
+
+impl Taps<'_> {
+    /// Waits until some stream has something and the log has room, and reads it. Never returns without streams.
+    async fn read(&mut self) {
+        let process = self.process;
+        loop {
+            // Registered before the log is asked, so that room made in between is not missed.
+            let drained = process.drained.notified();
+            match process.must_wait() {
+                None => break,
+                Some(None) => drained.await,
+                Some(Some(until)) => {
+                    // Either is a reason to ask again.
+                    let _ = tokio::time::timeout_at(until, drained).await;
+                }
+            }
+        }
+        let (index, mut ready) = match &self.taps[..] {
+            [] => return pending().await,
+            [only] => (0, only.fd.readable().await),
+            [first, second, ..] => tokio::select! {
+                ready = first.fd.readable() => (0, ready),
+                ready = second.fd.readable() => (1, ready),
+            },
+        };
+        let tap = &self.taps[index];
+        let stopped = read_some(process, tap);
+        match (&mut ready, stopped) {
+            (Ok(ready), Stopped::Empty) => ready.clear_ready(),
+            (Err(_), _) | (_, Stopped::End) => {
+                drop(ready);
+                self.taps.remove(index);
+            }
+            (Ok(_), Stopped::NoRoom) => {}
+            (Ok(_), Stopped::Turn) => {
+                drop(ready);
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Reads what the streams hold at this moment, as far as the log has room: a turn is more than a pipe holds.
+    fn read_what_is_there(&mut self) {
+        let process = self.process;
+        self.taps.retain(|tap| read_some(process, tap) != Stopped::End);
+    }
+}
+
+fn read_some(process: &Arc<Process>, tap: &Tap) -> Stopped {
+    for turn in 0..READS_PER_TURN {
+        if turn > 0 && process.must_wait().is_some() {
+            return Stopped::NoRoom;
+        }
+        match read_chunk(tap) {
+            Ok(Some(bytes)) if bytes.is_empty() => return Stopped::End,
+            Ok(Some(bytes)) => {
+                let short = bytes.len() < READ_BYTES;
+                process.push_output(tap.stream, bytes);
+                // A pipe that gives less than was asked for is empty. A terminal may hold another line.
+                if short && tap.stream != OutputStream::Pty {
+                    return Stopped::Empty;
+                }
+            }
+            Ok(None) => return Stopped::Empty,
+            Err(error) => {
+                tracing::warn!(process = %process.id, stream = tap.stream.as_str(), %error, "output can't be read");
+                return Stopped::End;
+            }
+        }
+    }
+    Stopped::Turn
+}
+
+/// One read: bytes, no bytes at the end, or nothing right now.
+fn read_chunk(tap: &Tap) -> io::Result<Option<BytesMut>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.resize(READ_BYTES, 0);
+        let read = loop {
+            match os::read_output(tap.fd.get_ref(), scratch) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                outcome => break outcome?,
+            }
+        };
+        Ok(Some(if read < COPY_BELOW {
+            BytesMut::from(&scratch[..read])
+        } else {
+            let mut bytes = std::mem::take(scratch);
+            bytes.truncate(read);
+            bytes
+        }))
+    })
+}

@@ -1,0 +1,456 @@
+//! The process service: one namespace of process ids, and everything that can be asked of it.
+//!
+//! Requests on one process take effect in the order in which their futures are first polled: a start takes its place
+//! at once, writes and their like queue behind it in turn; reads and signals wait for the start alone.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_core::event_log::EventLog;
+use codex_exec_server_core::idempotency::{Answers, Repeat};
+use codex_exec_server_protocol::ids::{ProcessId, RequestKey};
+use codex_exec_server_protocol::process::{
+    EmptyResponse, ExitReason, OutputStream, ProcessCloseStdinParams, ProcessListResponse, ProcessReadParams, ProcessReadResponse,
+    ProcessResizeParams, ProcessSignal, ProcessSignalParams, ProcessStartParams, ProcessStartResponse,
+    ProcessTerminateParams, ProcessTerminateResponse, ProcessWriteParams, ProcessWriteResponse, SandboxType, WriteStatus,
+};
+use tokio::io::Interest;
+use tokio::sync::SetOnce;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::follow::{FollowId, Follower};
+use super::host::ProcessHost;
+use super::process::{Input, Process, Stdin, StdinState};
+use super::start::{self, Plan};
+use super::stdin::StdinPipe;
+use super::supervise::{Tap, supervise};
+use super::watch::watch;
+use crate::os;
+
+/// What became of a start: known once, told to every repeat.
+type StartOutcome = Arc<SetOnce<Result<ProcessStartResponse, ServiceError>>>;
+
+/// See the module.
+pub struct ProcessTable {
+    host: Arc<ProcessHost>,
+    inner: Mutex<Inner>,
+    tasks: TaskTracker,
+}
+
+struct Inner {
+    processes: HashMap<ProcessId, Arc<Process>>,
+    /// Closed processes, oldest first, and when each is forgotten.
+    closed: VecDeque<(Instant, Arc<Process>)>,
+    /// Whether a task is forgetting them.
+    forgetting: bool,
+    answers: Answers<RequestKey, StartOutcome>,
+    follower: Option<(FollowId, Arc<dyn Follower>)>,
+    /// Set by the end of the session: nothing starts any more.
+    ended: bool,
+}
+
+impl ProcessTable {
+    /// An empty table.
+    #[must_use]
+    pub fn new(host: Arc<ProcessHost>) -> Arc<Self> {
+        let inner = Inner {
+            processes: HashMap::new(),
+            closed: VecDeque::new(),
+            forgetting: false,
+            answers: Answers::new(host.limits.remembered_request_keys),
+            follower: None,
+            ended: false,
+        };
+        Arc::new(Self { host, inner: Mutex::new(inner), tasks: TaskTracker::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Every change under this lock is a single insertion or removal.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, id: &ProcessId) -> Result<Arc<Process>, ServiceError> {
+        self.lock().processes.get(id).cloned().ok_or_else(|| ServiceError::UnknownProcess(id.clone()))
+    }
+
+    /// `process/start`. Goes on to its end even if the caller does not wait for it. The process's events are not
+    /// pushed before [`Self::announce`].
+    pub async fn start(self: &Arc<Self>, params: ProcessStartParams) -> Result<ProcessStartResponse, ServiceError> {
+        let outcome = self.begin_start(params)?;
+        outcome.wait().await.clone()
+    }
+
+    /// The part of a start that happens at once: the id is taken and later requests find it.
+    fn begin_start(self: &Arc<Self>, params: ProcessStartParams) -> Result<StartOutcome, ServiceError> {
+        let plan = start::plan(&self.host, &params)?;
+        let fingerprint = fingerprint(&params);
+        let outcome: StartOutcome = Arc::default();
+        let mut inner = self.lock();
+        if let Some(key) = &params.request_key {
+            match inner.answers.check(key, fingerprint) {
+                Repeat::New => {}
+                Repeat::Known(first) => return Ok(first),
+                Repeat::Mismatch => return Err(ServiceError::RequestKeyMismatch(key.clone())),
+            }
+        }
+        if inner.ended {
+            return Err(ServiceError::WrongState("session has ended".into()));
+        }
+        if inner.processes.contains_key(&params.process_id) {
+            return Err(ServiceError::ProcessExists(params.process_id));
+        }
+        inner.make_room(self.host.limits.processes_per_session)?;
+        let Plan { command, about, log, unfollowed } = plan;
+        let id = params.process_id;
+        let process = Arc::new(Process::new(id.clone(), about, Arc::clone(&self.host), EventLog::new(log), unfollowed));
+        inner.processes.insert(id, Arc::clone(&process));
+        if let Some(key) = params.request_key {
+            inner.answers.record(key, fingerprint, Arc::clone(&outcome));
+        }
+        drop(inner);
+        self.tasks.spawn(Arc::clone(self).run(process, command, Arc::clone(&outcome)));
+        Ok(outcome)
+    }
+
+    /// Starts a registered process and sees it through.
+    async fn run(self: Arc<Self>, process: Arc<Process>, command: os::Command, outcome: StartOutcome) {
+        let id = process.id.clone();
+        let born = {
+            // Held from before anybody could have queued for it.
+            let mut stdin = process.stdin.lock().await;
+            let born = match tokio::task::spawn_blocking(move || os::spawn(&command)).await {
+                Ok(Ok(spawned)) => self.adopt(&process, spawned, &mut stdin),
+                Ok(Err(error)) => Err(start::start_error(error)),
+                Err(panic) => Err(ServiceError::Internal(format!("start of process {id} failed: {panic}"))),
+            };
+            if born.is_err() {
+                self.lock().processes.remove(&id);
+            }
+            // A second setting is impossible: only this task sets them.
+            let _ = process.started.set(born.is_ok());
+            born
+        };
+        match born {
+            Ok((taps, child, stdin)) => {
+                let response = ProcessStartResponse { process_id: id, sandbox_type: Some(SandboxType::None) };
+                let _ = outcome.set(Ok(response));
+                if self.lock().ended {
+                    self.tasks.spawn(end(Arc::clone(&process), ExitReason::Terminated));
+                }
+                supervise(Arc::clone(&process), child, taps, stdin).await;
+                self.retire(process);
+            }
+            Err(error) => {
+                let _ = outcome.set(Err(error));
+            }
+        }
+    }
+
+    /// Takes a newborn process's descriptors into the runtime.
+    #[expect(clippy::type_complexity, reason = "the three parts go straight to the supervisor")]
+    fn adopt(
+        &self,
+        process: &Process,
+        spawned: os::Spawned,
+        stdin: &mut Stdin,
+    ) -> Result<(Vec<Tap>, Arc<os::Child>, Option<Arc<StdinPipe>>), ServiceError> {
+        let child = Arc::new(spawned.child);
+        let watch = |fd, interest| {
+            watch(fd, interest).map_err(|error| {
+                // Without its descriptors the child can't be served; it must not outlive this.
+                let _ = child.signal_group(os::Signal::KILL);
+                ServiceError::Internal(format!("descriptors of process {} can't be watched: {error}", process.id))
+            })
+        };
+        let limit = self.host.limits.queued_stdin_bytes;
+        let (taps, pipe) = match spawned.output {
+            os::Output::Pipes { stdout, stderr } => {
+                let taps = vec![
+                    Tap { fd: watch(stdout, Interest::READABLE)?, stream: OutputStream::Stdout },
+                    Tap { fd: watch(stderr, Interest::READABLE)?, stream: OutputStream::Stderr },
+                ];
+                let pipe = match spawned.stdin {
+                    Some(fd) => Some(Arc::new(StdinPipe::new(watch(fd, Interest::WRITABLE)?, limit))),
+                    None => None,
+                };
+                (taps, pipe)
+            }
+            os::Output::Pty { master } => {
+                let fd = watch(master, Interest::READABLE | Interest::WRITABLE)?;
+                let pipe = Arc::new(StdinPipe::new(Arc::clone(&fd), limit));
+                (vec![Tap { fd, stream: OutputStream::Pty }], Some(pipe))
+            }
+        };
+        stdin.state = match &pipe {
+            Some(pipe) => StdinState::Open(Arc::clone(pipe)),
+            None => StdinState::None,
+        };
+        let _ = process.child.set(Arc::clone(&child));
+        Ok((taps, child, pipe))
+    }
+
+    /// A process is closed: it stays readable for its time.
+    fn retire(self: &Arc<Self>, process: Arc<Process>) {
+        let mut inner = self.lock();
+        inner.closed.push_back((Instant::now() + self.host.limits.closed_process_retention, process));
+        if !inner.forgetting {
+            inner.forgetting = true;
+            let table = Arc::downgrade(self);
+            self.tasks.spawn(async move {
+                while let Some(due) = table.upgrade().and_then(|table| table.lock().next_to_forget()) {
+                    tokio::time::sleep_until(due).await;
+                    let Some(table) = table.upgrade() else { return };
+                    table.lock().forget(Instant::now());
+                }
+            });
+        }
+    }
+
+    /// `process/read`
+    pub async fn read(&self, params: ProcessReadParams) -> Result<ProcessReadResponse, ServiceError> {
+        self.find(&params.process_id)?.read(&params).await
+    }
+
+    /// `process/write`
+    pub async fn write(&self, params: ProcessWriteParams) -> Result<ProcessWriteResponse, ServiceError> {
+        let input = Input::Bytes(params.chunk.0);
+        let status = match self.find(&params.process_id) {
+            Ok(process) => process.feed(params.write_id, input).await?,
+            Err(_) if params.write_id.as_str().is_empty() => {
+                return Err(ServiceError::InvalidArgument("writeId must not be empty".into()));
+            }
+            Err(_) => WriteStatus::UnknownProcess,
+        };
+        Ok(ProcessWriteResponse { status })
+    }
+
+    /// `process/closeStdin`
+    pub async fn close_stdin(&self, params: ProcessCloseStdinParams) -> Result<ProcessWriteResponse, ServiceError> {
+        let status = match self.find(&params.process_id) {
+            Ok(process) => process.feed(params.write_id, Input::End).await?,
+            Err(_) => WriteStatus::UnknownProcess,
+        };
+        Ok(ProcessWriteResponse { status })
+    }
+
+    /// `process/resize`. In turn with writes.
+    pub async fn resize(&self, params: ProcessResizeParams) -> Result<EmptyResponse, ServiceError> {
+        start::check_size(params.rows, params.cols)?;
+        let process = self.find(&params.process_id)?;
+        let stdin = process.stdin.lock().await;
+        match &stdin.state {
+            StdinState::Open(pipe) if process.about.tty => pipe
+                .resize(os::Size { rows: params.rows, cols: params.cols })
+                .map_err(|error| ServiceError::Internal(format!("resize of process {}: {error}", process.id)))?,
+            StdinState::NotStarted => return Err(ServiceError::UnknownProcess(params.process_id)),
+            _ => {
+                return Err(ServiceError::WrongState(format!("process {} has no terminal to resize", process.id)));
+            }
+        }
+        Ok(EmptyResponse {})
+    }
+
+    /// `process/signal`: to the process group. Unknown and dead processes are no failure.
+    pub async fn signal(&self, params: ProcessSignalParams) -> Result<EmptyResponse, ServiceError> {
+        if let Ok(process) = self.find(&params.process_id)
+            && *process.started.wait().await
+            && let Some(child) = process.child.get()
+        {
+            let signal = os_signal(params.signal);
+            if let Err(error) = child.signal_group(signal) {
+                tracing::debug!(process = %process.id, ?signal, %error, "signal was not delivered");
+            }
+        }
+        Ok(EmptyResponse {})
+    }
+
+    /// `process/terminate`: ends the process and every descendant, and tells when that is done.
+    ///
+    /// Once begun it goes on to its end even if the caller does not wait for it.
+    pub async fn terminate(&self, params: ProcessTerminateParams) -> Result<ProcessTerminateResponse, ServiceError> {
+        let nothing = ProcessTerminateResponse { running: false, survivors: None };
+        let Ok(process) = self.find(&params.process_id) else { return Ok(nothing) };
+        if !*process.started.wait().await || process.is_closed() {
+            return Ok(nothing);
+        }
+        let running = !process.is_exited();
+        let grace = Duration::from_millis(params.grace_ms.unwrap_or(0));
+        let ending = self.tasks.spawn(async move {
+            if running && !grace.is_zero() {
+                give_notice(&process, grace).await;
+            }
+            end(process, ExitReason::Terminated).await
+        });
+        match ending.await {
+            Ok(report) => {
+                Ok(ProcessTerminateResponse { running, survivors: Some(report.survivors.len() as u64) })
+            }
+            Err(panic) => Err(ServiceError::Internal(format!("terminate failed: {panic}"))),
+        }
+    }
+
+    /// `process/list`
+    #[must_use]
+    pub fn list(&self) -> ProcessListResponse {
+        let mut processes: Vec<_> = self.lock().processes.values().map(|process| process.summary()).collect();
+        processes.sort_by(|a, b| (a.started_at_ms, &a.process_id).cmp(&(b.started_at_ms, &b.process_id)));
+        ProcessListResponse { processes }
+    }
+
+    /// From now on `follower` is told about events that nobody was told about before. It takes the place of any
+    /// other. Events from before stay readable, for a while beyond their ordinary bounds.
+    pub fn follow(&self, follower: Arc<dyn Follower>) -> FollowId {
+        let id = FollowId(self.host.next_follow_id());
+        let processes: Vec<_> = {
+            let mut inner = self.lock();
+            inner.follower = Some((id, Arc::clone(&follower)));
+            inner.processes.values().cloned().collect()
+        };
+        for process in processes {
+            process.follow_from_now(id, &follower);
+        }
+        id
+    }
+
+    /// `id` is gone. While nobody follows, logs keep everything for whoever comes next.
+    pub fn unfollow(&self, id: FollowId) {
+        let processes: Vec<_> = {
+            let mut inner = self.lock();
+            if inner.follower.as_ref().is_none_or(|(present, _)| *present != id) {
+                return;
+            }
+            inner.follower = None;
+            inner.processes.values().cloned().collect()
+        };
+        for process in processes {
+            process.unfollow(id);
+        }
+    }
+
+    /// The answer to the start of `id` is on its way to the follower, so its events may follow from the first.
+    pub fn announce(&self, id: &ProcessId, to: FollowId) {
+        let inner = self.lock();
+        if let (Some(process), Some((present, follower))) = (inner.processes.get(id).cloned(), inner.follower.clone())
+            && present == to
+        {
+            drop(inner);
+            process.follow_from_start(to, &follower);
+        }
+    }
+
+    /// The session is over: every process is ended with its descendants, and nothing starts any more. Returns when
+    /// all is done.
+    pub async fn shut_down(&self) {
+        let processes: Vec<_> = {
+            let mut inner = self.lock();
+            inner.ended = true;
+            inner.follower = None;
+            inner.processes.values().cloned().collect()
+        };
+        for process in processes {
+            if process.started.get() == Some(&true) && !process.is_closed() {
+                self.tasks.spawn(end(process, ExitReason::Terminated));
+            }
+        }
+        let forgotten = {
+            let mut inner = self.lock();
+            inner.closed.clear();
+            std::mem::take(&mut inner.processes)
+        };
+        self.tasks.close();
+        self.tasks.wait().await;
+        drop(forgotten);
+    }
+}
+
+/// Asks a process to end, and gives it time to.
+async fn give_notice(process: &Process, grace: Duration) {
+    process.set_ending(ExitReason::Terminated);
+    if let Some(child) = process.child.get()
+        && child.signal_group(os::Signal::TERM).is_ok()
+    {
+        // Whether it used its time or not, what is left is killed next.
+        let _ = tokio::time::timeout(grace, process.exited()).await;
+    }
+}
+
+/// Kills a process and all its descendants.
+pub(super) async fn end(process: Arc<Process>, reason: ExitReason) -> os::KillReport {
+    process.set_ending(reason);
+    let Some(child) = process.child.get().cloned() else { return os::KillReport::default() };
+    let wait = process.host.limits.kill_wait;
+    let killed = tokio::task::spawn_blocking(move || os::kill_tree(&child, std::time::Instant::now() + wait)).await;
+    let report = match killed {
+        Ok(Ok(report)) => report,
+        Ok(Err(error)) => {
+            tracing::error!(process = %process.id, %error, "descendants can't be listed; the process group was killed");
+            os::KillReport::default()
+        }
+        Err(panic) => {
+            tracing::error!(process = %process.id, %panic, "kill failed");
+            os::KillReport::default()
+        }
+    };
+    if !report.survivors.is_empty() {
+        tracing::warn!(process = %process.id, survivors = ?report.survivors, "descendants could not be killed");
+    }
+    let _ = process.killed.set(());
+    report
+}
+
+const fn os_signal(signal: ProcessSignal) -> os::Signal {
+    match signal {
+        ProcessSignal::Interrupt => os::Signal::INT,
+        ProcessSignal::Terminate => os::Signal::TERM,
+        ProcessSignal::Kill => os::Signal::KILL,
+        ProcessSignal::Hangup => os::Signal::HUP,
+        ProcessSignal::Quit => os::Signal::QUIT,
+        ProcessSignal::Stop => os::Signal::STOP,
+        ProcessSignal::Continue => os::Signal::CONT,
+        ProcessSignal::Usr1 => os::Signal::USR1,
+        ProcessSignal::Usr2 => os::Signal::USR2,
+    }
+}
+
+/// Tells a repeat of a start from another start.
+fn fingerprint(params: &ProcessStartParams) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&params.process_id, &params.argv, params.cwd.as_str(), &params.env, params.tty, params.pipe_stdin, &params.arg0)
+        .hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Inner {
+    /// Makes room for one more process, if need be by forgetting closed ones that were wholly delivered.
+    fn make_room(&mut self, limit: usize) -> Result<(), ServiceError> {
+        while self.processes.len() >= limit {
+            match self.closed.front() {
+                Some((_, process)) if process.is_delivered() => self.forget_front(),
+                _ => return Err(ServiceError::TooManyProcesses(limit)),
+            }
+        }
+        Ok(())
+    }
+
+    fn next_to_forget(&mut self) -> Option<Instant> {
+        let due = self.closed.front().map(|(due, _)| *due);
+        self.forgetting = due.is_some();
+        due
+    }
+
+    fn forget(&mut self, now: Instant) {
+        while self.closed.front().is_some_and(|(due, _)| *due <= now) {
+            self.forget_front();
+        }
+    }
+
+    fn forget_front(&mut self) {
+        if let Some((_, process)) = self.closed.pop_front() {
+            self.processes.remove(&process.id);
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! The method table: every request and notification of the protocol, one line each.
+//!
+//! The server's dispatch, a client's typed calls, the JSON Schema and the TypeScript method map all come from these
+//! rows. A row names the wire method, the Rust name, the parameters and what is answered.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use crate::capabilities::*;
+use crate::environment::*;
+use crate::fs::*;
+use crate::http::*;
+use crate::network::*;
+use crate::process::*;
+use crate::rpc::RequestId;
+use crate::session::*;
+
+/// A group of methods that a server implements, and a client must be allowed to use, as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// The handshake itself.
+    Session,
+    /// `process/*`
+    Process,
+    /// `fs/*`
+    Filesystem,
+    /// `http/*`
+    Http,
+    /// `environment/info`
+    EnvironmentInfo,
+    /// `environment/status`
+    EnvironmentStatus,
+    /// `environmentConfig/*`
+    EnvironmentConfig,
+    /// `capabilities/*` and `capabilityRoots/*`
+    CapabilityDiscovery,
+    /// `net/*` and `network/*`
+    Network,
+}
+
+/// A request and its answer.
+pub trait Method {
+    /// Name on the wire.
+    const NAME: &'static str;
+    /// The group it belongs to.
+    const FAMILY: Family;
+    /// What is sent.
+    type Params: Serialize + DeserializeOwned;
+    /// What is answered.
+    type Response: Serialize + DeserializeOwned;
+}
+
+/// Parameters of a method that has none: `null`, nothing, or `{}`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct NoParams {}
+
+impl<'de> Deserialize<'de> for NoParams {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Empty {}
+        Option::<Empty>::deserialize(deserializer).map(|_| Self {})
+    }
+}
+
+/// Why a request could not be taken from its method name and parameters.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The table has no such row.
+    #[error("unknown method `{0}`")]
+    UnknownMethod(String),
+    /// The parameters do not fit. Holds the decoder's words, without a position.
+    #[error("{0}")]
+    InvalidParams(String),
+}
+
+fn decode<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, DecodeError> {
+    serde_json::from_str(params.map_or("null", RawValue::get)).map_err(|error| {
+        // A line and column inside the parameters mean nothing to whoever sent the whole message.
+        let text = error.to_string();
+        let position = format!(" at line {} column {}", error.line(), error.column());
+        DecodeError::InvalidParams(text.strip_suffix(&position).unwrap_or(&text).to_owned())
+    })
+}
+
+macro_rules! requests {
+    ($(#[$enum_doc:meta])* $enum:ident: $($(#[$doc:meta])* $family:ident $name:literal $variant:ident($params:ty) -> $response:ty;)*) => {
+        $($(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub enum $variant {}
+
+        impl Method for $variant {
+            const NAME: &'static str = $name;
+            const FAMILY: Family = Family::$family;
+            type Params = $params;
+            type Response = $response;
+        })*
+
+        $(#[$enum_doc])*
+        #[derive(Debug, Clone)]
+        pub enum $enum {
+            $($(#[$doc])* $variant($params),)*
+        }
+
+        impl $enum {
+            /// Names and families of all rows, in the order of the table.
+            pub const METHODS: &'static [(&'static str, Family)] = &[$(($name, Family::$family),)*];
+
+            /// The family of a method, if the table has it.
+            #[must_use]
+            pub fn family_of(method: &str) -> Option<Family> {
+                match method {
+                    $($name => Some(Family::$family),)*
+                    _ => None,
+                }
+            }
+
+            /// Takes a request from its method name and parameters.
+            pub fn decode(method: &str, params: Option<&RawValue>) -> Result<Self, DecodeError> {
+                match method {
+                    $($name => decode(params).map(Self::$variant),)*
+                    _ => Err(DecodeError::UnknownMethod(method.to_owned())),
+                }
+            }
+
+            /// Name on the wire.
+            #[must_use]
+            pub const fn method(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name,)*
+                }
+            }
+        }
+    };
+}
+
+macro_rules! notifications {
+    ($(#[$enum_doc:meta])* $enum:ident: $($(#[$doc:meta])* $name:literal $variant:ident($params:ty);)*) => {
+        $(#[$enum_doc])*
+        #[derive(Debug, Clone)]
+        pub enum $enum {
+            $($(#[$doc])* $variant($params),)*
+        }
+
+        impl $enum {
+            /// Names of all rows, in the order of the table.
+            pub const NAMES: &'static [&'static str] = &[$($name,)*];
+
+            /// Takes a notification from its name and parameters.
+            pub fn decode(method: &str, params: Option<&RawValue>) -> Result<Self, DecodeError> {
+                match method {
+                    $($name => decode(params).map(Self::$variant),)*
+                    _ => Err(DecodeError::UnknownMethod(method.to_owned())),
+                }
+            }
+
+            /// Name on the wire.
+            #[must_use]
+            pub const fn method(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name,)*
+                }
+            }
+
+            /// The whole message as JSON text.
+            #[must_use]
+            pub fn encode(&self) -> String {
+                match self {
+                    $(Self::$variant(params) => crate::rpc::encode_notification($name, params),)*
+                }
+            }
+        }
+    };
+}
+
+requests! {
+    /// Every request that a client may send.
+    ClientRequest:
+    /// Opens or resumes a session.
+    Session "initialize" Initialize(InitializeParams) -> InitializeResponse;
+    /// Starts a process under an id the client chose.
+    Process "process/start" ProcessStart(ProcessStartParams) -> ProcessStartResponse;
+    /// Reads retained output, waiting for more if asked to.
+    Process "process/read" ProcessRead(ProcessReadParams) -> ProcessReadResponse;
+    /// Queues bytes for a process's stdin.
+    Process "process/write" ProcessWrite(ProcessWriteParams) -> ProcessWriteResponse;
+    /// Ends a process's stdin.
+    Process "process/closeStdin" ProcessCloseStdin(ProcessCloseStdinParams) -> ProcessWriteResponse;
+    /// Changes the size of a process's terminal.
+    Process "process/resize" ProcessResize(ProcessResizeParams) -> EmptyResponse;
+    /// Sends a signal to a process group.
+    Process "process/signal" ProcessSignal(ProcessSignalParams) -> EmptyResponse;
+    /// Ends a process and its descendants.
+    Process "process/terminate" ProcessTerminate(ProcessTerminateParams) -> ProcessTerminateResponse;
+    /// Lists the session's processes.
+    Process "process/list" ProcessList(NoParams) -> ProcessListResponse;
+    /// Describes the server's machine.
+    EnvironmentInfo "environment/info" EnvironmentInfo(NoParams) -> crate::environment::EnvironmentInfo;
+    /// Tells whether the environment is ready.
+    EnvironmentStatus "environment/status" EnvironmentStatus(NoParams) -> EnvironmentStatusResponse;
+    /// Reads layers of configuration.
+    EnvironmentConfig "environmentConfig/read" EnvironmentConfigRead(EnvironmentConfigReadParams) -> EnvironmentConfigReadResponse;
+    /// Reads a whole file.
+    Filesystem "fs/readFile" FsReadFile(FsReadFileParams) -> FsReadFileResponse;
+    /// Opens a file for block access.
+    Filesystem "fs/open" FsOpen(FsOpenParams) -> FsOpenResponse;
+    /// Reads a block.
+    Filesystem "fs/readBlock" FsReadBlock(FsReadBlockParams) -> FsReadBlockResponse;
+    /// Writes a block.
+    Filesystem "fs/writeBlock" FsWriteBlock(FsWriteBlockParams) -> EmptyResponse;
+    /// Closes a file.
+    Filesystem "fs/close" FsClose(FsCloseParams) -> EmptyResponse;
+    /// Writes a whole file.
+    Filesystem "fs/writeFile" FsWriteFile(FsWriteFileParams) -> FsWriteFileResponse;
+    /// Makes a directory.
+    Filesystem "fs/createDirectory" FsCreateDirectory(FsCreateDirectoryParams) -> EmptyResponse;
+    /// Describes a file.
+    Filesystem "fs/getMetadata" FsGetMetadata(FsGetMetadataParams) -> FsGetMetadataResponse;
+    /// Resolves links.
+    Filesystem "fs/canonicalize" FsCanonicalize(FsCanonicalizeParams) -> FsCanonicalizeResponse;
+    /// Lists a directory.
+    Filesystem "fs/readDirectory" FsReadDirectory(FsReadDirectoryParams) -> FsReadDirectoryResponse;
+    /// Lists a tree.
+    Filesystem "fs/walk" FsWalk(FsWalkParams) -> FsWalkResponse;
+    /// Removes a file or a tree.
+    Filesystem "fs/remove" FsRemove(FsRemoveParams) -> EmptyResponse;
+    /// Copies a file or a tree.
+    Filesystem "fs/copy" FsCopy(FsCopyParams) -> EmptyResponse;
+    /// Waits for a path to come into existence.
+    Filesystem "fs/watchMissing" FsWatchMissing(FsWatchMissingParams) -> FsWatchMissingResponse;
+    /// Renames. Flag `fsExtended`.
+    Filesystem "fs/rename" FsRename(FsRenameParams) -> EmptyResponse;
+    /// Appends. Flag `fsExtended`.
+    Filesystem "fs/append" FsAppend(FsAppendParams) -> FsAppendResponse;
+    /// Changes permissions. Flag `fsExtended`.
+    Filesystem "fs/setPermissions" FsSetPermissions(FsSetPermissionsParams) -> EmptyResponse;
+    /// Reads a part of a file. Flag `fsExtended`.
+    Filesystem "fs/readRange" FsReadRange(FsReadRangeParams) -> FsReadRangeResponse;
+    /// Describes many files. Flag `fsExtended`.
+    Filesystem "fs/statMany" FsStatMany(FsStatManyParams) -> FsStatManyResponse;
+    /// Watches for changes. Flag `fsWatch`.
+    Filesystem "fs/watch" FsWatch(FsWatchParams) -> FsWatchResponse;
+    /// Ends a watch. Flag `fsWatch`.
+    Filesystem "fs/unwatch" FsUnwatch(FsUnwatchParams) -> EmptyResponse;
+    /// Finds paths. Flag `fsSearch`.
+    Filesystem "fs/glob" FsGlob(FsGlobParams) -> FsGlobResponse;
+    /// Finds contents. Flag `fsSearch`.
+    Filesystem "fs/search" FsSearch(FsSearchParams) -> FsSearchResponse;
+    /// Sends an HTTP request from the server's machine.
+    Http "http/request" HttpRequest(HttpRequestParams) -> HttpRequestResponse;
+    /// Describes capability roots.
+    CapabilityDiscovery "capabilityRoots/discoverV1" CapabilityRootsDiscover(CapabilityRootsDiscoverParams) -> CapabilityRootsDiscoverResponse;
+    /// Finds plugins and skills.
+    CapabilityDiscovery "capabilities/discoverV2" CapabilitiesDiscover(CapabilitiesDiscoverParams) -> CapabilitiesDiscoverResponse;
+    /// Opens a TCP stream beside the server. Flag `portForward`.
+    Network "net/connect" NetConnect(NetConnectParams) -> NetConnectResponse;
+    /// Closes such a stream. Flag `portForward`.
+    Network "net/close" NetClose(NetCloseParams) -> EmptyResponse;
+}
+
+requests! {
+    /// Every request that a server may send to its client.
+    ServerRequest:
+    /// Asks for a decision on a host that no rule covers.
+    Network "network/policyRequest" NetworkPolicyRequest(NetworkPolicyRequestParams) -> NetworkPolicyResponse;
+}
+
+/// Parameters of `$/cancel`: the request is answered with -32800, or as if it had finished already. Flag `cancel`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema, ts_rs::TS)]
+pub struct CancelNotification {
+    /// Id of a request of the same connection.
+    pub id: RequestId,
+}
+
+/// Parameters that are ignored, whatever they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct AnyParams {}
+
+impl<'de> Deserialize<'de> for AnyParams {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self {})
+    }
+}
+
+notifications! {
+    /// Every notification that a client may send.
+    ClientNotification:
+    /// Completes the handshake; repeating it is harmless.
+    "initialized" Initialized(AnyParams);
+    /// Gives up a request in flight.
+    "$/cancel" Cancel(CancelNotification);
+}
+
+notifications! {
+    /// Every notification that a server may send.
+    ServerNotification:
+    /// Output of a process.
+    "process/output" ProcessOutput(ProcessOutputNotification);
+    /// A process ended; output may still follow.
+    "process/exited" ProcessExited(ProcessExitedNotification);
+    /// A process's streams ended; always its last.
+    "process/closed" ProcessClosed(ProcessClosedNotification);
+    /// A piece of a streamed HTTP body.
+    "http/request/bodyDelta" HttpBodyDelta(HttpBodyDeltaNotification);
+    /// A watched path came into existence.
+    "fs/missingChanged" FsMissingChanged(FsMissingChangedNotification);
+    /// Watched files changed. Flag `fsWatch`.
+    "fs/changed" FsChanged(FsChangedNotification);
+    /// A decision on a process's network access, for audit.
+    "network/policyDecision" NetworkPolicyDecision(NetworkPolicyDecisionNotification);
+    /// Bytes of a forwarded TCP stream. Flag `portForward`.
+    "net/data" NetData(NetDataNotification);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> Box<RawValue> {
+        RawValue::from_string(json.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn no_method_stands_in_the_table_twice() {
+        let mut names: Vec<&str> = ClientRequest::METHODS.iter().map(|(name, _)| *name).collect();
+        names.extend(ClientNotification::NAMES);
+        names.sort_unstable();
+        let before = names.len();
+        names.dedup();
+        assert_eq!(names.len(), before);
+    }
+
+    #[test]
+    fn a_method_without_parameters_takes_nothing_null_or_an_empty_object() {
+        for params in [None, Some("null"), Some("{}")] {
+            let params = params.map(raw);
+            assert!(ClientRequest::decode("environment/status", params.as_deref()).is_ok());
+        }
+        for params in ["3", "\"x\"", "{\"a\":1}", "[1]"] {
+            let decoded = ClientRequest::decode("environment/status", Some(&raw(params)));
+            assert!(matches!(decoded, Err(DecodeError::InvalidParams(_))), "{params}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_parameters_is_said_without_a_position() {
+        let decoded = ClientRequest::decode("process/read", Some(&raw("{}")));
+        assert_eq!(decoded.unwrap_err(), DecodeError::InvalidParams("missing field `processId`".into()));
+        let decoded = ClientRequest::decode("process/terminate", Some(&raw(r#"{"processId":null}"#)));
+        assert!(matches!(decoded, Err(DecodeError::InvalidParams(text)) if !text.contains("column")));
+        assert_eq!(ClientRequest::decode("foo", None).unwrap_err(), DecodeError::UnknownMethod("foo".into()));
+    }
+
+    #[test]
+    fn initialized_ignores_its_parameters() {
+        for params in ["null", "3", "{\"a\":[1]}"] {
+            assert!(ClientNotification::decode("initialized", Some(&raw(params))).is_ok());
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The envelope: a JSON-RPC dialect without a `jsonrpc` member, one message per frame.
+//!
+//! [`Incoming::parse`] takes a message apart without decoding its parameters; the `encode_*` functions put one
+//! together. Who may send what, and when, is decided elsewhere.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+use ts_rs::TS;
+
+use crate::bytes::encode_into;
+use crate::error_code::RpcError;
+use crate::ids::{ProcessId, Seq};
+use crate::process::OutputStream;
+use crate::scan::{ScanError, scan};
+
+/// Matches an answer to its request. Client and server count in spaces of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(untagged)]
+pub enum RequestId {
+    /// Any signed 64-bit integer.
+    Integer(#[ts(type = "number")] i64),
+    /// Any string.
+    String(String),
+}
+
+impl RequestId {
+    /// What a message that could not be understood is answered to.
+    pub const MALFORMED: Self = Self::Integer(-1);
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(number) => number.fmt(f),
+            Self::String(text) => write!(f, "{text:?}"),
+        }
+    }
+}
+
+/// W3C trace context that a request may carry. Its content is passed on as it is, never validated.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct TraceContext {
+    /// `traceparent` header of W3C Trace Context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub traceparent: Option<String>,
+    /// `tracestate` header of W3C Trace Context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub tracestate: Option<String>,
+}
+
+/// One message from the other side, its parameters or result still as JSON text.
+#[derive(Debug)]
+pub enum Incoming<'a> {
+    /// Wants an answer with the same id.
+    Request {
+        /// Chosen by the sender.
+        id: RequestId,
+        /// Name of the method, known or not.
+        method: Cow<'a, str>,
+        /// Absent means `null`.
+        params: Option<&'a RawValue>,
+        /// Trace context, if any.
+        trace: Option<TraceContext>,
+    },
+    /// Wants no answer.
+    Notification {
+        /// Name of the notification, known or not.
+        method: Cow<'a, str>,
+        /// Absent means `null`.
+        params: Option<&'a RawValue>,
+    },
+    /// Answers a request of ours.
+    Response {
+        /// Id of our request.
+        id: RequestId,
+        /// What the method returned, or why it failed.
+        outcome: Result<&'a RawValue, RpcError>,
+    },
+}
+
+/// Why a message is malformed. The text is for the `message` of the answer to id -1.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// A bound of [`crate::scan`] is passed, or a key repeats.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// Not JSON, or a member has the wrong type.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// JSON, but neither request, notification, response nor error.
+    #[error("message is no request, notification, response or error")]
+    Shape,
+}
+
+/// The members this dialect knows; all others, `jsonrpc` among them, are ignored.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(default)]
+    error: Option<RpcError>,
+    #[serde(default)]
+    trace: Option<TraceContext>,
+}
+
+/// Unlike an `Option`'s own decoding, tells `null` from absence.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// A string that borrows from the message unless it had to be unescaped.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Incoming<'a> {
+    /// Takes one message apart, after its bounds were checked.
+    pub fn parse(message: &'a [u8]) -> Result<Self, ParseError> {
+        scan(message)?;
+        if message.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            // Serde would also take a struct from an array; this dialect has no batches and no positional envelopes.
+            serde_json::from_slice::<serde::de::IgnoredAny>(message)?;
+            return Err(ParseError::Shape);
+        }
+        let envelope: Envelope<'a> = serde_json::from_slice(message)?;
+        let id = |raw: &RawValue| serde_json::from_str::<RequestId>(raw.get());
+        let method = |raw: &'a RawValue| serde_json::from_str::<Text<'a>>(raw.get()).map(|text| text.0);
+        let params = envelope.params;
+        Ok(match (envelope.id, envelope.method, envelope.result, envelope.error) {
+            (Some(raw), Some(name), _, _) => {
+                Self::Request { id: id(raw)?, method: method(name)?, params, trace: envelope.trace }
+            }
+            (None, Some(name), _, _) => Self::Notification { method: method(name)?, params },
+            (Some(raw), None, Some(result), _) => Self::Response { id: id(raw)?, outcome: Ok(result) },
+            (Some(raw), None, None, Some(error)) => Self::Response { id: id(raw)?, outcome: Err(error) },
+            (_, None, _, _) => return Err(ParseError::Shape),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct RequestOut<'a, P> {
+    id: &'a RequestId,
+    method: &'a str,
+    params: &'a P,
+}
+
+#[derive(Serialize)]
+struct NotificationOut<'a, P> {
+    method: &'a str,
+    params: &'a P,
+}
+
+#[derive(Serialize)]
+struct ResultOut<'a, R> {
+    id: &'a RequestId,
+    result: &'a R,
+}
+
+#[derive(Serialize)]
+struct ErrorOut<'a> {
+    error: &'a RpcError,
+    id: &'a RequestId,
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    // Wire types have string keys and no fallible serializers, which are the only ways to fail here.
+    serde_json::to_string(value).expect("wire types always serialize")
+}
+
+/// A request as JSON text.
+pub fn encode_request(id: &RequestId, method: &str, params: &impl Serialize) -> String {
+    to_json(&RequestOut { id, method, params })
+}
+
+/// A notification as JSON text.
+pub fn encode_notification(method: &str, params: &impl Serialize) -> String {
+    to_json(&NotificationOut { method, params })
+}
+
+/// A successful answer as JSON text.
+pub fn encode_result(id: &RequestId, result: &impl Serialize) -> String {
+    to_json(&ResultOut { id, result })
+}
+
+/// A failed answer as JSON text.
+pub fn encode_error(id: &RequestId, error: &RpcError) -> String {
+    to_json(&ErrorOut { error, id })
+}
+
+/// A `process/output` notification as JSON text, `offset` included when given.
+///
+/// The hot path of a flood: the chunk is encoded straight into the frame. Equal, byte for byte, to
+/// [`encode_notification`] of [`crate::process::ProcessOutputNotification`].
+#[must_use]
+pub fn encode_output(process_id: &ProcessId, seq: Seq, stream: OutputStream, offset: Option<u64>, chunk: &[u8]) -> String {
+    let mut out = String::with_capacity(chunk.len().div_ceil(3) * 4 + process_id.as_str().len() + 160);
+    out.push_str(r#"{"method":"process/output","params":{"processId":"#);
+    out.push_str(&to_json(process_id));
+    out.push_str(r#","seq":"#);
+    out.push_str(&seq.to_string());
+    out.push_str(r#","stream":""#);
+    out.push_str(stream.as_str());
+    out.push_str(r#"","chunk":""#);
+    encode_into(chunk, &mut out);
+    out.push('"');
+    if let Some(offset) = offset {
+        out.push_str(r#","offset":"#);
+        out.push_str(&offset.to_string());
+    }
+    out.push_str("}}");
+    out
+}
+
+#[cfg(test)]
+#[path = "rpc_tests.rs"]
+mod tests;

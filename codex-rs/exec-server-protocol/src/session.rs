@@ -1,0 +1,92 @@
+//! The handshake: `initialize`, `initialized`, and what they agree on.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use crate::environment::EnvironmentInfo;
+use crate::ids::SessionId;
+
+/// Parameters of `initialize`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct InitializeParams {
+    /// Names the client in logs; may be empty.
+    pub client_name: String,
+    /// Session to resume; absent or null for a new one.
+    #[serde(default)]
+    pub resume_session_id: Option<SessionId>,
+    /// With `resumeSessionId`: detach the connection that holds the session now, instead of failing with -32010.
+    /// Flag `sessionTakeover`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(optional, as = "Option<bool>")]
+    pub takeover: bool,
+}
+
+/// Result of `initialize`. Very old peers answer an empty object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct InitializeResponse {
+    /// The session this connection is attached to, new or resumed.
+    pub session_id: SessionId,
+    /// What the server's machine is like and what the server can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub environment_info: Option<EnvironmentInfo>,
+    /// Every bound that a client may run into. Flag `serverLimits`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub limits: Option<ServerLimits>,
+}
+
+/// Bounds of the server, with their units in the names. All are inclusive: a value equal to the bound is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(rename_all = "camelCase")]
+pub struct ServerLimits {
+    /// Payload of one inbound WebSocket frame.
+    #[ts(type = "number")]
+    pub inbound_frame_bytes: u64,
+    /// One inbound message, over all its fragments.
+    #[ts(type = "number")]
+    pub inbound_message_bytes: u64,
+    /// JSON values in one inbound message.
+    #[ts(type = "number")]
+    pub message_values: u64,
+    /// Containers open at once in one inbound message.
+    #[ts(type = "number")]
+    pub message_depth: u64,
+    /// Requests of one connection that may be waiting for their answers.
+    #[ts(type = "number")]
+    pub requests_in_flight: u64,
+    /// Bytes of such waiting requests, beyond which further ones that would wait are refused.
+    #[ts(type = "number")]
+    pub request_bytes_in_flight: u64,
+    /// Processes of one session, closed ones that are still readable included.
+    #[ts(type = "number")]
+    pub processes_per_session: u64,
+    /// Output kept in one process's log.
+    #[ts(type = "number")]
+    pub retained_output_bytes: u64,
+    /// Events kept in one process's log, however small.
+    #[ts(type = "number")]
+    pub retained_output_chunks: u64,
+    /// Largest chunk that the server emits.
+    #[ts(type = "number")]
+    pub output_chunk_bytes: u64,
+    /// How long a closed process stays readable.
+    #[ts(type = "number")]
+    pub closed_process_retention_ms: u64,
+    /// How long a session waits for its client to come back.
+    #[ts(type = "number")]
+    pub detached_session_ms: u64,
+    /// Write ids remembered for each process.
+    #[ts(type = "number")]
+    pub remembered_write_ids: u64,
+    /// Request keys remembered for each session.
+    #[ts(type = "number")]
+    pub remembered_request_keys: u64,
+    /// Bytes accepted for a process's stdin and not yet taken by it, beyond which writes wait.
+    #[ts(type = "number")]
+    pub queued_stdin_bytes: u64,
+}

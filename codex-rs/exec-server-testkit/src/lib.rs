@@ -1,0 +1,1 @@
+//! Harnesses and faulty transports for tests.

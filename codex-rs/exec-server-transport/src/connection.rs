@@ -1,0 +1,207 @@
+//! One connection, whatever carries it: a reader and a writer of messages, for use from two tasks.
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::close::CloseReason;
+use crate::error::{ReadError, WriteError};
+use crate::limits::WireLimits;
+use crate::lines::{LineReader, LineWriter};
+use crate::memory::{MemoryReader, MemoryWriter};
+use crate::message::{Message, Received};
+use crate::peer::Peer;
+use crate::stream::Stream;
+use crate::websocket::{self, Role, WsReader, WsWriter};
+
+/// An open connection. Its parts are independent: reading goes on while a write waits, and the other way round.
+#[derive(Debug)]
+pub struct Connection {
+    /// Where messages come from.
+    pub reader: MessageReader,
+    /// Where messages go.
+    pub writer: MessageWriter,
+    /// Who is at the other end.
+    pub peer: Peer,
+}
+
+impl Connection {
+    /// A connection of newline-delimited messages over two pipes, such as the stdio of a child.
+    pub fn from_lines(
+        input: impl AsyncRead + Send + Unpin + 'static,
+        output: impl AsyncWrite + Send + Unpin + 'static,
+        limits: &WireLimits,
+    ) -> Self {
+        Self {
+            reader: MessageReader(Reader::Lines(LineReader::new(input, limits))),
+            writer: MessageWriter(Writer::Lines(LineWriter::new(output, limits))),
+            peer: Peer::Stdio,
+        }
+    }
+
+    /// A connection over this process's own standard input and output.
+    ///
+    /// Nothing else may be printed to standard output while it is open. Standard input is read by a thread that cannot
+    /// be interrupted: end the process, or shut the runtime down in the background, rather than wait for it.
+    pub fn stdio(limits: &WireLimits) -> Self {
+        Self::from_lines(tokio::io::stdin(), tokio::io::stdout(), limits)
+    }
+
+    /// A WebSocket over any byte stream that is past its upgrade, such as a tunnel.
+    ///
+    /// What is known about TCP sockets does not help here: a silent peer counts as gone unless our writes are stuck.
+    pub fn websocket_over(
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        role: Role,
+        peer: Peer,
+        limits: &WireLimits,
+    ) -> Self {
+        Self::websocket(Stream::Any(Box::new(stream)), &[], role, peer, limits)
+    }
+
+    /// A WebSocket over `stream`, upgraded already; `leftover` was read from it beyond the upgrade.
+    pub(crate) fn websocket(
+        stream: Stream,
+        leftover: &[u8],
+        role: Role,
+        peer: Peer,
+        limits: &WireLimits,
+    ) -> Self {
+        let (reader, writer) = websocket::open(stream, leftover, role, limits);
+        Self {
+            reader: MessageReader(Reader::WebSocket(Box::new(reader))),
+            writer: MessageWriter(Writer::WebSocket(writer)),
+            peer,
+        }
+    }
+}
+
+/// The inbound half of a [`Connection`].
+///
+/// It has to be polled for the connection to live: this is where pings are sent and answered, and where a vanished peer
+/// is noticed. It needs no help from the writer for that.
+#[derive(Debug)]
+pub struct MessageReader(Reader);
+
+enum Reader {
+    WebSocket(Box<WsReader>),
+    Lines(LineReader),
+    Memory(MemoryReader),
+}
+
+impl MessageReader {
+    pub(crate) fn memory(reader: MemoryReader) -> Self {
+        Self(Reader::Memory(reader))
+    }
+
+    /// The next message. `None` when the peer has closed in good order, or after a fatal error was returned; see
+    /// [`ReadError::is_fatal`].
+    ///
+    /// Cancel-safe: a message is either returned or still to come. When a peer has to be cut off, this first tells it
+    /// why and waits until it has had a chance to read that, at most for
+    /// [`WireLimits::close_timeout`](crate::WireLimits::close_timeout).
+    pub async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
+        self.next_message().await.map(|result| result.map(|message| message.bytes))
+    }
+
+    /// As [`MessageReader::next`], and says whether the sender marked the message as text or as binary.
+    pub async fn next_message(&mut self) -> Option<Result<Received, ReadError>> {
+        match &mut self.0 {
+            Reader::WebSocket(reader) => reader.next().await,
+            Reader::Lines(reader) => reader.next().await,
+            Reader::Memory(reader) => reader.next().await,
+        }
+    }
+
+    /// What the peer said when it closed. `None` before that, and always on stdio.
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        match &self.0 {
+            Reader::WebSocket(reader) => reader.close_reason(),
+            Reader::Lines(_) => None,
+            Reader::Memory(reader) => reader.close_reason(),
+        }
+    }
+}
+
+/// The outbound half of a [`Connection`].
+///
+/// Dropping it without [`MessageWriter::close`] looks to the peer like a lost connection as soon as the reader is
+/// dropped, too.
+#[derive(Debug)]
+pub struct MessageWriter(Writer);
+
+enum Writer {
+    WebSocket(WsWriter),
+    Lines(LineWriter),
+    Memory(MemoryWriter),
+}
+
+impl MessageWriter {
+    pub(crate) fn memory(writer: MemoryWriter) -> Self {
+        Self(Writer::Memory(writer))
+    }
+
+    /// Adds a message to what will be sent. Waits while
+    /// [`WireLimits::write_buffer_bytes`](crate::WireLimits::write_buffer_bytes) or more are buffered already; sends
+    /// nothing otherwise, so call [`MessageWriter::flush`] when no more messages are at hand.
+    ///
+    /// If the future is dropped before it is ready, the message was not added.
+    pub async fn feed(&mut self, message: Message) -> Result<(), WriteError> {
+        match &mut self.0 {
+            Writer::WebSocket(writer) => writer.feed(message).await,
+            Writer::Lines(writer) => writer.feed(message).await,
+            Writer::Memory(writer) => writer.feed(message).await,
+        }
+    }
+
+    /// Waits until the kernel has taken everything that was fed. Everything leaves in as few system calls as the
+    /// socket allows. Cancel-safe.
+    pub async fn flush(&mut self) -> Result<(), WriteError> {
+        match &mut self.0 {
+            Writer::WebSocket(writer) => writer.flush().await,
+            Writer::Lines(writer) => writer.flush().await,
+            Writer::Memory(writer) => writer.flush(),
+        }
+    }
+
+    /// Feeds one message and flushes.
+    pub async fn send(&mut self, message: Message) -> Result<(), WriteError> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Sends what is buffered, then tells the peer that it is over and why; see
+    /// [`close_code`](crate::close_code). Takes at most
+    /// [`WireLimits::close_timeout`](crate::WireLimits::close_timeout). Nothing can be written afterwards.
+    ///
+    /// Keep reading until the reader ends, or drop the reader first: then what the peer still sends is read and thrown
+    /// away here, so that it gets to see the close frame. A reason beyond 123 bytes is cut; stdio carries neither code
+    /// nor reason.
+    pub async fn close(&mut self, code: u16, reason: &str) {
+        let reason = CloseReason { code, reason: reason.to_owned() };
+        match &mut self.0 {
+            Writer::WebSocket(writer) => writer.close(&reason).await,
+            Writer::Lines(writer) => writer.close().await,
+            Writer::Memory(writer) => writer.close(reason),
+        }
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::WebSocket(_) => "WebSocket",
+            Self::Lines(_) => "Lines",
+            Self::Memory(_) => "Memory",
+        })
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::WebSocket(_) => "WebSocket",
+            Self::Lines(_) => "Lines",
+            Self::Memory(_) => "Memory",
+        })
+    }
+}

@@ -1,0 +1,262 @@
+//! The byte streams under a WebSocket, as one type, and what the kernel is told and asked about them.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream, tcp, unix};
+
+/// How much the kernel may hold that it has not sent yet. Anything more would only make a keystroke wait behind bulk
+/// output; at 10 Gbit/s this is still 100 µs of data, ample time to refill it.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 128 * 1024;
+
+/// Upper bound of the kernel's retransmission interval. It also spaces the probes of a closed receive window, whose
+/// answers tell a stopped peer from a vanished one, so it has to stay below the time in which that is decided.
+#[cfg(target_os = "linux")]
+const RETRANSMIT_MAX_MS: u32 = 5_000;
+
+/// Any other stream: a pipe in memory, or TLS around a socket.
+pub(crate) trait AnyStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> AnyStream for S {}
+
+/// A byte stream in both directions.
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Any(Box<dyn AnyStream>),
+}
+
+/// The inbound half of a [`Stream`].
+pub(crate) enum ReadHalf {
+    Tcp(tcp::OwnedReadHalf),
+    Unix(unix::OwnedReadHalf),
+    Any(tokio::io::ReadHalf<Box<dyn AnyStream>>),
+}
+
+/// The outbound half of a [`Stream`].
+pub(crate) enum WriteHalf {
+    Tcp(tcp::OwnedWriteHalf),
+    Unix(unix::OwnedWriteHalf),
+    Any(tokio::io::WriteHalf<Box<dyn AnyStream>>),
+}
+
+/// What the kernel knows about a peer that does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// The peer's kernel has lately acknowledged what it was sent.
+    Alive,
+    /// It has not.
+    Silent,
+    /// This kind of stream cannot tell.
+    Unknown,
+}
+
+impl Stream {
+    /// Takes over a TCP socket: no Nagle delay, little unsent data in the kernel, frequent probes.
+    pub(crate) fn from_tcp(stream: TcpStream) -> Self {
+        // A socket that refuses an option still works, only with more delay; one that is already reset refuses them all.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        #[cfg(target_os = "linux")]
+        {
+            use nix::sys::socket::setsockopt;
+            if let Err(error) = setsockopt(&stream, linux::NotSentLowWater, &UNSENT_BYTES) {
+                tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
+            }
+            // Kernels before 6.15 do not have this one.
+            if let Err(error) = setsockopt(&stream, linux::RetransmitMax, &RETRANSMIT_MAX_MS) {
+                tracing::trace!(%error, "cannot set TCP_RTO_MAX_MS");
+            }
+        }
+        Self::Tcp(stream)
+    }
+
+    pub(crate) fn into_split(self) -> (ReadHalf, WriteHalf) {
+        match self {
+            Self::Tcp(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::Tcp(read), WriteHalf::Tcp(write))
+            }
+            Self::Unix(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::Unix(read), WriteHalf::Unix(write))
+            }
+            Self::Any(stream) => {
+                let (read, write) = tokio::io::split(stream);
+                (ReadHalf::Any(read), WriteHalf::Any(write))
+            }
+        }
+    }
+}
+
+impl ReadHalf {
+    /// Asks the kernel whether the peer acknowledged anything within `recent`, or at least owes no acknowledgement.
+    pub(crate) fn evidence(&self, recent: Duration) -> Evidence {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Tcp(half) => linux::evidence(half.as_ref(), recent),
+            _ => {
+                let _ = recent;
+                Evidence::Unknown
+            }
+        }
+    }
+
+    /// Makes the kernel forget the connection at once when it is dropped, instead of retransmitting into the void for
+    /// many minutes. Nobody is left to miss the orderly end.
+    pub(crate) fn abandon(&self) {
+        if let Self::Tcp(half) = self
+            && let Err(error) = half.as_ref().set_zero_linger()
+        {
+            tracing::debug!(%error, "cannot abandon the connection");
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::time::Duration;
+
+    use nix::sys::socket::getsockopt;
+    use nix::{getsockopt_impl, setsockopt_impl, sockopt_impl};
+    use tokio::net::TcpStream;
+
+    use super::Evidence;
+
+    /// `TCP_RTO_MAX_MS` of `linux/tcp.h`, since kernel 6.15.
+    const TCP_RTO_MAX_MS: i32 = 44;
+
+    /// Unanswered window probes that still count as bad luck.
+    const PROBES_FORGIVEN: u8 = 2;
+
+    /// The start of the kernel's `struct tcp_info`. The kernel fills as much as it is asked for, so leaving out the
+    /// fields that were appended later makes this fit every kernel.
+    #[expect(unreachable_pub, reason = "the macro below makes the option public, and with it its value")]
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    pub struct TcpInfo {
+        state: u8,
+        ca_state: u8,
+        retransmits: u8,
+        probes: u8,
+        backoff: u8,
+        options: u8,
+        window_scales: u8,
+        flags: u8,
+        rto: u32,
+        ato: u32,
+        snd_mss: u32,
+        rcv_mss: u32,
+        unacked: u32,
+        sacked: u32,
+        lost: u32,
+        retrans: u32,
+        fackets: u32,
+        last_data_sent_ms: u32,
+        last_ack_sent_ms: u32,
+        last_data_recv_ms: u32,
+        last_ack_recv_ms: u32,
+    }
+
+    sockopt_impl!(
+        /// `TCP_NOTSENT_LOWAT`, in bytes.
+        NotSentLowWater,
+        SetOnly,
+        libc::IPPROTO_TCP,
+        libc::TCP_NOTSENT_LOWAT,
+        u32
+    );
+    sockopt_impl!(
+        /// `TCP_RTO_MAX_MS`, in milliseconds.
+        RetransmitMax,
+        SetOnly,
+        libc::IPPROTO_TCP,
+        TCP_RTO_MAX_MS,
+        u32
+    );
+    sockopt_impl!(
+        /// `TCP_INFO`.
+        TcpInfoOption,
+        GetOnly,
+        libc::IPPROTO_TCP,
+        libc::TCP_INFO,
+        TcpInfo
+    );
+
+    pub(super) fn evidence(stream: &TcpStream, recent: Duration) -> Evidence {
+        let Ok(info) = getsockopt(stream, TcpInfoOption) else { return Evidence::Silent };
+        // A recent acknowledgement is proof. Without one, nothing speaks against the peer as long as it owes none and
+        // answers the probes of its closed window: those may lie far apart on kernels without TCP_RTO_MAX_MS.
+        let acknowledged_lately = Duration::from_millis(info.last_ack_recv_ms.into()) <= recent;
+        let owes_nothing = info.unacked == 0 && info.probes <= PROBES_FORGIVEN;
+        if acknowledged_lately || owes_nothing { Evidence::Alive } else { Evidence::Silent }
+    }
+}
+
+/// Hands a poll on to whichever stream is there.
+macro_rules! each {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match $self.get_mut() {
+            Self::Tcp($stream) => $call,
+            Self::Unix($stream) => $call,
+            Self::Any($stream) => $call,
+        }
+    };
+}
+
+macro_rules! impl_read {
+    ($name:ty) => {
+        impl AsyncRead for $name {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                each!(self, stream => Pin::new(stream).poll_read(cx, buf))
+            }
+        }
+    };
+}
+
+macro_rules! impl_write {
+    ($name:ty) => {
+        impl AsyncWrite for $name {
+            fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+                each!(self, stream => Pin::new(stream).poll_write(cx, buf))
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                each!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                match self {
+                    Self::Tcp(stream) => stream.is_write_vectored(),
+                    Self::Unix(stream) => stream.is_write_vectored(),
+                    Self::Any(stream) => stream.is_write_vectored(),
+                }
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                each!(self, stream => Pin::new(stream).poll_flush(cx))
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                each!(self, stream => Pin::new(stream).poll_shutdown(cx))
+            }
+        }
+    };
+}
+
+impl_read!(Stream);
+impl_read!(ReadHalf);
+impl_write!(Stream);
+impl_write!(WriteHalf);

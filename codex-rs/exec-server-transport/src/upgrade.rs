@@ -1,0 +1,182 @@
+//! The HTTP side of a WebSocket listener: the upgrade, the health endpoints, and every refusal.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::auth::Authenticator;
+use crate::limits::WireLimits;
+use crate::stream::Stream;
+
+/// Who may open a WebSocket here.
+#[derive(Debug, Default)]
+pub struct AcceptPolicy {
+    /// The credential to ask for; `None` lets everybody in who can reach the listener.
+    pub auth: Option<Authenticator>,
+    /// Values of the `Origin` header to let in. A request with any other one is refused with 403: browsers send it on
+    /// behalf of whatever page is open, and no other client does.
+    pub allowed_origins: Vec<String>,
+}
+
+/// Least size of the buffer for a request head that the HTTP parser can work with.
+const MIN_HEAD_BYTES: usize = 8 * 1024;
+
+/// Speaks HTTP with a client for one request. Gives the stream back if that was an upgrade, with the bytes that the
+/// client sent right behind it. `None` if the client was refused, only wanted to know our health, or vanished.
+pub(crate) async fn accept(
+    stream: Stream,
+    policy: &AcceptPolicy,
+    limits: &WireLimits,
+) -> Option<(Stream, Bytes)> {
+    match timeout(limits.handshake_timeout, serve(stream, policy, limits)).await {
+        Ok(result) => result,
+        Err(_) => {
+            tracing::debug!("client did not finish its upgrade in time");
+            None
+        }
+    }
+}
+
+async fn serve(stream: Stream, policy: &AcceptPolicy, limits: &WireLimits) -> Option<(Stream, Bytes)> {
+    let upgraded = Arc::new(AtomicBool::new(false));
+    let service = service_fn(|request| {
+        let response = respond(&request, policy);
+        upgraded.store(response.status() == StatusCode::SWITCHING_PROTOCOLS, Ordering::Relaxed);
+        std::future::ready(Ok::<_, Infallible>(response))
+    });
+    let head_bytes = limits.http_head_bytes.max(MIN_HEAD_BYTES);
+    let served = hyper::server::conn::http1::Builder::new()
+        .max_buf_size(head_bytes)
+        .header_read_timeout(None)
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .without_shutdown()
+        .await;
+    let parts = match served {
+        Ok(parts) => parts,
+        Err(error) => {
+            tracing::debug!(%error, "http connection failed before the upgrade");
+            return None;
+        }
+    };
+    let mut stream = parts.io.into_inner();
+    if upgraded.load(Ordering::Relaxed) {
+        return Some((stream, parts.read_buf));
+    }
+    // A request body that nobody read would make the kernel reset the connection, and our answer with it, so it is
+    // taken off the socket until the client hangs up or its time is over.
+    if stream.shutdown().await.is_ok() {
+        let mut scratch = [0; 4096];
+        while matches!(stream.read(&mut scratch).await, Ok(1..)) {}
+    }
+    None
+}
+
+/// The answer to one request. The order of the checks is part of the wire: an origin is refused on every path and
+/// before the credential is looked at.
+fn respond<B>(request: &Request<B>, policy: &AcceptPolicy) -> Response<Full<Bytes>> {
+    if !origin_is_allowed(request.headers(), &policy.allowed_origins) {
+        return answer(StatusCode::FORBIDDEN, String::new());
+    }
+    let is_root = match request.uri().path() {
+        "/" => true,
+        "/readyz" | "/healthz" => false,
+        _ => return answer(StatusCode::NOT_FOUND, String::new()),
+    };
+    let get_only =
+        matches!(*request.method(), Method::GET) || (!is_root && *request.method() == Method::HEAD);
+    if !get_only {
+        let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, String::new());
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+        return response;
+    }
+    if !is_root {
+        return answer(StatusCode::OK, String::new());
+    }
+    let key = match upgrade_key(request) {
+        Ok(key) => key,
+        Err(reason) => {
+            let mut response = answer(StatusCode::BAD_REQUEST, reason.to_owned());
+            response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            return response;
+        }
+    };
+    if let Some(auth) = &policy.auth
+        && let Err(refusal) = auth.check(request.headers().get(header::AUTHORIZATION), SystemTime::now())
+    {
+        return answer(StatusCode::UNAUTHORIZED, refusal.to_string());
+    }
+    switch_protocols(key)
+}
+
+fn origin_is_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
+    headers
+        .get_all(header::ORIGIN)
+        .iter()
+        .all(|origin| allowed.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()))
+}
+
+/// The key of a proper upgrade request, or what is wrong with the request.
+fn upgrade_key<B>(request: &Request<B>) -> Result<&HeaderValue, &'static str> {
+    let headers = request.headers();
+    if !lists(headers, header::CONNECTION, "upgrade") {
+        return Err("Connection header did not include 'upgrade'");
+    }
+    if !lists(headers, header::UPGRADE, "websocket") {
+        return Err("Upgrade header did not include 'websocket'");
+    }
+    if request.version() != Version::HTTP_11 {
+        return Err("WebSocket upgrade needs HTTP/1.1");
+    }
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err("Sec-WebSocket-Version header did not say '13'");
+    }
+    headers.get(header::SEC_WEBSOCKET_KEY).ok_or("Sec-WebSocket-Key header is missing")
+}
+
+/// Whether a comma-separated header names `token`, in any case.
+fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|value| value.trim().eq_ignore_ascii_case(token))
+}
+
+fn switch_protocols(key: &HeaderValue) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    let accept =
+        HeaderValue::try_from(derive_accept_key(key.as_bytes())).expect("base64 is a valid header value");
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    response
+}
+
+/// A final answer: the connection ends with it, so that one client cannot hold a place among the pending handshakes by
+/// asking for the health again and again.
+fn answer(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    let has_body = !body.is_empty();
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if has_body {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    }
+    response
+}

@@ -1,0 +1,46 @@
+//! The writing side of a WebSocket.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::outbox::{Outbox, Side};
+use super::reader::drain;
+use crate::close::CloseReason;
+use crate::error::WriteError;
+use crate::message::Message;
+
+pub(crate) struct WsWriter {
+    outbox: Arc<Outbox>,
+    close_timeout: Duration,
+}
+
+impl WsWriter {
+    pub(super) fn new(outbox: Arc<Outbox>, close_timeout: Duration) -> Self {
+        Self { outbox, close_timeout }
+    }
+
+    pub(crate) async fn feed(&mut self, message: Message) -> Result<(), WriteError> {
+        poll_fn(|cx| self.outbox.poll_ready(cx)).await?;
+        self.outbox.queue(message)
+    }
+
+    pub(crate) async fn flush(&mut self) -> Result<(), WriteError> {
+        poll_fn(|cx| self.outbox.poll_flush(Side::Writer, cx)).await
+    }
+
+    pub(crate) async fn close(&mut self, reason: &CloseReason) {
+        let deadline = Instant::now() + self.close_timeout;
+        self.outbox.start_close(reason, self.close_timeout);
+        let told = timeout_at(deadline, poll_fn(|cx| self.outbox.poll_shutdown(Side::Writer, cx))).await;
+        if matches!(told, Ok(Ok(())))
+            && let Some(mut half) = self.outbox.take_orphan()
+        {
+            // Nobody reads any more. Bytes left unread would make the kernel answer with a reset, which may overtake
+            // the close frame, so they are read and thrown away here.
+            drain(&mut half, deadline).await;
+        }
+    }
+}

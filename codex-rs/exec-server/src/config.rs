@@ -1,0 +1,50 @@
+//! What a server is told when it is made. Reading it from a command line is [`crate::cli`]'s matter.
+
+use codex_exec_server_core::limits::Limits;
+use codex_exec_server_local::env::Environment;
+use codex_exec_server_protocol::scan::{MAX_DEPTH, MAX_VALUES};
+use codex_exec_server_protocol::session::ServerLimits;
+use codex_exec_server_transport::WireLimits;
+
+/// A server's settings.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Bounds on what clients can make the server hold.
+    pub limits: Limits,
+    /// Bounds of frames and messages, told to clients; the listener is given its own copy.
+    pub wire: WireLimits,
+    /// What children may inherit.
+    pub environment: Environment,
+}
+
+impl ServerConfig {
+    /// Default bounds, and this process's own environment.
+    #[must_use]
+    pub fn from_process() -> Self {
+        Self { limits: Limits::default(), wire: WireLimits::default(), environment: std::env::vars_os().collect() }
+    }
+
+    /// The bounds as clients are told them.
+    #[must_use]
+    pub fn server_limits(&self) -> ServerLimits {
+        let count = |n: usize| n as u64;
+        let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        ServerLimits {
+            inbound_frame_bytes: count(self.wire.frame_bytes),
+            inbound_message_bytes: count(self.wire.message_bytes),
+            message_values: count(MAX_VALUES),
+            message_depth: count(MAX_DEPTH),
+            requests_in_flight: count(self.limits.requests_in_flight),
+            request_bytes_in_flight: count(self.limits.request_bytes_in_flight),
+            processes_per_session: count(self.limits.processes_per_session),
+            retained_output_bytes: count(self.limits.log.retain_bytes),
+            retained_output_chunks: count(self.limits.log.retain_chunks),
+            output_chunk_bytes: count(self.limits.log.chunk_bytes),
+            closed_process_retention_ms: ms(self.limits.closed_process_retention),
+            detached_session_ms: ms(self.limits.detached_session),
+            remembered_write_ids: count(self.limits.remembered_write_ids),
+            remembered_request_keys: count(self.limits.remembered_request_keys),
+            queued_stdin_bytes: count(self.limits.queued_stdin_bytes),
+        }
+    }
+}

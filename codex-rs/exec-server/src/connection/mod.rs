@@ -1,0 +1,256 @@
+//! One connection from its first message to its last.
+//!
+//! Two tasks that never wait for each other: this one reads and hands requests on, the other writes what
+//! [`outbound`] has for it. So a burst of any size is read while its answers leave, and a client that does not read
+//! holds up nobody but itself.
+
+pub(crate) mod outbound;
+pub(crate) mod requests;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_core::handshake::Handshake;
+use codex_exec_server_core::sessions::{ConnectionId, IfAttached};
+use codex_exec_server_local::process::{FollowId, Follower};
+use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
+use codex_exec_server_protocol::methods::{ClientNotification, ClientRequest, DecodeError, Family};
+use codex_exec_server_protocol::rpc::{Incoming, ParseError, RequestId, encode_error, encode_result};
+use codex_exec_server_protocol::session::{InitializeParams, InitializeResponse};
+use codex_exec_server_transport::{CloseReason, Connection, Peer, PeerKind, ReadError, close_code};
+use serde_json::value::RawValue;
+use tokio::sync::SetOnce;
+
+use self::outbound::Outbound;
+use self::requests::{Requests, Waiting};
+use crate::Server;
+use crate::handlers::{self, Served};
+use crate::sessions::{Displaced, Session};
+
+/// A session that this connection holds, and as whom it follows the session's processes.
+struct Attached {
+    session: Arc<Session>,
+    follow: FollowId,
+}
+
+/// See the module.
+struct Reader {
+    server: Arc<Server>,
+    id: ConnectionId,
+    peer: Peer,
+    handshake: Handshake,
+    attached: Option<Attached>,
+    displaced: Displaced,
+    outbound: Arc<Outbound>,
+    requests: Requests,
+}
+
+/// Serves `connection` until either side ends it, or its session is taken over.
+pub(crate) async fn serve(server: Arc<Server>, id: ConnectionId, connection: Connection) {
+    let Connection { mut reader, mut writer, peer } = connection;
+    tracing::debug!(%peer, "connected");
+    let outbound = Arc::new(Outbound::new());
+    let sending = Arc::clone(&outbound);
+    let mut writing = tokio::spawn(async move { sending.write_to(&mut writer).await });
+    let mut state = Reader {
+        id,
+        peer,
+        handshake: Handshake::default(),
+        attached: None,
+        displaced: Arc::new(SetOnce::new()),
+        requests: Requests::new(Arc::clone(&outbound), server.config.limits.clone()),
+        outbound,
+        server,
+    };
+    let mut written = false;
+    let reason = loop {
+        tokio::select! {
+            message = reader.next() => match message {
+                Some(Ok(message)) => {
+                    if let Err(reason) = state.receive(message).await {
+                        break Some(reason);
+                    }
+                }
+                Some(Err(error)) if !error.is_fatal() => state.refuse_line(&error),
+                Some(Err(error)) => {
+                    tracing::debug!(%peer, %error, "connection failed");
+                    break None;
+                }
+                None => break None,
+            },
+            // The peer is gone, or was found to be: there is nobody to read for.
+            _ = &mut writing => {
+                written = true;
+                break None;
+            }
+            _ = state.displaced.wait() => {
+                break Some(CloseReason {
+                    code: close_code::POLICY,
+                    reason: "session was taken over by another connection".into(),
+                });
+            }
+            () = state.server.stopping.cancelled() => {
+                break Some(CloseReason { code: close_code::GOING_AWAY, reason: "server is shutting down".into() });
+            }
+        }
+    };
+    state.detach();
+    if !written {
+        if let Some(reason) = reason {
+            state.outbound.close(reason);
+            // While the writer says good-bye, the reader goes on, so that the peer's own words don't reset the socket.
+            let drain = async { while reader.next().await.is_some_and(|message| message.is_ok()) {} };
+            tokio::select! {
+                _ = &mut writing => {}
+                () = drain => { let _ = (&mut writing).await; }
+            }
+        } else {
+            writing.abort();
+        }
+    }
+    tracing::debug!(%peer, "disconnected");
+}
+
+impl Reader {
+    /// Takes one message. An error ends the connection.
+    async fn receive(&mut self, message: Bytes) -> Result<(), CloseReason> {
+        self.outbound.owes_less_than(self.server.config.limits.owed_reply_bytes).await;
+        self.requests.room().await;
+        match Incoming::parse(&message) {
+            Ok(Incoming::Request { id, method, params, .. }) => {
+                self.request(id, &method, params, message.len());
+                Ok(())
+            }
+            Ok(Incoming::Notification { method, params }) => self.notification(&method, params),
+            Ok(Incoming::Response { id, .. }) => Err(protocol_error(format!("response to unknown request {id}"))),
+            Err(error) => {
+                self.refuse_message(&error);
+                Ok(())
+            }
+        }
+    }
+
+    fn request(&mut self, id: RequestId, method: &str, params: Option<&RawValue>, bytes: usize) {
+        let request = match Served::decode(method, params) {
+            Ok(request) => request,
+            Err(error) => return self.fail(&id, &error),
+        };
+        let family = ClientRequest::family_of(method).unwrap_or(Family::Session);
+        match request {
+            Served::Initialize(params) => match self.initialize(params) {
+                Ok(response) => {
+                    self.outbound.reply(encode_result(&id, &response));
+                    // Events follow the answer, never the other way round.
+                    if let Some(attached) = &self.attached {
+                        self.outbound.open(attached.follow);
+                    }
+                }
+                Err(error) => self.fail(&id, &error),
+            },
+            Served::Environment(request) => match self.handshake.may_use(family) {
+                Ok(()) => self.outbound.reply(handlers::environment::answer(&self.server, &id, request)),
+                Err(error) => self.fail(&id, &error.into()),
+            },
+            Served::Process(request) => {
+                let session = match (self.handshake.may_use(family), &self.attached) {
+                    (Ok(()), Some(attached)) => attached,
+                    (Err(error), _) => return self.fail(&id, &error.into()),
+                    (Ok(()), None) => return self.fail(&id, &ServiceError::Displaced),
+                };
+                let waiting = if request.runs_to_its_end() { Waiting::Busy } else { Waiting::Idle };
+                let work = handlers::process::answer(
+                    Arc::clone(&session.session),
+                    session.follow,
+                    id.clone(),
+                    request,
+                    Arc::clone(&self.displaced),
+                    Arc::clone(&self.outbound),
+                );
+                self.requests.run(id, waiting, bytes, work);
+            }
+        }
+    }
+
+    fn initialize(&mut self, params: InitializeParams) -> Result<InitializeResponse, ServiceError> {
+        self.handshake.may_initialize()?;
+        let displaced = Arc::clone(&self.displaced);
+        let session = match &params.resume_session_id {
+            None => self.server.sessions.open(self.id, displaced)?,
+            Some(session) => {
+                let if_attached = if params.takeover { IfAttached::TakeOver } else { IfAttached::Refuse };
+                self.server.sessions.resume(session, self.id, displaced, if_attached)?
+            }
+        };
+        self.handshake.initialize_succeeded();
+        tracing::info!(peer = %self.peer, client = params.client_name, session = %session.id, "initialized");
+        let session_id = session.id.clone();
+        let follower: Arc<dyn Follower> = Arc::clone(&self.outbound) as _;
+        let follow = session.processes.follow(follower);
+        self.attached = Some(Attached { session, follow });
+        Ok(InitializeResponse {
+            session_id,
+            environment_info: Some(self.server.environment.clone()),
+            limits: Some(self.server.limits.clone()),
+        })
+    }
+
+    fn notification(&mut self, method: &str, params: Option<&RawValue>) -> Result<(), CloseReason> {
+        match ClientNotification::decode(method, params) {
+            Ok(ClientNotification::Initialized(_)) => {
+                self.handshake.initialized().map_err(|error| protocol_error(error.to_string()))
+            }
+            Ok(ClientNotification::Cancel(cancel)) => {
+                self.requests.cancel(&cancel.id);
+                Ok(())
+            }
+            Err(DecodeError::UnknownMethod(method)) => Err(protocol_error(format!("unknown notification {method}"))),
+            Err(DecodeError::InvalidParams(text)) => Err(protocol_error(format!("notification {method}: {text}"))),
+        }
+    }
+
+    fn fail(&self, id: &RequestId, error: &ServiceError) {
+        self.outbound.reply(encode_error(id, &RpcError::from(error)));
+    }
+
+    fn refuse_message(&self, error: &ParseError) {
+        let source = match self.peer.kind() {
+            PeerKind::Lines => "JSON-RPC message from exec-server stdio".to_owned(),
+            PeerKind::WebSocket | PeerKind::Memory => {
+                format!("websocket JSON-RPC message from exec-server websocket {}", self.peer)
+            }
+        };
+        let error = RpcError::new(ErrorCode::InvalidRequest, format!("failed to parse {source}: {error}"));
+        self.outbound.reply(encode_error(&RequestId::MALFORMED, &error));
+    }
+
+    fn refuse_line(&self, error: &ReadError) {
+        let error = RpcError::new(
+            ErrorCode::InvalidRequest,
+            format!("failed to parse JSON-RPC message from exec-server {}: {error}", self.peer),
+        );
+        self.outbound.reply(encode_error(&RequestId::MALFORMED, &error));
+    }
+
+    /// Lets go of the session, which then waits for somebody to resume it.
+    fn detach(&mut self) {
+        if let Some(Attached { session, follow }) = self.attached.take() {
+            session.processes.unfollow(follow);
+            if self.server.sessions.detach(&session.id, self.id) {
+                tracing::info!(session = %session.id, "session detached");
+            }
+        }
+    }
+}
+
+impl Drop for Reader {
+    /// A connection that is dropped in the middle lets go as well.
+    fn drop(&mut self) {
+        self.detach();
+    }
+}
+
+fn protocol_error(reason: String) -> CloseReason {
+    CloseReason { code: close_code::PROTOCOL_ERROR, reason }
+}
+

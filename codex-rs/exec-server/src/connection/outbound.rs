@@ -1,0 +1,183 @@
+//! What leaves a connection, and in which order.
+//!
+//! There is no queue of output. Replies are few and wait here; processes with news only put themselves on a list,
+//! and their events are drawn from their logs when the socket has room. Strictly in this order: replies; processes
+//! that have little to say (an exit, a keystroke's echo); floods, a bounded piece of each in turn.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use codex_exec_server_core::event_log::Event;
+use codex_exec_server_local::process::{FollowId, Follower, Process};
+use codex_exec_server_protocol::ids::ProcessId;
+use codex_exec_server_protocol::methods::ServerNotification;
+use codex_exec_server_protocol::process::{ProcessClosedNotification, ProcessExitedNotification};
+use codex_exec_server_protocol::rpc::encode_output;
+use codex_exec_server_transport::{CloseReason, Message, MessageWriter, WriteError};
+use tokio::sync::Notify;
+
+/// A process with no more than this waiting counts as having little to say.
+const LITTLE_BYTES: u64 = 4 << 10;
+/// How much of a flood is taken in one turn.
+const TURN_BYTES: usize = 64 << 10;
+
+/// See the module. Shared by those who answer requests, the processes that have news, and the writing task.
+pub(crate) struct Outbound {
+    state: Mutex<State>,
+    /// Something may be there to send.
+    news: Notify,
+    /// Replies were sent.
+    sent: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    replies: VecDeque<String>,
+    reply_bytes: usize,
+    little: VecDeque<Arc<Process>>,
+    floods: VecDeque<Arc<Process>>,
+    /// As whom to draw; nothing is drawn before it is known.
+    follow: Option<FollowId>,
+    closing: Option<CloseReason>,
+}
+
+/// What to do next.
+enum Next {
+    Replies(VecDeque<String>),
+    Draw(Arc<Process>, FollowId),
+    Close(CloseReason),
+    Nothing,
+}
+
+impl Outbound {
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::default(), news: Notify::new(), sent: Notify::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Lists are pushed and popped under this lock, nothing that could be left half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an answer.
+    pub(crate) fn reply(&self, reply: String) {
+        let mut state = self.lock();
+        state.reply_bytes += reply.len();
+        state.replies.push_back(reply);
+        drop(state);
+        self.news.notify_one();
+    }
+
+    /// From now on events may leave, drawn as `follow`.
+    pub(crate) fn open(&self, follow: FollowId) {
+        self.lock().follow = Some(follow);
+        self.news.notify_one();
+    }
+
+    /// Ends the connection when the replies that wait have left. The first reason counts.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.lock().closing.get_or_insert(reason);
+        self.news.notify_one();
+    }
+
+    /// Resolves when less than `limit` bytes of replies wait.
+    pub(crate) async fn owes_less_than(&self, limit: usize) {
+        loop {
+            let sent = self.sent.notified();
+            if self.lock().reply_bytes < limit {
+                return;
+            }
+            sent.await;
+        }
+    }
+
+    fn next(&self) -> Next {
+        let mut state = self.lock();
+        if !state.replies.is_empty() {
+            state.reply_bytes = 0;
+            return Next::Replies(std::mem::take(&mut state.replies));
+        }
+        if let Some(reason) = state.closing.clone() {
+            return Next::Close(reason);
+        }
+        if let Some(follow) = state.follow {
+            let State { little, floods, .. } = &mut *state;
+            if let Some(process) = little.pop_front().or_else(|| floods.pop_front()) {
+                return Next::Draw(process, follow);
+            }
+        }
+        Next::Nothing
+    }
+
+    /// Sends what there is to send until the connection is to be closed, then closes it.
+    pub(crate) async fn write_to(&self, writer: &mut MessageWriter) -> Result<(), WriteError> {
+        loop {
+            let news = self.news.notified();
+            match self.next() {
+                Next::Replies(replies) => {
+                    self.sent.notify_waiters();
+                    for reply in replies {
+                        writer.feed(Message::text(reply)).await?;
+                    }
+                }
+                Next::Draw(process, follow) => {
+                    let draw = process.draw(follow, TURN_BYTES);
+                    for event in &draw.events {
+                        writer.feed(Message::text(encode(&process.id, event))).await?;
+                    }
+                    if draw.more {
+                        self.lock().floods.push_back(process);
+                    }
+                }
+                Next::Close(reason) => {
+                    writer.close(reason.code, &reason.reason).await;
+                    return Ok(());
+                }
+                Next::Nothing => {
+                    // Everything that was at hand leaves in as few packets as possible.
+                    writer.flush().await?;
+                    news.await;
+                }
+            }
+        }
+    }
+}
+
+impl Follower for Outbound {
+    fn ready(&self, process: Arc<Process>) {
+        let little = process.waiting_bytes() <= LITTLE_BYTES;
+        let mut state = self.lock();
+        if little {
+            state.little.push_back(process);
+        } else {
+            state.floods.push_back(process);
+        }
+        drop(state);
+        self.news.notify_one();
+    }
+}
+
+fn encode(process_id: &ProcessId, event: &Event) -> String {
+    match event {
+        Event::Output(chunk) => {
+            encode_output(process_id, chunk.seq, chunk.stream, Some(chunk.offset), &chunk.bytes)
+        }
+        Event::Exited(seq, exit) => ServerNotification::ProcessExited(ProcessExitedNotification {
+            process_id: process_id.clone(),
+            seq: *seq,
+            exit_code: exit.code,
+            sandbox_denied: Some(exit.sandbox_denied),
+            reason: Some(exit.reason),
+            signal: exit.signal,
+            usage: Some(exit.usage),
+        })
+        .encode(),
+        Event::Closed(seq, totals) => ServerNotification::ProcessClosed(ProcessClosedNotification {
+            process_id: process_id.clone(),
+            seq: *seq,
+            output_bytes: Some(totals.output_bytes),
+            crc32c: Some(format!("{:08x}", totals.crc32c)),
+        })
+        .encode(),
+    }
+}

@@ -1,0 +1,164 @@
+//! The requests of one connection that wait for their answers.
+//!
+//! A request is run where it arrives until it first has to wait, so requests take their places in order of arrival
+//! and the many that never wait cost no task. What waits goes on beside the others, within bounds, and can be cancelled.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_core::limits::Limits;
+use codex_exec_server_protocol::error_code::RpcError;
+use codex_exec_server_protocol::rpc::{RequestId, encode_error};
+use tokio::sync::SetOnce;
+use tokio::task::JoinSet;
+
+use super::outbound::Outbound;
+
+/// A request at work; its output is the whole reply, unless it has sent that itself.
+pub(crate) type Work = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
+
+/// What may become of a request that has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// It may wait for ever: it counts against the bounds, and can be dropped at any time without a trace.
+    Idle,
+    /// It has begun something that goes on to its end by itself, soon: it always runs on.
+    Busy,
+}
+
+/// A request that was answered.
+struct Done {
+    id: RequestId,
+    ticket: u64,
+    /// The size of its message, if it counted against the bounds.
+    idle_bytes: Option<usize>,
+}
+
+/// See the module.
+pub(crate) struct Requests {
+    outbound: Arc<Outbound>,
+    limits: Limits,
+    tasks: JoinSet<Done>,
+    idle: usize,
+    idle_bytes: usize,
+    /// By id; a client that uses an id twice at a time can cancel the later one only.
+    cancels: HashMap<RequestId, (u64, Arc<SetOnce<()>>)>,
+    next: u64,
+}
+
+impl Requests {
+    pub(crate) fn new(outbound: Arc<Outbound>, limits: Limits) -> Self {
+        Self {
+            outbound,
+            limits,
+            tasks: JoinSet::new(),
+            idle: 0,
+            idle_bytes: 0,
+            cancels: HashMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Runs `work`, which came as a message of `bytes`, and answers it now or when it is done.
+    pub(crate) fn run(&mut self, id: RequestId, waiting: Waiting, bytes: usize, mut work: Work) {
+        self.collect();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        if let Poll::Ready(reply) = work.as_mut().poll(&mut context) {
+            if let Some(reply) = reply {
+                self.outbound.reply(reply);
+            }
+            return;
+        }
+        match waiting {
+            Waiting::Idle => self.wait_idly(id, bytes, work),
+            Waiting::Busy => {
+                let (outbound, ticket) = (Arc::clone(&self.outbound), self.ticket());
+                self.tasks.spawn(async move {
+                    if let Some(reply) = work.await {
+                        outbound.reply(reply);
+                    }
+                    Done { id, ticket, idle_bytes: None }
+                });
+            }
+        }
+    }
+
+    fn wait_idly(&mut self, id: RequestId, bytes: usize, work: Work) {
+        if self.idle >= self.limits.requests_in_flight {
+            let limit = self.limits.requests_in_flight;
+            return self.refuse(&id, format!("{limit} requests of this connection wait already, its limit"));
+        }
+        if self.idle_bytes >= self.limits.request_bytes_in_flight {
+            let limit = self.limits.request_bytes_in_flight;
+            return self.refuse(&id, format!("{limit} bytes of requests of this connection wait already, its limit"));
+        }
+        let ticket = self.ticket();
+        let cancel = Arc::new(SetOnce::new());
+        self.cancels.insert(id.clone(), (ticket, Arc::clone(&cancel)));
+        self.idle += 1;
+        self.idle_bytes += bytes;
+        let outbound = Arc::clone(&self.outbound);
+        self.tasks.spawn(async move {
+            let reply = tokio::select! {
+                biased;
+                reply = work => reply,
+                _ = cancel.wait() => Some(encode_error(&id, &RpcError::from(&ServiceError::Cancelled))),
+            };
+            if let Some(reply) = reply {
+                outbound.reply(reply);
+            }
+            Done { id, ticket, idle_bytes: Some(bytes) }
+        });
+    }
+
+    fn refuse(&self, id: &RequestId, why: String) {
+        self.outbound.reply(encode_error(id, &RpcError::from(&ServiceError::Busy(why))));
+    }
+
+    fn ticket(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// `$/cancel`: answers a waiting request with an error. Nothing if it is answered already, or can't be dropped.
+    pub(crate) fn cancel(&mut self, id: &RequestId) {
+        if let Some((_, cancel)) = self.cancels.remove(id) {
+            let _ = cancel.set(());
+        }
+    }
+
+    /// Resolves when there is room for another request that always runs on. Those end soon, so this does not wait long.
+    pub(crate) async fn room(&mut self) {
+        self.collect();
+        while self.tasks.len() >= 2 * self.limits.requests_in_flight {
+            if let Some(done) = self.tasks.join_next().await {
+                self.forget(done);
+            }
+        }
+    }
+
+    fn collect(&mut self) {
+        while let Some(done) = self.tasks.try_join_next() {
+            self.forget(done);
+        }
+    }
+
+    fn forget(&mut self, done: Result<Done, tokio::task::JoinError>) {
+        match done {
+            Ok(Done { id, ticket, idle_bytes }) => {
+                if let Some(bytes) = idle_bytes {
+                    self.idle -= 1;
+                    self.idle_bytes -= bytes;
+                }
+                if self.cancels.get(&id).is_some_and(|(known, _)| *known == ticket) {
+                    self.cancels.remove(&id);
+                }
+            }
+            // Only a panic in a handler gets here; its request stays unanswered, the others go on.
+            Err(error) => tracing::error!(%error, "a request failed"),
+        }
+    }
+}

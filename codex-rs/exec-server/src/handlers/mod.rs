@@ -1,0 +1,52 @@
+//! From a request to one call of a service, and from its outcome to an answer.
+//!
+//! Checks common to a family are not made here: a handler runs when its request decoded and the connection may use
+//! its family.
+
+pub(crate) mod environment;
+pub(crate) mod process;
+
+use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_protocol::methods::{ClientRequest, Family};
+use codex_exec_server_protocol::session::InitializeParams;
+use serde_json::value::RawValue;
+
+use self::environment::EnvironmentRequest;
+use self::process::ProcessRequest;
+
+/// A request of a family that this server serves.
+pub(crate) enum Served {
+    Initialize(InitializeParams),
+    Environment(EnvironmentRequest),
+    Process(ProcessRequest),
+}
+
+impl Served {
+    /// Takes a request from its method name and parameters. A method of another family is as unknown as one that is
+    /// not in the table, whatever its parameters are.
+    pub(crate) fn decode(method: &str, params: Option<&RawValue>) -> Result<Self, ServiceError> {
+        let unknown = || ServiceError::UnknownMethod(method.to_owned());
+        match ClientRequest::family_of(method).ok_or_else(unknown)? {
+            Family::Session | Family::Process | Family::EnvironmentInfo | Family::EnvironmentStatus => {}
+            Family::Filesystem
+            | Family::Http
+            | Family::EnvironmentConfig
+            | Family::CapabilityDiscovery
+            | Family::Network => return Err(unknown()),
+        }
+        Ok(match ClientRequest::decode(method, params)? {
+            ClientRequest::Initialize(params) => Self::Initialize(params),
+            ClientRequest::EnvironmentInfo(_) => Self::Environment(EnvironmentRequest::Info),
+            ClientRequest::EnvironmentStatus(_) => Self::Environment(EnvironmentRequest::Status),
+            ClientRequest::ProcessStart(params) => Self::Process(ProcessRequest::Start(params)),
+            ClientRequest::ProcessRead(params) => Self::Process(ProcessRequest::Read(params)),
+            ClientRequest::ProcessWrite(params) => Self::Process(ProcessRequest::Write(params)),
+            ClientRequest::ProcessCloseStdin(params) => Self::Process(ProcessRequest::CloseStdin(params)),
+            ClientRequest::ProcessResize(params) => Self::Process(ProcessRequest::Resize(params)),
+            ClientRequest::ProcessSignal(params) => Self::Process(ProcessRequest::Signal(params)),
+            ClientRequest::ProcessTerminate(params) => Self::Process(ProcessRequest::Terminate(params)),
+            ClientRequest::ProcessList(_) => Self::Process(ProcessRequest::List),
+            _ => return Err(unknown()),
+        })
+    }
+}

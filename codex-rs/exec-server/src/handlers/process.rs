@@ -1,0 +1,87 @@
+//! `process/*`
+
+use std::sync::Arc;
+
+use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_local::process::FollowId;
+use codex_exec_server_protocol::error_code::RpcError;
+use codex_exec_server_protocol::process::{
+    ProcessCloseStdinParams, ProcessReadParams, ProcessResizeParams, ProcessSignalParams, ProcessStartParams,
+    ProcessTerminateParams, ProcessWriteParams,
+};
+use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
+use serde::Serialize;
+
+use crate::connection::outbound::Outbound;
+use crate::connection::requests::Work;
+use crate::sessions::{Displaced, Session};
+
+/// What can be asked of a session's processes.
+pub(crate) enum ProcessRequest {
+    Start(ProcessStartParams),
+    Read(ProcessReadParams),
+    Write(ProcessWriteParams),
+    CloseStdin(ProcessCloseStdinParams),
+    Resize(ProcessResizeParams),
+    Signal(ProcessSignalParams),
+    Terminate(ProcessTerminateParams),
+    List,
+}
+
+impl ProcessRequest {
+    /// Whether it goes on to its end even if nobody waits for the answer, and gets there soon.
+    pub(crate) const fn runs_to_its_end(&self) -> bool {
+        matches!(self, Self::Start(_) | Self::Terminate(_) | Self::Signal(_) | Self::List)
+    }
+}
+
+/// Does what `request` asks; the output is the answer as JSON text.
+///
+/// The request takes its place among others when the future is first polled. When the session goes to another
+/// connection before the answer is there, the request fails; what it began goes on.
+pub(crate) fn answer(
+    session: Arc<Session>,
+    follow: FollowId,
+    id: RequestId,
+    request: ProcessRequest,
+    displaced: Displaced,
+    outbound: Arc<Outbound>,
+) -> Work {
+    Box::pin(async move {
+        let processes = &session.processes;
+        let work = async {
+            match request {
+                ProcessRequest::Start(params) => {
+                    let process_id = params.process_id.clone();
+                    let outcome = processes.start(params).await;
+                    if outcome.is_ok() {
+                        // Events are drawn only after replies, so none can overtake this one.
+                        outbound.reply(encode(&id, outcome));
+                        processes.announce(&process_id, follow);
+                        return None;
+                    }
+                    Some(encode(&id, outcome))
+                }
+                ProcessRequest::Read(params) => Some(encode(&id, processes.read(params).await)),
+                ProcessRequest::Write(params) => Some(encode(&id, processes.write(params).await)),
+                ProcessRequest::CloseStdin(params) => Some(encode(&id, processes.close_stdin(params).await)),
+                ProcessRequest::Resize(params) => Some(encode(&id, processes.resize(params).await)),
+                ProcessRequest::Signal(params) => Some(encode(&id, processes.signal(params).await)),
+                ProcessRequest::Terminate(params) => Some(encode(&id, processes.terminate(params).await)),
+                ProcessRequest::List => Some(encode(&id, Ok(processes.list()))),
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = displaced.wait() => Some(encode_error(&id, &RpcError::from(&ServiceError::Displaced))),
+            reply = work => reply,
+        }
+    })
+}
+
+fn encode<R: Serialize>(id: &RequestId, outcome: Result<R, ServiceError>) -> String {
+    match outcome {
+        Ok(response) => encode_result(id, &response),
+        Err(error) => encode_error(id, &RpcError::from(&error)),
+    }
+}

@@ -1,0 +1,129 @@
+//! Sessions and the processes they own: what outlives a connection.
+//!
+//! Who holds a session is decided by [`codex_exec_server_core::sessions`]; this adds the processes, the clock, and
+//! the task that ends what has expired.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_core::sessions::{ConnectionId, IfAttached, Sessions};
+use codex_exec_server_local::process::{ProcessHost, ProcessTable};
+use codex_exec_server_protocol::ids::SessionId;
+use tokio::sync::{Notify, SetOnce};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// A session: a namespace of processes.
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) processes: Arc<ProcessTable>,
+}
+
+/// How a connection learns that it has lost its session to another.
+pub(crate) type Displaced = Arc<SetOnce<()>>;
+
+/// All sessions of a server.
+pub(crate) struct SessionRegistry {
+    host: Arc<ProcessHost>,
+    inner: Mutex<Inner>,
+    /// The earliest expiry may have changed.
+    changed: Notify,
+    endings: TaskTracker,
+}
+
+struct Inner {
+    rules: Sessions,
+    sessions: HashMap<SessionId, Arc<Session>>,
+    holders: HashMap<ConnectionId, Displaced>,
+}
+
+impl SessionRegistry {
+    pub(crate) fn new(host: Arc<ProcessHost>, rules: Sessions) -> Self {
+        let inner = Inner { rules, sessions: HashMap::new(), holders: HashMap::new() };
+        Self { host, inner: Mutex::new(inner), changed: Notify::new(), endings: TaskTracker::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // The maps are changed together in short sections that don't panic halfway.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new session, held by `by`, which is told through `displaced` if it loses it.
+    pub(crate) fn open(&self, by: ConnectionId, displaced: Displaced) -> Result<Arc<Session>, ServiceError> {
+        let id = SessionId::from(Uuid::new_v4().to_string());
+        let mut inner = self.lock();
+        inner.rules.open(id.clone(), by)?;
+        let session = Arc::new(Session { id: id.clone(), processes: ProcessTable::new(Arc::clone(&self.host)) });
+        inner.sessions.insert(id, Arc::clone(&session));
+        inner.holders.insert(by, displaced);
+        Ok(session)
+    }
+
+    /// An existing session, from now on held by `by`.
+    pub(crate) fn resume(
+        &self,
+        id: &SessionId,
+        by: ConnectionId,
+        displaced: Displaced,
+        if_attached: IfAttached,
+    ) -> Result<Arc<Session>, ServiceError> {
+        let mut inner = self.lock();
+        let loser = inner.rules.resume(Instant::now().into_std(), id, by, if_attached)?;
+        if let Some(loser) = loser.and_then(|loser| inner.holders.remove(&loser)) {
+            // It may have been told already, by a third.
+            let _ = loser.set(());
+        }
+        inner.holders.insert(by, displaced);
+        let session = inner.sessions.get(id).cloned();
+        session.ok_or_else(|| ServiceError::Internal(format!("session {id} has no processes")))
+    }
+
+    /// `by` is gone. Returns whether it still held the session.
+    pub(crate) fn detach(&self, id: &SessionId, by: ConnectionId) -> bool {
+        let mut inner = self.lock();
+        inner.holders.remove(&by);
+        let held = inner.rules.detach(Instant::now().into_std(), id, by);
+        drop(inner);
+        self.changed.notify_one();
+        held
+    }
+
+    /// Ends sessions whose time has run out, for as long as it is polled.
+    pub(crate) async fn expire(&self) {
+        loop {
+            let changed = self.changed.notified();
+            let due = self.lock().rules.poll_timeout();
+            match due {
+                Some(due) => tokio::select! {
+                    () = sleep_until(due.into()) => {}
+                    () = changed => continue,
+                },
+                None => {
+                    changed.await;
+                    continue;
+                }
+            }
+            let expired: Vec<_> = {
+                let mut inner = self.lock();
+                let ids = inner.rules.expire(Instant::now().into_std());
+                ids.iter().filter_map(|id| inner.sessions.remove(id)).collect()
+            };
+            for session in expired {
+                tracing::info!(session = %session.id, "session expired");
+                self.endings.spawn(async move { session.processes.shut_down().await });
+            }
+        }
+    }
+
+    /// Ends every session and its processes; returns when all is done.
+    pub(crate) async fn shut_down(&self) {
+        let sessions: Vec<_> = self.lock().sessions.drain().map(|(_, session)| session).collect();
+        for session in sessions {
+            self.endings.spawn(async move { session.processes.shut_down().await });
+        }
+        self.endings.close();
+        self.endings.wait().await;
+    }
+}

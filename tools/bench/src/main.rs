@@ -1,0 +1,118 @@
+//! The command line of the benchmark: which servers, which rows, where the results go.
+//!
+//! The program speaks nothing but the wire, so it measures any server of the protocol. Every row alternates
+//! between its targets and a raw limit: the least that the operating system itself asks for the same work.
+//! The numbers are printed beside the goals; nothing fails because a clock said so.
+
+mod error;
+mod lanes;
+mod machine;
+mod raw;
+mod report;
+mod rows;
+mod split;
+mod stats;
+mod target;
+mod wire;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::error::BenchError;
+use crate::machine::NoiseMeter;
+use crate::report::Report;
+use crate::rows::{Plan, Row};
+use crate::target::{Role, TargetSpec};
+
+/// Measures exec servers against the raw limits of this machine.
+#[derive(Debug, Parser)]
+#[command(name = "codex-exec-server-bench")]
+struct Cli {
+    /// Command that starts a server and prints its URL as the first line; split like a shell would, nothing
+    /// expanded [default: the `codex-exec-server` beside this program, on a free loopback port]
+    #[arg(long = "server", value_name = "CMD")]
+    servers: Vec<String>,
+
+    /// Command that starts a server to compare with; ratios to the first one are shown
+    #[arg(long = "peer", value_name = "CMD")]
+    peers: Vec<String>,
+
+    /// Row to measure; repeat for more [default: all]
+    #[arg(long = "row", value_name = "NAME")]
+    rows: Vec<Row>,
+
+    /// Fewer samples and less data: a look, not a result
+    #[arg(long)]
+    quick: bool,
+
+    /// Also write the results to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Also write the results to this file as a Markdown table
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), BenchError> {
+    let plan = Plan { targets: targets(cli)?, quick: cli.quick };
+    let rows = if cli.rows.is_empty() { Row::all() } else { cli.rows.clone() };
+    let mut report = Report::new(&plan);
+    let mut failed = None;
+    for row in rows {
+        eprintln!("{}", row.name());
+        let noise = NoiseMeter::start()?;
+        match row.run(&plan) {
+            Ok(measures) => report.add(row, measures, noise.strangers()?),
+            // Minutes of other rows are worth keeping.
+            Err(error) => {
+                eprintln!("  not measured: {error}");
+                failed = Some(error);
+            }
+        }
+    }
+    print!("{}", report.table());
+    if let Some(path) = &cli.json {
+        write(path, &report.json()?)?;
+    }
+    if let Some(path) = &cli.markdown {
+        write(path, &report.markdown())?;
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// The targets in the order in which they take turns. A missing default server is no obstacle when a peer is
+/// named.
+fn targets(cli: &Cli) -> Result<Vec<TargetSpec>, BenchError> {
+    let mut specs = Vec::new();
+    for command in &cli.servers {
+        specs.push(TargetSpec::parse(command, Role::Server, &specs)?);
+    }
+    if cli.servers.is_empty() {
+        match TargetSpec::beside_this_program() {
+            Ok(spec) => specs.push(spec),
+            Err(error) if cli.peers.is_empty() => return Err(error),
+            Err(error) => eprintln!("measuring the peers alone: {error}"),
+        }
+    }
+    for command in &cli.peers {
+        specs.push(TargetSpec::parse(command, Role::Peer, &specs)?);
+    }
+    Ok(specs)
+}
+
+fn write(path: &std::path::Path, text: &str) -> Result<(), BenchError> {
+    std::fs::write(path, text).map_err(|source| BenchError::File { path: path.to_owned(), source })
+}

@@ -1,0 +1,16 @@
+//! The least that the operating system asks for the work of each row, done without a server in between.
+//!
+//! Children are started by `posix_spawn`, which shares the parent's memory until the exec; one thread, no
+//! runtime.
+
+mod echo;
+mod in_flight;
+mod loopback;
+mod pipe;
+mod spawn;
+
+pub(crate) use self::echo::RawEcho;
+pub(crate) use self::in_flight::RawInFlight;
+pub(crate) use self::loopback::RawRoundTrip;
+pub(crate) use self::pipe::megabytes_per_second;
+pub(crate) use self::spawn::RawOneShot;

@@ -1,0 +1,67 @@
+//! A cheap request and its answer: what the wire and the dispatch cost, without any work behind them.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::{Plan, TRUE};
+use crate::error::BenchError;
+use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
+use crate::raw::RawRoundTrip;
+use crate::report::Measure;
+use crate::stats::Summary;
+use crate::target::{Target, TargetSpec};
+use crate::wire::{Connection, Message, StartParams};
+
+const PROCESS: &str = "ended";
+
+pub(super) fn run(plan: &Plan) -> Vec<Measure> {
+    let mut measures = Vec::new();
+    for (method, params) in
+        [("environment/status", Value::Null), ("process/read", json!({ "processId": PROCESS }))]
+    {
+        let mut lanes = vec![Lane::new(RAW, RawRoundTrip::open())];
+        let probe = |spec| SmallRequest::open(spec, method, params.clone());
+        lanes.extend(plan.targets.iter().map(|spec| Lane::new(&spec.name, probe(spec))));
+        alternate(&mut lanes, Turns { warm_up: 50, rounds: plan.choose(50, 10), batch: 50 });
+        let metric = format!("{method} p50");
+        measures.extend(lanes.iter().map(|lane| lane.measure(&metric, "µs", Summary::median)));
+    }
+    measures
+}
+
+struct SmallRequest {
+    connection: Connection,
+    method: &'static str,
+    params: Value,
+    _target: Target,
+}
+
+impl SmallRequest {
+    /// A session in which one process has run and closed, so that there is something to read about.
+    fn open(spec: &TargetSpec, method: &'static str, params: Value) -> Result<Self, BenchError> {
+        let target = spec.start()?;
+        let mut connection = Connection::open(&target.url)?;
+        connection.request("process/start", StartParams::new(PROCESS, &TRUE))?;
+        let (mut closed, mut replied) = (false, false);
+        while !closed || !replied {
+            match connection.next()? {
+                Message::Closed { .. } => closed = true,
+                Message::Reply { .. } => replied = true,
+                Message::Refused { code, message, .. } => {
+                    return Err(BenchError::Refused { code, message });
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { connection, method, params, _target: target })
+    }
+}
+
+impl Probe for SmallRequest {
+    fn sample(&mut self) -> Result<f64, BenchError> {
+        let started = Instant::now();
+        self.connection.call(self.method, &self.params)?;
+        Ok(started.elapsed().as_secs_f64() * 1e6)
+    }
+}

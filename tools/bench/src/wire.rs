@@ -1,0 +1,199 @@
+//! A small blocking client of the protocol: just enough to measure with, and nothing that would be measured
+//! along.
+//!
+//! tungstenite does the upgrade; from there on frames are read and written here, so that a gigabyte of output
+//! costs this side one copy out of the kernel and one scan. One thread both reads and writes: what the socket
+//! does not take at once is sent while reading goes on, so that a burst of any size cannot lock client and
+//! server against each other.
+
+mod bulk;
+mod continuity;
+mod frames;
+mod message;
+
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+use serde::Serialize;
+use tokio_tungstenite::tungstenite;
+
+pub(crate) use self::bulk::scan_output;
+pub(crate) use self::continuity::Continuity;
+pub(crate) use self::message::{Message, StartParams};
+use crate::error::BenchError;
+use crate::wire::frames::{Inbox, Opcode, push_frame};
+
+/// How long a server may say nothing while something is owed, unless a row says otherwise.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One connection that has been through the handshake.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    inbox: Inbox,
+    /// Frames that the socket has not taken yet, from `sent` on.
+    outbox: Vec<u8>,
+    sent: usize,
+    scratch: Vec<u8>,
+    next_id: i64,
+    patience: Duration,
+}
+
+#[derive(Serialize)]
+struct Request<'a, P> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<i64>,
+    method: &'a str,
+    params: P,
+}
+
+impl Connection {
+    /// Dials `url` (`ws://host:port`), upgrades, and initialises a new session.
+    pub(crate) fn open(url: &str) -> Result<Self, BenchError> {
+        let fail = |reason: String| BenchError::Upgrade { url: url.to_owned(), reason };
+        let address = url.strip_prefix("ws://").ok_or_else(|| fail("not a ws:// url".to_owned()))?;
+        let address = address.split('/').next().unwrap_or(address);
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let (socket, _) = tungstenite::client(url, &stream).map_err(|error| fail(error.to_string()))?;
+        // Nothing is lost with the wrapper's buffer: a server is silent until it is asked to initialise.
+        drop(socket);
+        let mut connection = Self {
+            stream,
+            inbox: Inbox::new(),
+            outbox: Vec::new(),
+            sent: 0,
+            scratch: Vec::new(),
+            next_id: 0,
+            patience: PATIENCE,
+        };
+        connection.call("initialize", serde_json::json!({ "clientName": "bench" }))?;
+        connection.queue_message(None, "initialized", serde_json::json!({}))?;
+        connection.flush()?;
+        Ok(connection)
+    }
+
+    /// How long to wait for the next message before [`BenchError::Silent`].
+    pub(crate) fn set_patience(&mut self, patience: Duration) -> Result<(), BenchError> {
+        self.patience = patience;
+        Ok(self.stream.set_read_timeout(Some(patience))?)
+    }
+
+    /// Sends a request now and returns its id. What the socket does not take goes out while reading.
+    pub(crate) fn request(&mut self, method: &str, params: impl Serialize) -> Result<i64, BenchError> {
+        let id = self.queue(method, params)?;
+        self.flush()?;
+        Ok(id)
+    }
+
+    /// Like [`request`](Self::request), but leaves the sending to a later request, flush or read.
+    pub(crate) fn queue(&mut self, method: &str, params: impl Serialize) -> Result<i64, BenchError> {
+        self.next_id += 1;
+        self.queue_message(Some(self.next_id), method, params)?;
+        Ok(self.next_id)
+    }
+
+    /// Sends a request and waits for its result, dropping notifications meanwhile.
+    pub(crate) fn call(&mut self, method: &str, params: impl Serialize) -> Result<String, BenchError> {
+        let wanted = self.request(method, params)?;
+        loop {
+            match self.next()? {
+                Message::Reply { id, result } if id == wanted => return Ok(result.to_owned()),
+                Message::Refused { id, code, message } if id == wanted => {
+                    return Err(BenchError::Refused { code, message });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The next message, decoded.
+    pub(crate) fn next(&mut self) -> Result<Message<'_>, BenchError> {
+        Message::parse(self.next_payload()?)
+    }
+
+    /// The next message as it came, valid until the next call.
+    pub(crate) fn next_payload(&mut self) -> Result<&[u8], BenchError> {
+        loop {
+            match self.inbox.take_frame()? {
+                Some(Opcode::Data) => return Ok(self.inbox.payload()),
+                Some(Opcode::Ping) => {
+                    push_frame(&mut self.outbox, Opcode::Pong, self.inbox.payload());
+                    self.flush()?;
+                }
+                Some(Opcode::Pong) => {}
+                Some(Opcode::Close) => return Err(BenchError::Closed),
+                None => self.fill()?,
+            }
+        }
+    }
+
+    fn queue_message(
+        &mut self,
+        id: Option<i64>,
+        method: &str,
+        params: impl Serialize,
+    ) -> Result<(), BenchError> {
+        self.scratch.clear();
+        serde_json::to_writer(&mut self.scratch, &Request { id, method, params })?;
+        push_frame(&mut self.outbox, Opcode::Data, &self.scratch);
+        Ok(())
+    }
+
+    /// Hands the socket as much as it takes without waiting.
+    pub(crate) fn flush(&mut self) -> Result<(), BenchError> {
+        while self.sent < self.outbox.len() {
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            match rustix::net::send(&self.stream, &self.outbox[self.sent..], flags) {
+                Ok(count) => self.sent += count,
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.outbox.clear();
+        self.sent = 0;
+        Ok(())
+    }
+
+    /// Waits for bytes and reads them. With nothing left to send a plain blocking read does, the quickest way
+    /// to wait.
+    fn fill(&mut self) -> Result<(), BenchError> {
+        while !self.outbox.is_empty() {
+            let limit = Timespec { tv_sec: self.patience.as_secs() as i64, tv_nsec: 0 };
+            let mut ready = [PollFd::new(&self.stream, PollFlags::IN | PollFlags::OUT)];
+            if poll(&mut ready, Some(&limit))? == 0 {
+                return Err(self.silent());
+            }
+            let events = ready[0].revents();
+            if events.contains(PollFlags::OUT) {
+                self.flush()?;
+            }
+            if !(events - PollFlags::OUT).is_empty() {
+                break;
+            }
+        }
+        match (&self.stream).read(self.inbox.room()) {
+            Ok(0) => Err(BenchError::Closed),
+            Ok(count) => {
+                self.inbox.filled(count);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(self.silent()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn silent(&self) -> BenchError {
+        BenchError::Silent { seconds: self.patience.as_secs() }
+    }
+}
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;
