@@ -71,7 +71,7 @@ pub enum ServiceError {
     #[error("{0}")]
     WrongState(String),
     /// The operating system did not start a process. `subject` names the program or folder.
-    #[error("{subject}: {source}")]
+    #[error("{} {subject}: {source}", .stage.as_str())]
     Start {
         /// What was refused.
         stage: StartStage,
@@ -155,11 +155,23 @@ mod tests {
     fn codes_and_words_are_those_of_the_protocol() {
         let session = SessionId::from("s");
         for (error, code, message) in [
-            (ServiceError::UnknownMethod("foo".into()), -32601, "exec-server stub does not implement `foo` yet"),
-            (ServiceError::InvalidArgument("argv must not be empty".into()), -32602, "argv must not be empty"),
+            (
+                ServiceError::UnknownMethod("foo".into()),
+                -32601,
+                "exec-server stub does not implement `foo` yet",
+            ),
+            (
+                ServiceError::InvalidArgument("argv must not be empty".into()),
+                -32602,
+                "argv must not be empty",
+            ),
             (ServiceError::UnknownProcess("p".into()), -32600, "unknown process id p"),
             (ServiceError::ProcessExists("p".into()), -32600, "process p already exists"),
-            (ResumeError::InUse(session.clone()).into(), -32010, "session s is already attached to another connection"),
+            (
+                ResumeError::InUse(session.clone()).into(),
+                -32010,
+                "session s is already attached to another connection",
+            ),
             (ResumeError::Unknown(session).into(), -32600, "unknown session id s"),
             (
                 HandshakeError::NotInitialized(Family::Filesystem).into(),
@@ -180,7 +192,7 @@ mod tests {
             source: Arc::new(io::Error::from_raw_os_error(2)),
         };
         let error = RpcError::from(&error);
-        assert_eq!(error.message, "/nowhere: No such file or directory (os error 2)");
+        assert_eq!(error.message, "cwd /nowhere: No such file or directory (os error 2)");
         assert_eq!(error.data, Some(json!({"what": "cwd", "path": "/nowhere", "errno": 2})));
     }
 }

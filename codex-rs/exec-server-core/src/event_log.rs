@@ -146,7 +146,9 @@ impl EventLog {
         let offset = self.output_bytes;
         self.output_bytes += bytes.len() as u64;
         match &mut self.open {
-            Some(open) if open.stream == stream && open.bytes.len() + bytes.len() <= self.limits.chunk_bytes => {
+            Some(open)
+                if open.stream == stream && open.bytes.len() + bytes.len() <= self.limits.chunk_bytes =>
+            {
                 open.bytes.extend_from_slice(&bytes);
             }
             _ => {
@@ -257,7 +259,10 @@ impl EventLog {
     /// Bytes of output after `after` that are retained.
     #[must_use]
     pub fn bytes_after(&self, after: Seq) -> u64 {
-        let start = self.chunks.get(self.chunks.partition_point(|chunk| chunk.seq <= after)).map(|chunk| chunk.offset);
+        let start = self
+            .chunks
+            .get(self.chunks.partition_point(|chunk| chunk.seq <= after))
+            .map(|chunk| chunk.offset);
         let open = self.open.as_ref().filter(|open| open.seq > after).map(|open| open.offset);
         start.or(open).map_or(0, |offset| self.output_bytes - offset)
     }

@@ -21,7 +21,10 @@ fn out(log: &mut EventLog, text: &str) {
 }
 
 fn texts(page: &Page) -> Vec<(u64, String)> {
-    page.chunks.iter().map(|chunk| (chunk.seq.0, String::from_utf8_lossy(&chunk.bytes).into_owned())).collect()
+    page.chunks
+        .iter()
+        .map(|chunk| (chunk.seq.0, String::from_utf8_lossy(&chunk.bytes).into_owned()))
+        .collect()
 }
 
 #[test]

@@ -43,9 +43,9 @@ pub struct Limits {
 /// Bounds of one process's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogLimits {
-    /// Output kept: 8 MiB, which is more than what two kernels hold of a connection that breaks (Linux: 6 MiB of
-    /// receive buffer at most, as base64 4.5 MiB of output), and as one base64 message less than the 16 MiB frame that
-    /// ordinary WebSocket clients take.
+    /// Output kept: 6 MiB. Less `unread_bytes` that is more than what the kernels hold of a connection that breaks
+    /// (Linux: 6 MiB of receive buffer at most, which as base64 is 4.5 MiB of output), so a client that comes back
+    /// finds what was under way. As one base64 message it is less than the 16 MiB frame that ordinary clients take.
     pub retain_bytes: usize,
     /// Chunks kept, however small.
     pub retain_chunks: usize,
@@ -60,7 +60,7 @@ pub struct LogLimits {
 impl Default for LogLimits {
     fn default() -> Self {
         Self {
-            retain_bytes: 8 << 20,
+            retain_bytes: 6 << 20,
             retain_chunks: 32_768,
             chunk_bytes: 64 << 10,
             unread_bytes: 1 << 20,

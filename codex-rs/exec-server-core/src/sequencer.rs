@@ -45,7 +45,10 @@ impl<E> Sequencer<E> {
     /// is dropped.
     pub fn accept(&mut self, seq: Seq, event: E) -> Result<Vec<E>, TooFarAhead> {
         if seq > self.delivered {
-            if seq > self.delivered.next() && self.parked.len() >= self.limit && !self.parked.contains_key(&seq) {
+            if seq > self.delivered.next()
+                && self.parked.len() >= self.limit
+                && !self.parked.contains_key(&seq)
+            {
                 return Err(TooFarAhead { missing: self.delivered.next(), limit: self.limit });
             }
             self.parked.entry(seq).or_insert(event);

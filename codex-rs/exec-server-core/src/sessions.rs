@@ -168,7 +168,11 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            (0..3_u8, 0..4_u64, any::<bool>()).prop_map(|(session, by, take_over)| Step::Resume { session, by, take_over }),
+            (0..3_u8, 0..4_u64, any::<bool>()).prop_map(|(session, by, take_over)| Step::Resume {
+                session,
+                by,
+                take_over
+            }),
             (0..3_u8, 0..4_u64).prop_map(|(session, by)| Step::Detach { session, by }),
             (0..100_u64).prop_map(Step::Wait),
             Just(Step::Expire),

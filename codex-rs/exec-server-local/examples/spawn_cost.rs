@@ -1,8 +1,8 @@
 //! What starting a process costs, next to the standard library's way of doing it.
 //!
-//! Starts `/usr/bin/true` with pipes for its output, waits for its end, and prints the median and the 90th percentile in microseconds: once
-//! with a small server, and once with 1 GiB of touched memory, which must make no difference. Then the
-//! same for killing a tree. Build with `--release`.
+//! Starts `/usr/bin/true` with pipes for its output, waits for its end, and prints the median and the 90th
+//! percentile in microseconds: once with a small server, and once with 1 GiB of touched memory, which must
+//! make no difference. Then the same for killing a tree. Build with `--release`.
 
 use std::error::Error;
 use std::process;

@@ -47,7 +47,9 @@ pub fn child_environment(
 fn apply(own: &Environment, policy: &EnvPolicy) -> Result<Environment, PatternError> {
     let mut env: Environment = match policy.inherit {
         EnvInherit::All => own.clone(),
-        EnvInherit::Core => own.iter().filter(|(name, _)| is_core(name)).map(|(k, v)| (k.clone(), v.clone())).collect(),
+        EnvInherit::Core => {
+            own.iter().filter(|(name, _)| is_core(name)).map(|(k, v)| (k.clone(), v.clone())).collect()
+        }
         EnvInherit::None => Environment::new(),
     };
     if !policy.ignore_default_excludes {
@@ -75,7 +77,13 @@ fn patterns(globs: impl IntoIterator<Item = impl AsRef<str>>) -> Result<GlobSet,
             pattern: pattern.as_ref().to_owned(),
             reason: error.kind().to_string(),
         };
-        set.add(GlobBuilder::new(&only_wildcards(pattern.as_ref())).case_insensitive(true).build().map_err(invalid)?);
+        set.add(
+            GlobBuilder::new(&only_wildcards(pattern.as_ref()))
+                .case_insensitive(true)
+                .backslash_escape(false)
+                .build()
+                .map_err(invalid)?,
+        );
     }
     set.build().map_err(|error| PatternError {
         pattern: error.glob().unwrap_or_default().to_owned(),
@@ -87,7 +95,8 @@ fn patterns(globs: impl IntoIterator<Item = impl AsRef<str>>) -> Result<GlobSet,
 fn only_wildcards(pattern: &str) -> String {
     let mut glob = String::with_capacity(pattern.len());
     for part in pattern.split_inclusive(['*', '?']) {
-        let (literal, wildcard) = part.strip_suffix(['*', '?']).map_or((part, ""), |rest| part.split_at(rest.len()));
+        let (literal, wildcard) =
+            part.strip_suffix(['*', '?']).map_or((part, ""), |rest| part.split_at(rest.len()));
         glob.push_str(&globset::escape(literal));
         glob.push_str(wildcard);
     }

@@ -19,7 +19,15 @@ fn policy(inherit: EnvInherit) -> EnvPolicy {
 }
 
 fn own() -> Environment {
-    env(&[("HOME", "/root"), ("PATH", "/bin"), ("LC_ALL", "C"), ("LC_TIME", "C"), ("EDITOR", "vi"), ("Api_Key", "k"), ("MY_TOKEN_2", "t")])
+    env(&[
+        ("HOME", "/root"),
+        ("PATH", "/bin"),
+        ("LC_ALL", "C"),
+        ("LC_TIME", "C"),
+        ("EDITOR", "vi"),
+        ("Api_Key", "k"),
+        ("MY_TOKEN_2", "t"),
+    ])
 }
 
 #[test]
@@ -41,7 +49,10 @@ fn names_that_look_like_credentials_are_dropped_unless_asked_for() {
     let mut cautious = policy(EnvInherit::All);
     cautious.ignore_default_excludes = false;
     let kept = child_environment(&own(), Some(&cautious), &BTreeMap::new()).unwrap();
-    assert_eq!(kept, env(&[("HOME", "/root"), ("PATH", "/bin"), ("LC_ALL", "C"), ("LC_TIME", "C"), ("EDITOR", "vi")]));
+    assert_eq!(
+        kept,
+        env(&[("HOME", "/root"), ("PATH", "/bin"), ("LC_ALL", "C"), ("LC_TIME", "C"), ("EDITOR", "vi")])
+    );
 }
 
 #[test]

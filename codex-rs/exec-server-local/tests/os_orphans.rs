@@ -1,7 +1,7 @@
 //! Adopted orphans are reaped, and nobody's status is taken.
 //!
-//! A program of its own, because adopting concerns the whole process: children that other tests start by other means
-//! would be taken for orphans. For the same reason the tests here run one at a time.
+//! A program of its own, because adopting concerns the whole process: children that other tests start by
+//! other means would be taken for orphans. For the same reason the tests here run one at a time.
 
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;

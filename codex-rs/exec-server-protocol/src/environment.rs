@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn an_old_peer_that_tells_only_its_shell_is_understood() {
-        let info: EnvironmentInfo = serde_json::from_value(json!({"shell": {"name": "sh", "path": "/bin/sh"}})).unwrap();
+        let info: EnvironmentInfo =
+            serde_json::from_value(json!({"shell": {"name": "sh", "path": "/bin/sh"}})).unwrap();
         assert_eq!(info.capabilities, EnvironmentCapabilities::default());
         assert_eq!(info.cwd, None);
     }
@@ -175,7 +176,9 @@ mod tests {
     #[test]
     fn flags_are_spelled_as_on_the_wire() {
         let flags = serde_json::to_value(EnvironmentCapabilities::default()).unwrap();
-        for name in ["capabilityDiscoveryV2", "shellSnapshotV2", "fsWatchMissing", "windowsMxc", "processStdinClose"] {
+        for name in
+            ["capabilityDiscoveryV2", "shellSnapshotV2", "fsWatchMissing", "windowsMxc", "processStdinClose"]
+        {
             assert_eq!(flags.get(name), Some(&json!(false)), "{name}");
         }
     }

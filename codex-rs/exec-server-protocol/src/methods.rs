@@ -3,7 +3,9 @@
 //! The server's dispatch, a client's typed calls, the JSON Schema and the TypeScript method map all come from these
 //! rows. A row names the wire method, the Rust name, the parameters and what is answered.
 
-use serde::de::DeserializeOwned;
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -57,10 +59,26 @@ pub struct NoParams {}
 
 impl<'de> Deserialize<'de> for NoParams {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Empty {}
-        Option::<Empty>::deserialize(deserializer).map(|_| Self {})
+        struct Nothing;
+        impl<'de> Visitor<'de> for Nothing {
+            type Value = NoParams;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("unit")
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<NoParams, E> {
+                Ok(NoParams {})
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NoParams, A::Error> {
+                match map.next_key::<de::IgnoredAny>()? {
+                    None => Ok(NoParams {}),
+                    Some(_) => Err(de::Error::invalid_type(de::Unexpected::Map, &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Nothing)
     }
 }
 
@@ -99,6 +117,7 @@ macro_rules! requests {
 
         $(#[$enum_doc])*
         #[derive(Debug, Clone)]
+        #[allow(clippy::large_enum_variant, reason = "a request is decoded, matched and gone; none are stored")]
         pub enum $enum {
             $($(#[$doc])* $variant($params),)*
         }
@@ -255,6 +274,8 @@ requests! {
     CapabilityDiscovery "capabilities/discoverV2" CapabilitiesDiscover(CapabilitiesDiscoverParams) -> CapabilitiesDiscoverResponse;
     /// Opens a TCP stream beside the server. Flag `portForward`.
     Network "net/connect" NetConnect(NetConnectParams) -> NetConnectResponse;
+    /// Sends bytes on such a stream. Flag `portForward`.
+    Network "net/data" NetWrite(NetDataParams) -> EmptyResponse;
     /// Closes such a stream. Flag `portForward`.
     Network "net/close" NetClose(NetCloseParams) -> EmptyResponse;
 }
@@ -307,6 +328,10 @@ notifications! {
     "fs/missingChanged" FsMissingChanged(FsMissingChangedNotification);
     /// Watched files changed. Flag `fsWatch`.
     "fs/changed" FsChanged(FsChangedNotification);
+    /// Paths that a glob found. Flag `fsSearch`.
+    "fs/glob/matches" FsGlobMatches(FsGlobMatchesNotification);
+    /// Contents that a search found. Flag `fsSearch`.
+    "fs/search/matches" FsSearchMatches(FsSearchMatchesNotification);
     /// A decision on a process's network access, for audit.
     "network/policyDecision" NetworkPolicyDecision(NetworkPolicyDecisionNotification);
     /// Bytes of a forwarded TCP stream. Flag `portForward`.
@@ -337,7 +362,7 @@ mod tests {
             let params = params.map(raw);
             assert!(ClientRequest::decode("environment/status", params.as_deref()).is_ok());
         }
-        for params in ["3", "\"x\"", "{\"a\":1}", "[1]"] {
+        for params in ["3", "\"x\"", "{\"a\":1}", "[1]", "[]"] {
             let decoded = ClientRequest::decode("environment/status", Some(&raw(params)));
             assert!(matches!(decoded, Err(DecodeError::InvalidParams(_))), "{params}");
         }

@@ -226,12 +226,7 @@ impl FromStr for PathUri {
     type Err = PathUriError;
 
     fn from_str(text: &str) -> Result<Self, PathUriError> {
-        // URI parsers skip these three wherever they stand. Gone beforehand, they can't come between a drive and what
-        // follows it, where the parser would see one thing now and another when it reads its own spelling.
-        let url = match text.contains(['\t', '\n', '\r']) {
-            true => Url::parse(&text.replace(['\t', '\n', '\r'], ""))?,
-            false => Url::parse(text)?,
-        };
+        let url = Url::parse(text)?;
         if url.scheme() != "file" {
             return Err(PathUriError::Scheme(url.scheme().to_owned()));
         }

@@ -109,15 +109,23 @@ struct Envelope<'a> {
     params: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
-    #[serde(default)]
-    error: Option<RpcError>,
-    #[serde(default)]
-    trace: Option<TraceContext>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    trace: Option<&'a RawValue>,
 }
 
 /// Unlike an `Option`'s own decoding, tells `null` from absence.
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// An id from its JSON text. The integer `-0` is 0 here, where the JSON parser would make a float of it.
+fn id(raw: &RawValue) -> Result<RequestId, serde_json::Error> {
+    match raw.get().parse() {
+        Ok(integer) => Ok(RequestId::Integer(integer)),
+        Err(_) => serde_json::from_str(raw.get()),
+    }
 }
 
 /// A string that borrows from the message unless it had to be unescaped.
@@ -134,16 +142,21 @@ impl<'a> Incoming<'a> {
             return Err(ParseError::Shape);
         }
         let envelope: Envelope<'a> = serde_json::from_slice(message)?;
-        let id = |raw: &RawValue| serde_json::from_str::<RequestId>(raw.get());
+        // What a kind of message does not need is not looked at: a request may carry a broken `error`.
         let method = |raw: &'a RawValue| serde_json::from_str::<Text<'a>>(raw.get()).map(|text| text.0);
+        let trace = |raw: &RawValue| serde_json::from_str::<TraceContext>(raw.get());
         let params = envelope.params;
         Ok(match (envelope.id, envelope.method, envelope.result, envelope.error) {
             (Some(raw), Some(name), _, _) => {
-                Self::Request { id: id(raw)?, method: method(name)?, params, trace: envelope.trace }
+                let trace = envelope.trace.map(trace).transpose()?;
+                Self::Request { id: id(raw)?, method: method(name)?, params, trace }
             }
             (None, Some(name), _, _) => Self::Notification { method: method(name)?, params },
             (Some(raw), None, Some(result), _) => Self::Response { id: id(raw)?, outcome: Ok(result) },
-            (Some(raw), None, None, Some(error)) => Self::Response { id: id(raw)?, outcome: Err(error) },
+            (Some(raw), None, None, Some(error)) => {
+                let error = serde_json::from_str::<RpcError>(error.get())?;
+                Self::Response { id: id(raw)?, outcome: Err(error) }
+            }
             (_, None, _, _) => return Err(ParseError::Shape),
         })
     }
@@ -204,7 +217,13 @@ pub fn encode_error(id: &RequestId, error: &RpcError) -> String {
 /// The hot path of a flood: the chunk is encoded straight into the frame. Equal, byte for byte, to
 /// [`encode_notification`] of [`crate::process::ProcessOutputNotification`].
 #[must_use]
-pub fn encode_output(process_id: &ProcessId, seq: Seq, stream: OutputStream, offset: Option<u64>, chunk: &[u8]) -> String {
+pub fn encode_output(
+    process_id: &ProcessId,
+    seq: Seq,
+    stream: OutputStream,
+    offset: Option<u64>,
+    chunk: &[u8],
+) -> String {
     let mut out = String::with_capacity(chunk.len().div_ceil(3) * 4 + process_id.as_str().len() + 160);
     out.push_str(r#"{"method":"process/output","params":{"processId":"#);
     out.push_str(&to_json(process_id));

@@ -22,23 +22,43 @@ fn each_kind_of_message_is_recognised_by_its_members() {
         (r#"{"id":1,"method":"a"}"#, "request 1 a - None"),
         (r#"{"id":-9,"method":"a","params":null,"jsonrpc":7}"#, "request -9 a null None"),
         (r#"{"id":"x","method":"a\n","params":[1, 2]}"#, "request \"x\" a\n [1, 2] None"),
+        (r#"{"id":-0,"method":"a","error":5}"#, "request 0 a - None"),
+        (r#"{"method":"a","trace":5}"#, "notification a -"),
         (r#"{"method":"a","params":{}}"#, "notification a {}"),
         (r#"{"id":1,"result":null}"#, "result 1 null"),
         (r#"{"id":1,"error":{"code":-1,"message":"no"}}"#, "error 1 no (-1)"),
     ] {
         assert_eq!(shape(message), expected, "{message}");
     }
-    assert!(shape(r#"{"id":1,"method":"a","trace":{"traceparent":"t"}}"#).contains(r#"traceparent: Some("t")"#));
+    assert!(
+        shape(r#"{"id":1,"method":"a","trace":{"traceparent":"t"}}"#).contains(r#"traceparent: Some("t")"#)
+    );
 }
 
 #[test]
 fn what_is_no_message_is_malformed_and_never_a_panic() {
     for message in [
-        "", " ", "nonsense", "[]", r#"[{"id":1,"method":"a"}]"#, "3", "null", "{}", r#"{"id":1}"#,
-        r#"{"id":null,"method":"a"}"#, r#"{"id":true,"method":"a"}"#, r#"{"id":1.5,"method":"a"}"#,
-        r#"{"id":9223372036854775808,"method":"a"}"#, r#"{"id":{},"method":"a"}"#, r#"{"id":1,"method":5}"#,
-        r#"{"id":1,"method":null}"#, r#"{"id":1,"method":"a","trace":3}"#, r#"{"id":1,"id":2,"method":"a"}"#,
-        r#"{"id":1,"method":"a","params":{"x":1,"x":2}}"#, r#"{"id":1,"method":"a"} trailing"#, r#"{"id":1,"method":"a"#,
+        "",
+        " ",
+        "nonsense",
+        "[]",
+        r#"[{"id":1,"method":"a"}]"#,
+        "3",
+        "null",
+        "{}",
+        r#"{"id":1}"#,
+        r#"{"id":null,"method":"a"}"#,
+        r#"{"id":true,"method":"a"}"#,
+        r#"{"id":1.5,"method":"a"}"#,
+        r#"{"id":9223372036854775808,"method":"a"}"#,
+        r#"{"id":{},"method":"a"}"#,
+        r#"{"id":1,"method":5}"#,
+        r#"{"id":1,"method":null}"#,
+        r#"{"id":1,"method":"a","trace":3}"#,
+        r#"{"id":1,"id":2,"method":"a"}"#,
+        r#"{"id":1,"method":"a","params":{"x":1,"x":2}}"#,
+        r#"{"id":1,"method":"a"} trailing"#,
+        r#"{"id":1,"method":"a"#,
         r#"{"id":1,"method":"a","params":nul}"#,
     ] {
         assert!(shape(message).starts_with("malformed: "), "{message} became {}", shape(message));
@@ -54,13 +74,18 @@ fn answers_have_the_members_of_the_dialect_and_no_others() {
     assert_eq!(encode_result(&id, &()), r#"{"id":7,"result":null}"#);
     let error = RpcError::new(crate::error_code::ErrorCode::NotFound, "gone");
     assert_eq!(encode_error(&id, &error), r#"{"error":{"code":-32004,"message":"gone"},"id":7}"#);
-    assert_eq!(encode_request(&RequestId::String("x".into()), "m", &1), r#"{"id":"x","method":"m","params":1}"#);
+    assert_eq!(
+        encode_request(&RequestId::String("x".into()), "m", &1),
+        r#"{"id":"x","method":"m","params":1}"#
+    );
     assert_eq!(encode_notification("m", &"p"), r#"{"method":"m","params":"p"}"#);
 }
 
 #[test]
 fn the_hand_written_output_frame_equals_the_derived_one() {
-    for (name, offset, chunk) in [("p", None, &b"hello"[..]), ("q\"\u{e9}\n", Some(1 << 40), &[0xff, 0, 1]), ("", Some(0), b"")] {
+    for (name, offset, chunk) in
+        [("p", None, &b"hello"[..]), ("q\"\u{e9}\n", Some(1 << 40), &[0xff, 0, 1]), ("", Some(0), b"")]
+    {
         let process_id = ProcessId::from(name);
         let derived = encode_notification(
             "process/output",

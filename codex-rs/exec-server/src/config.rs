@@ -21,7 +21,11 @@ impl ServerConfig {
     /// Default bounds, and this process's own environment.
     #[must_use]
     pub fn from_process() -> Self {
-        Self { limits: Limits::default(), wire: WireLimits::default(), environment: std::env::vars_os().collect() }
+        Self {
+            limits: Limits::default(),
+            wire: WireLimits::default(),
+            environment: std::env::vars_os().collect(),
+        }
     }
 
     /// The bounds as clients are told them.

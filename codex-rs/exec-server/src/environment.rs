@@ -65,7 +65,9 @@ fn provider_id() -> String {
     let host = nix::unistd::gethostname().unwrap_or_else(|_| OsString::new());
     let program = std::env::current_exe().unwrap_or_default();
     let mut digest = Sha256::new();
-    for part in [&machine[..], host.as_bytes(), getuid().to_string().as_bytes(), program.as_os_str().as_bytes()] {
+    for part in
+        [&machine[..], host.as_bytes(), getuid().to_string().as_bytes(), program.as_os_str().as_bytes()]
+    {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
     }

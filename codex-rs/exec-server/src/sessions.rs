@@ -55,7 +55,8 @@ impl SessionRegistry {
         let id = SessionId::from(Uuid::new_v4().to_string());
         let mut inner = self.lock();
         inner.rules.open(id.clone(), by)?;
-        let session = Arc::new(Session { id: id.clone(), processes: ProcessTable::new(Arc::clone(&self.host)) });
+        let session =
+            Arc::new(Session { id: id.clone(), processes: ProcessTable::new(Arc::clone(&self.host)) });
         inner.sessions.insert(id, Arc::clone(&session));
         inner.holders.insert(by, displaced);
         Ok(session)

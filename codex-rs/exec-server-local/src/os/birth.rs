@@ -1,8 +1,9 @@
 //! The child between `clone` and `execve`.
 //!
-//! Owns the few system calls that turn a copy of the server into a process of its own. The child shares the server's
-//! memory while one server thread sleeps, so this code allocates nothing, takes no lock, cannot
-//! panic, and writes only to its own stack and to [`Failure`]. Everything it needs was prepared in a [`Plan`].
+//! Owns the few system calls that turn a copy of the server into a process of its own. The child shares the
+//! server's memory while one server thread sleeps, so this code allocates nothing, takes no lock, cannot
+//! panic, and writes only to its own stack and to [`Failure`]. Everything it needs was prepared in a
+//! [`Plan`].
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int, c_void};
@@ -87,10 +88,11 @@ impl Failure {
     }
 }
 
-/// Entry point of the child, on its own stack. `plan` points to a [`Plan`]. Ends in the new program or in `_exit`.
+/// Entry point of the child, on its own stack. `plan` points to a [`Plan`]. Ends in the new program or in
+/// `_exit`.
 pub(super) extern "C" fn child_main(plan: *mut c_void) -> c_int {
-    // SAFETY: `launch` passes a pointer to a `Plan` that it keeps borrowed until this process has left its memory,
-    // and the pointers within it are valid for as long.
+    // SAFETY: `launch` passes a pointer to a `Plan` that it keeps borrowed until this process has left its
+    // memory, and the pointers within it are valid for as long.
     let (step, errno) = unsafe {
         let plan = &*plan.cast::<Plan<'_>>();
         let (step, errno) = become_program(plan);
@@ -121,8 +123,8 @@ unsafe fn become_program(plan: &Plan<'_>) -> (i32, i32) {
         if !place_stdio(plan) {
             return (STDIO, errno());
         }
-        // This comes early: until it is done, this process holds a copy of every descriptor of the
-        // server, among them perhaps one that is open for writing on a program that another thread is about to start.
+        // This comes early: until it is done, this process holds a copy of every descriptor of the server,
+        // among them perhaps one that is open for writing on a program that another thread is about to start.
         if !close_inherited(&plan.inherited) {
             return (DESCRIPTORS, errno());
         }
@@ -188,8 +190,9 @@ unsafe fn close_inherited(inherited: &Inherited<'_>) -> bool {
 
 /// Default action for every signal, none blocked.
 ///
-/// A handler of the server must never run here, on shared memory, so the actions are reset before the mask. `execve` itself
-/// would reset handlers but keep ignored signals ignored: SIGPIPE from Rust's runtime, SIGHUP from `nohup`.
+/// A handler of the server must never run here, on shared memory, so the actions are reset before the mask.
+/// `execve` itself would reset handlers but keep ignored signals ignored: SIGPIPE from Rust's runtime, SIGHUP
+/// from `nohup`.
 ///
 /// # Safety
 /// As for [`become_program`].
@@ -197,9 +200,10 @@ unsafe fn default_signals() {
     /// The kernel's own layout, all zero: default action, no flags, empty mask.
     const DEFAULT_ACTION: [u64; 4] = [0; 4];
     static EMPTY: u64 = 0;
-    // SAFETY: raw calls, because the C library hides two signals of its own. Both structures are large enough for
-    // the kernel's layouts on 64-bit machines. The table of actions is this process's own copy, as it was not
-    // cloned with CLONE_SIGHAND. Failures are for SIGKILL and SIGSTOP, which are at their default by nature.
+    // SAFETY: raw calls, because the C library hides two signals of its own. Both structures are large enough
+    // for the kernel's layouts on 64-bit machines. The table of actions is this process's own copy, as it was
+    // not cloned with CLONE_SIGHAND. Failures are for SIGKILL and SIGSTOP, which are at their default by
+    // nature.
     unsafe {
         let none = std::ptr::null_mut::<c_void>();
         let mut signal: c_int = 1;
@@ -211,8 +215,8 @@ unsafe fn default_signals() {
     }
 }
 
-/// `execvpe` over prepared candidates, but without its fallback to a shell for a file of unknown format. Returns the error
-/// number: that of a refusal if there was one, else that of the last candidate.
+/// `execvpe` over prepared candidates, but without its fallback to a shell for a file of unknown format.
+/// Returns the error number: that of a refusal if there was one, else that of the last candidate.
 ///
 /// # Safety
 /// As for [`become_program`].

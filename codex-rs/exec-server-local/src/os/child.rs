@@ -1,7 +1,8 @@
 //! A process that this server started.
 //!
-//! Owns its identity (a pidfd, so never a stale number), signals to it and its group, and how it ended. Leaves trees to `tree`,
-//! and waiting to the caller: a [`Child`] is a descriptor that becomes readable when the process is dead.
+//! Owns its identity (a pidfd, so never a stale number), signals to it and its group, and how it ended.
+//! Leaves trees to `tree`, and waiting to the caller: a [`Child`] is a descriptor that becomes readable when
+//! the process is dead.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -27,7 +28,8 @@ pub struct Child {
     mark: Mark,
     /// The server's own peak resident set just after the start. See [`Usage::max_rss_bytes`].
     rss_floor_bytes: u64,
-    /// Set once, under the ledger's lock, when the process is reaped. `None` inside: someone else took the status.
+    /// Set once, under the ledger's lock, when the process is reaped. `None` inside: someone else took the
+    /// status.
     settled: OnceLock<Option<Exit>>,
 }
 
@@ -36,8 +38,8 @@ impl Child {
         Self { os_pid, pidfd, mark, rss_floor_bytes: sys::own_peak_rss_bytes(), settled: OnceLock::new() }
     }
 
-    /// The number of the process, of its process group and of its session. After the process is reaped the number may
-    /// name another one, so it is for display only.
+    /// The number of the process, of its process group and of its session. After the process is reaped the
+    /// number may name another one, so it is for display only.
     #[must_use]
     pub fn os_pid(&self) -> i32 {
         self.os_pid
@@ -49,8 +51,8 @@ impl Child {
         self.mark
     }
 
-    /// How the process ended, or `None` while it is alive. Never blocks. The first answer reaps it; the answer stays the
-    /// same ever after.
+    /// How the process ended, or `None` while it is alive. Never blocks. The first answer reaps it; the
+    /// answer stays the same ever after.
     ///
     /// # Errors
     /// `ECHILD` when other code in this process has taken the status.
@@ -83,9 +85,9 @@ impl Child {
     /// Signals every process of its group, whether or not the process itself is still alive. `false` when
     /// nobody was there.
     ///
-    /// Since Linux 6.9 the group is named by the pidfd and is always the right one. Before, it can only be named by number,
-    /// which is certain to be its own only as long as the leader is not reaped; after that nobody is signalled and the
-    /// answer is `false`.
+    /// Since Linux 6.9 the group is named by the pidfd and is always the right one. Before, it can only be
+    /// named by number, which is certain to be its own only as long as the leader is not reaped; after that
+    /// nobody is signalled and the answer is `false`.
     ///
     /// # Errors
     /// `EPERM` when all members belong to other users.
@@ -158,8 +160,9 @@ pub struct Usage {
     pub user: Duration,
     /// CPU time in the kernel.
     pub system: Duration,
-    /// Highest resident set of any one process, in bytes. `None` when it did not exceed the server's own:
-    /// the kernel counts the memory that a process had before `execve`, which is the server's, so smaller values are masked.
+    /// Highest resident set of any one process, in bytes. `None` when it did not exceed the server's own: the
+    /// kernel counts the memory that a process had before `execve`, which is the server's, so smaller values
+    /// are masked.
     pub max_rss_bytes: Option<u64>,
 }
 

@@ -11,8 +11,9 @@ use super::pty::Size;
 /// One program to start, completely described.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// Program and arguments. A program without a slash is searched in the `PATH` of [`env`](Self::env), or in
-    /// `/usr/local/bin:/usr/bin:/bin` when that has none; one with a slash is relative to [`cwd`](Self::cwd).
+    /// Program and arguments. A program without a slash is searched in the `PATH` of [`env`](Self::env), or
+    /// in `/usr/local/bin:/usr/bin:/bin` when that has none; one with a slash is relative to
+    /// [`cwd`](Self::cwd).
     pub argv: Vec<OsString>,
     /// What the child sees as its `argv[0]`, when that is to differ from the program.
     pub arg0: Option<OsString>,

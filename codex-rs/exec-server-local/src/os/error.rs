@@ -1,9 +1,8 @@
 //! Why a program could not be started.
 //!
-//! Owns the difference between failures that the kernel reports with one and the same number: a missing program, a missing
-//! working directory, and a step of the set-up. Leaves wire codes to the callers.
+//! Owns the difference between failures that the kernel reports with one and the same number: a missing
+//! program, a missing working directory, and a step of the set-up. Leaves wire codes to the callers.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -42,12 +41,6 @@ pub enum SpawnError {
         /// Which part of the command: `argv`, `arg0`, `cwd`, `env name` or `env value`.
         what: &'static str,
     },
-    /// The name of an environment variable is empty or holds `=`, so that the child would read another name.
-    #[error("invalid environment variable name {name:?}")]
-    EnvironmentName {
-        /// The name as given.
-        name: OsString,
-    },
     /// A step before the program failed.
     #[error("{stage}: {}", io::Error::from_raw_os_error(*errno))]
     Setup {
@@ -66,7 +59,7 @@ impl SpawnError {
             Self::Program { errno, .. }
             | Self::WorkingDirectory { errno, .. }
             | Self::Setup { errno, .. } => Some(*errno),
-            Self::MissingProgram { .. } | Self::NulByte { .. } | Self::EnvironmentName { .. } => None,
+            Self::MissingProgram { .. } | Self::NulByte { .. } => None,
         }
     }
 

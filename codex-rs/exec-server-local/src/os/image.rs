@@ -1,7 +1,8 @@
 //! A command in the form that the kernel wants it: NUL-terminated strings and arrays of pointers.
 //!
-//! Owns all validation and allocation that an `execve` needs, so that the child, which may not allocate, finds everything
-//! ready. All strings live in one buffer: a large environment costs two allocations, not one per variable.
+//! Owns all validation and allocation that an `execve` needs, so that the child, which may not allocate,
+//! finds everything ready. All strings live in one buffer: a large environment costs two allocations, not one
+//! per variable.
 
 use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt as _;
@@ -10,7 +11,8 @@ use std::path::PathBuf;
 use super::command::{Command, Stdio};
 use super::error::SpawnError;
 
-/// Searched when the child's environment has no `PATH` at all. An empty `PATH` means the working directory, as in `execvp`.
+/// Searched when the child's environment has no `PATH` at all. An empty `PATH` means the working directory,
+/// as in `execvp`.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
 /// The strings of one `execve`. Pointers handed out are valid as long as the image is not dropped.
@@ -33,8 +35,8 @@ impl Image {
     /// Checks and lays out `command`.
     ///
     /// # Errors
-    /// [`SpawnError::MissingProgram`], [`SpawnError::NulByte`] and [`SpawnError::EnvironmentName`]. All are found before
-    /// anything is opened or created.
+    /// [`SpawnError::MissingProgram`] and [`SpawnError::NulByte`]. Both are
+    /// found before anything is opened or created.
     pub(super) fn new(command: &Command) -> Result<Self, SpawnError> {
         let Some(program) = command.argv.first().filter(|program| !program.is_empty()) else {
             return Err(SpawnError::MissingProgram { terminal: matches!(command.stdio, Stdio::Pty(_)) });
@@ -62,9 +64,8 @@ impl Image {
         let envp_at = layout.end_group();
 
         for (name, value) in &command.env {
-            if name.is_empty() || name.as_bytes().contains(&b'=') {
-                return Err(SpawnError::EnvironmentName { name: name.clone() });
-            }
+            // A name that is empty or holds `=` is passed on like any other: the kernel takes it, and what the child
+            // makes of it is the child's matter.
             no_nul("env name", name.as_bytes())?;
             layout.string("env value", &[name.as_bytes(), b"=", value.as_bytes()])?;
         }

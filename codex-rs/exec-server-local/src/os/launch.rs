@@ -1,7 +1,8 @@
 //! The one call that makes a process.
 //!
-//! Owns the stack the child starts on, the signal mask around the call, and the memory shared while the calling thread sleeps.
-//! Leaves what the child does to `birth`, and the books about who is whose child to `ledger`.
+//! Owns the stack the child starts on, the signal mask around the call, and the memory shared while the
+//! calling thread sleeps. Leaves what the child does to `birth`, and the books about who is whose child to
+//! `ledger`.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
@@ -14,7 +15,8 @@ use super::birth::{Plan, child_main};
 use super::error::{SpawnError, Stage};
 use super::sys;
 
-/// The child runs a few plain calls; the size is for unoptimised builds with room to spare. Only touched pages cost anything.
+/// The child runs a few plain calls; the size is for unoptimised builds with room to spare. Only touched
+/// pages cost anything.
 const STACK_BYTES: usize = 64 * 1024;
 /// Below the stack, never accessible: an overflow faults instead of writing into the server's memory.
 const GUARD_BYTES: usize = 64 * 1024;
@@ -30,11 +32,13 @@ const GUARD_BYTES: usize = 64 * 1024;
 /// [`SpawnError::Setup`]: [`Stage::Stack`] or [`Stage::Clone`], such as `EAGAIN` at the limit of processes.
 pub(super) fn launch(plan: &Plan<'_>, pidfd_slot: &AtomicI32) -> Result<(i32, OwnedFd), SpawnError> {
     let stack = Stack::take()?;
-    // From here to the child's first instructions a handler could otherwise run in the child, on shared memory.
+    // From here to the child's first instructions a handler could otherwise run in the child, on shared
+    // memory.
     let blocked = sys::BlockedSignals::all();
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
-    // SAFETY: `child_main` gets its `Plan`, on a stack of its own that outlives it: CLONE_VFORK keeps this thread here until
-    // the child has left this memory, by `execve` or `_exit`. With CLONE_PIDFD the kernel stores an `int` to the last argument.
+    // SAFETY: `child_main` gets its `Plan`, on a stack of its own that outlives it: CLONE_VFORK keeps this
+    // thread here until the child has left this memory, by `execve` or `_exit`. With CLONE_PIDFD the kernel
+    // stores an `int` to the last argument.
     let os_pid = unsafe {
         libc::clone(
             child_main,
@@ -55,7 +59,8 @@ pub(super) fn launch(plan: &Plan<'_>, pidfd_slot: &AtomicI32) -> Result<(i32, Ow
     Ok((os_pid, pidfd))
 }
 
-/// Stacks kept for later starts. Mapping one and faulting its pages in would be a tenth of the cost of a start.
+/// Stacks kept for later starts. Mapping one and faulting its pages in would be a tenth of the cost of a
+/// start.
 static SPARE: Mutex<Vec<Stack>> = Mutex::new(Vec::new());
 /// As many starts at a time find a stack ready. Each holds two or three touched pages.
 const SPARE_LIMIT: usize = 8;

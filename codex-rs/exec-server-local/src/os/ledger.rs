@@ -1,8 +1,8 @@
 //! Which of this process's children are its own, as against orphans that it was handed.
 //!
-//! Owns the list of live children and of starts in flight, and the lock under which every reaping happens. An adopted orphan
-//! and a child of ours look alike to the kernel; without these books a sweeper could take the status of a
-//! child whose owner has not asked yet, or whose start has not even returned.
+//! Owns the list of live children and of starts in flight, and the lock under which every reaping happens. An
+//! adopted orphan and a child of ours look alike to the kernel; without these books a sweeper could take the
+//! status of a child whose owner has not asked yet, or whose start has not even returned.
 
 use std::collections::HashSet;
 use std::os::fd::AsFd as _;
@@ -37,7 +37,8 @@ pub(super) fn lock() -> MutexGuard<'static, Ledger> {
 }
 
 impl Ledger {
-    /// Whether `zombie`, which must have been seen to be a zombie child under this same lock, is one that `spawn` made.
+    /// Whether `zombie`, which must have been seen to be a zombie child under this same lock, is one that
+    /// `spawn` made.
     pub(super) fn owns(&self, zombie: i32) -> bool {
         self.live.contains(&zombie)
             || self.in_flight.iter().any(|(_, slot)| {
@@ -87,9 +88,11 @@ impl Flight {
         lock().live.insert(os_pid);
     }
 
-    /// The child did not become the program and is on its way out. Waits for its end, which cannot take long, and reaps it.
+    /// The child did not become the program and is on its way out. Waits for its end, which cannot take long,
+    /// and reaps it.
     pub(super) fn abort(self, pidfd: OwnedFd) {
-        // The sleep is without the lock and the reaping with it. Neither can fail: nobody else reaps this child.
+        // The sleep is without the lock and the reaping with it. Neither can fail: nobody else reaps this
+        // child.
         let dead = sys::wait(Waited::Pidfd(pidfd.as_fd()), Take::PeekBlocking).and_then(|_| {
             let _ledger = lock();
             sys::wait(Waited::Pidfd(pidfd.as_fd()), Take::Reap)

@@ -2,20 +2,23 @@
 //!
 //! Owns the choice of the value and what carrying it means. Reading it off a process is left to `proc_table`.
 //!
-//! Terminating a tree needs an answer to "is this process one of ours?" that survives `setsid`, `fork`, the death of every
-//! ancestor, and closed descriptors. A cgroup would give it, but needs delegation that a server often lacks in containers and
-//! on shared hosts. A variable in the environment is visible to the program and lost as soon as it cleans its own. What is
-//! left is what the kernel copies at every `fork` and keeps at every `execve`: resource limits. Of these, the time that a *real-time*
-//! process may run without sleeping (`RLIMIT_RTTIME`, in microseconds) is the one nobody uses at such sizes: a limit of
-//! 2^62 µs is 146 000 years, so it means "unlimited" whatever its low bits say, and those hold a number unique to the tree.
+//! Terminating a tree needs an answer to "is this process one of ours?" that survives `setsid`, `fork`, the
+//! death of every ancestor, and closed descriptors. A cgroup would give it, but needs delegation that a
+//! server often lacks in containers and on shared hosts. A variable in the environment is visible to the
+//! program and lost as soon as it cleans its own. What is left is what the kernel copies at every `fork` and
+//! keeps at every `execve`: resource limits. Of these, the time that a *real-time* process may run without
+//! sleeping (`RLIMIT_RTTIME`, in microseconds) is the one nobody uses at such sizes: a limit of 2^62 µs is
+//! 146 000 years, so it means "unlimited" whatever its low bits say, and those hold a number unique to the
+//! tree.
 //!
-//! Limits of the method. A process may lower the limit and so drop the brand; ancestry and session then still find it
-//! in the usual case. `prlimit` shows the brand of processes of the same user only; others are read from
-//! `/proc/<pid>/limits`. Where the server's own limit is in earnest small, trees carry no brand at all.
+//! Limits of the method. A process may lower the limit and so drop the brand; ancestry and session then still
+//! find it in the usual case. `prlimit` shows the brand of processes of the same user only; others are read
+//! from `/proc/<pid>/limits`. Where the server's own limit is in earnest small, trees carry no brand at all.
 //!
-//! A server within a tree of another server may not raise its hard limit, and must not: it is the outer server's
-//! brand. So an inner tree keeps the hard limit and carries its own brand in the soft one, and both servers find it. From the
-//! third level inwards, a middle server's brand is not on the processes of the inner one, which it then finds by ancestry.
+//! A server within a tree of another server may not raise its hard limit, and must not: it is the outer
+//! server's brand. So an inner tree keeps the hard limit and carries its own brand in the soft one, and both
+//! servers find it. From the third level inwards, a middle server's brand is not on the processes of the
+//! inner one, which it then finds by ancestry.
 
 use std::num::NonZeroU64;
 use std::sync::LazyLock;
@@ -76,8 +79,8 @@ impl Mark {
     }
 }
 
-/// Unpredictable enough that servers do not collide. Without the kernel's help, the time and the process number
-/// serve, as they differ between servers too.
+/// Unpredictable enough that servers do not collide. Without the kernel's help, the time and the process
+/// number serve, as they differ between servers too.
 fn random() -> u64 {
     let mut bytes = [0; 8];
     match getrandom(&mut bytes, GetRandomFlags::empty()) {

@@ -1,21 +1,23 @@
 //! Processes as the operating system sees them: birth, signals, death, terminals and whole trees.
 //!
-//! Owns every call into the kernel that starts, watches or ends a child, and all of this crate's `unsafe` code
-//! for it. Leaves to others what the output means, who may ask, where bytes are kept, and async: everything
-//! here is synchronous, and what a caller waits on is handed out as a descriptor that can be polled.
+//! Owns every call into the kernel that starts, watches or ends a child, and all of this crate's `unsafe`
+//! code for it. Leaves to others what the output means, who may ask, where bytes are kept, and async:
+//! everything here is synchronous, and what a caller waits on is handed out as a descriptor that can be
+//! polled.
 //!
-//! The layer is written for Linux 5.4 and later on 64-bit machines. It uses the following kernel features on purpose:
+//! The layer is written for Linux 5.4 and later on 64-bit machines. It uses these kernel features on purpose:
 //!
 //! * `clone(CLONE_VM | CLONE_VFORK | CLONE_PIDFD)`: a child costs the same however much memory the server holds,
 //!   an error of the child is a plain store in shared memory, and the child is never named by a bare number.
 //! * pidfds: no signal and no wait can hit a process that merely inherited a number.
-//! * a resource limit as a brand on each tree ([`Mark`]), so that [`kill_tree`] finds descendants that have left
-//!   the session, the process group and the ancestry.
+//! * a resource limit as a brand on each tree ([`Mark`]), so that [`kill_tree`] finds descendants that have
+//!   left the session, the process group and the ancestry.
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("the process layer of codex-exec-server-local supports 64-bit Linux only");
 
 mod birth;
+mod census;
 mod child;
 mod command;
 mod error;

@@ -1,9 +1,9 @@
 //! Descendants whose parents died before them.
 //!
-//! Owns adopting them (as a child subreaper), so that a tree stays below this server and within its sight, and reaping them when
-//! they die. Never touches the status of a child that [`spawn`](super::spawn) made; children made by other means, such as
-//! `std::process`, it cannot tell from orphans. So only the binary adopts, as its `main` knows what else runs
-//! in the process, and until it has, [`sweep`] does nothing.
+//! Owns adopting them (as a child subreaper), so that a tree stays below this server and within its sight,
+//! and reaping them when they die. Never touches the status of a child that [`spawn`](super::spawn) made;
+//! children made by other means, such as `std::process`, it cannot tell from orphans. So only the binary
+//! adopts, as its `main` knows what else runs in the process, and until it has, [`sweep`] does nothing.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -28,8 +28,9 @@ pub struct Sweep {
     pub more: bool,
 }
 
-/// From now on, orphaned descendants become children of this process instead of init's. Whoever calls this must also call
-/// [`sweep`] whenever SIGCHLD arrives, and must not start children by other means than [`spawn`](super::spawn).
+/// From now on, orphaned descendants become children of this process instead of init's. Whoever calls this
+/// must also call [`sweep`] whenever SIGCHLD arrives, and must not start children by other means than
+/// [`spawn`](super::spawn).
 ///
 /// # Errors
 /// None that a supported kernel would give.
@@ -41,8 +42,8 @@ pub fn become_subreaper() -> io::Result<()> {
 
 /// Reaps dead orphans. Never blocks; with nothing to do it costs one or two system calls.
 ///
-/// A zombie child of our own that is not reaped yet hides the rest from the kernel's cheap question, "is any child dead?". Then
-/// the table of processes is read instead.
+/// A zombie child of our own that is not reaped yet hides the rest from the kernel's cheap question, "is any
+/// child dead?". Then the table of processes is read instead.
 ///
 /// # Errors
 /// When `/proc` is needed and cannot be read.
@@ -76,7 +77,8 @@ enum Found {
     Orphan,
 }
 
-/// Looks and reaps under one lock. Nobody else reaps meanwhile, so the zombie that was looked at is the one that is reaped.
+/// Looks and reaps under one lock. Nobody else reaps meanwhile, so the zombie that was looked at is the one
+/// that is reaped.
 fn reap_if_orphan(whom: Waited<'_>) -> io::Result<Found> {
     let ledger = ledger::lock();
     let zombie = match sys::wait(whom, Take::Peek) {

@@ -1,4 +1,4 @@
-//! The kernel's table of processes, as `/proc` and `prlimit` show it.
+//! The kernel's table of processes, as `/proc` shows it.
 //!
 //! Owns reading and parsing. Leaves conclusions to `tree` and `orphans`: whatever is read here is
 //! about a number, and may be about another process by the time it is used.
@@ -9,9 +9,6 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, Mode, OFlags, RawDir, SeekFrom, openat, readlinkat, seek};
 use rustix::io::Errno;
-
-use super::mark;
-use super::sys;
 
 /// An open `/proc` that shows our own pid namespace.
 pub(super) struct ProcTable {
@@ -30,7 +27,8 @@ pub(super) struct Stat {
 
 impl ProcTable {
     /// # Errors
-    /// When `/proc` is not mounted, or (as `ENOENT`) shows another pid namespace, whose numbers mean other processes here.
+    /// When `/proc` is not mounted, or (as `ENOENT`) shows another pid namespace, whose numbers mean other
+    /// processes here.
     pub(super) fn open() -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = openat(CWD, c"/proc", flags, Mode::empty())?;
@@ -62,17 +60,11 @@ impl ProcTable {
         parse_stat(self.read(pid, "stat", &mut buffer)?)
     }
 
-    /// Soft and hard value of the limit that holds the brand. `None` when there is no such process.
-    pub(super) fn brand_limits(&self, pid: i32) -> Option<(u64, u64)> {
-        match sys::limits_of(pid, mark::RESOURCE) {
-            Ok(limits) => Some(limits),
-            // Another user's process, such as a set-uid program: the text form is readable for all, only slower.
-            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
-                let mut buffer = [0; 4096];
-                parse_limits(self.read(pid, "limits", &mut buffer)?)
-            }
-            Err(_) => None,
-        }
+    /// Soft and hard value of the limit that holds the brand, in the form that any user may read. `None` when
+    /// there is no such process.
+    pub(super) fn brand_limits_text(&self, pid: i32) -> Option<(u64, u64)> {
+        let mut buffer = [0; 4096];
+        parse_limits(self.read(pid, "limits", &mut buffer)?)
     }
 
     /// Zombies whose parent is this process.
@@ -136,8 +128,7 @@ mod tests {
         let stat = table.stat(own).expect("this process exists");
         assert_eq!(stat.parent.cast_unsigned(), std::os::unix::process::parent_id());
         assert!(table.pids().expect("/proc is readable").contains(&own));
-        let mut buffer = [0; 4096];
-        let text = table.read(own, "limits", &mut buffer).and_then(parse_limits);
-        assert_eq!(text, table.brand_limits(own));
+        let limits = crate::os::sys::limits_of(own, crate::os::mark::RESOURCE).expect("this process exists");
+        assert_eq!(table.brand_limits_text(own), Some(limits));
     }
 }

@@ -1,7 +1,7 @@
 //! Pseudo-terminals.
 //!
-//! Owns opening, sizing and the one quirk of reading them. Leaves the child's side of the work (session, controlling
-//! terminal) to `birth`.
+//! Owns opening, sizing and the one quirk of reading them. Leaves the child's side of the work (session,
+//! controlling terminal) to `birth`.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -37,7 +37,8 @@ pub(super) fn open(size: Size) -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((master, slave))
 }
 
-/// Gives the terminal another size. The foreground process group gets SIGWINCH if it differs from the present one.
+/// Gives the terminal another size. The foreground process group gets SIGWINCH if it differs from the present
+/// one.
 ///
 /// # Errors
 /// `ENOTTY` when `master` is not a terminal.
@@ -48,8 +49,8 @@ pub fn resize(master: impl AsFd, size: Size) -> io::Result<()> {
 
 /// Reads output of a pipe or of a master. 0 is the end: the last writer is gone.
 ///
-/// A master tells that with `EIO`, after everything that was written has been read, and would take writers again if
-/// someone opened the slave anew. A pipe never answers `EIO`.
+/// A master tells that with `EIO`, after everything that was written has been read, and would take writers
+/// again if someone opened the slave anew. A pipe never answers `EIO`.
 ///
 /// # Errors
 /// `WouldBlock` when there is nothing at the moment.

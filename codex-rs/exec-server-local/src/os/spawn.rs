@@ -1,7 +1,8 @@
 //! Starting a program.
 //!
-//! Owns the order of the steps, and what a caller gets: a process that runs its program, or an error and no process.
-//! Each step is a file of its own: `image` (strings), `wiring` (descriptors), `launch` (the call), `birth` (the child).
+//! Owns the order of the steps, and what a caller gets: a process that runs its program, or an error and no
+//! process. Each step is a file of its own: `image` (strings), `wiring` (descriptors), `launch` (the call),
+//! `birth` (the child).
 
 use std::ffi::c_int;
 use std::io;
@@ -53,9 +54,10 @@ pub enum Output {
 
 /// Starts `command`. When this returns, the program runs: `execve` has succeeded.
 ///
-/// The child leads a session and process group of its own, has no descriptor beyond 2, default signal actions, no signal
-/// blocked, no core dumps, and the server's umask. The calling thread sleeps meanwhile, usually for less than a
-/// millisecond, but as long as it takes where the program lies on a slow file system. Threads may call this at the same time.
+/// The child leads a session and process group of its own, has no descriptor beyond 2, default signal
+/// actions, no signal blocked, no core dumps, and the server's umask. The calling thread sleeps meanwhile,
+/// usually for less than a millisecond, but as long as it takes where the program lies on a slow file system.
+/// Threads may call this at the same time.
 ///
 /// # Errors
 /// See [`SpawnError`]. There is no child then, and no descriptor either.
@@ -72,10 +74,11 @@ pub fn spawn(command: &Command) -> Result<Spawned, SpawnError> {
     let flight = Flight::depart();
     let place = flight.place();
     let mut result = attempt(flight, command, &image, &wiring, &limits, inherited.as_deref(), mark);
-    // Between its `clone` and its first steps, a child started by another thread holds a copy of all our descriptors. If one
-    // of these is open for writing on this very program, just written and closed by us, the kernel calls it busy.
-    // Only starts before this one can hold such a copy, and they let go of it before they end (without `close_range`,
-    // within microseconds after). So after them, one more attempt tells whether the program is really being written.
+    // Between its `clone` and its first steps, a child started by another thread holds a copy of all our
+    // descriptors. If one of these is open for writing on this very program, just written and closed by us,
+    // the kernel calls it busy. Only starts before this one can hold such a copy, and they let go of it
+    // before they end (without `close_range`, within microseconds after). So after them, one more attempt
+    // tells whether the program is really being written.
     if matches!(result, Err(SpawnError::Program { errno: libc::ETXTBSY, .. })) {
         ledger::await_landings_before(place, BUSY_LIMIT);
         result = attempt(Flight::depart(), command, &image, &wiring, &limits, inherited.as_deref(), mark);
@@ -143,7 +146,8 @@ fn resource(constant: libc::__rlimit_resource_t) -> c_int {
     constant as c_int
 }
 
-/// Without `close_range`: the descriptors that would survive `execve`. `None` where the child can close them all itself.
+/// Without `close_range`: the descriptors that would survive `execve`. `None` where the child can close them
+/// all itself.
 ///
 /// What other threads open meanwhile is close-on-exec, so the list cannot miss any of ours.
 fn inherited() -> Result<Option<Vec<RawFd>>, i32> {

@@ -20,8 +20,8 @@ pub(super) fn last_errno() -> i32 {
 pub(super) struct BlockedSignals(u64);
 
 impl BlockedSignals {
-    /// Blocks all, including the two that the C library keeps for itself and would not let itself be asked to block:
-    /// their handlers would be as wrong in a child as any other.
+    /// Blocks all, including the two that the C library keeps for itself and would not let itself be asked to
+    /// block: their handlers would be as wrong in a child as any other.
     pub(super) fn all() -> Self {
         let mut before = 0_u64;
         // SAFETY: both masks are 64 bits, as the size says. The call cannot fail with these arguments.
@@ -56,11 +56,12 @@ impl Drop for BlockedSignals {
     }
 }
 
-/// If SIGCHLD is ignored, which a process inherits from whoever started it, the kernel throws exit statuses away. Puts
-/// the default action in place of that and of nothing else.
+/// If SIGCHLD is ignored, which a process inherits from whoever started it, the kernel throws exit statuses
+/// away. Puts the default action in place of that and of nothing else.
 pub(super) fn keep_exit_statuses() {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: reads the present action into a buffer of the right type, and writes one that is valid when all zero.
+    // SAFETY: reads the present action into a buffer of the right type, and writes one that is valid when all
+    // zero.
     unsafe {
         if libc::sigaction(libc::SIGCHLD, ptr::null(), action.as_mut_ptr()) == 0 {
             let action = action.assume_init_mut();
@@ -84,8 +85,8 @@ pub(super) fn limits_of(os_pid: i32, resource: libc::__rlimit_resource_t) -> io:
     Ok((limit.rlim_cur, limit.rlim_max))
 }
 
-/// The session of a process; argument 0 is the caller. The answer is `Some(0)` for a kernel thread and for a session whose leader
-/// is in an outer pid namespace, and `None` when there is no such process.
+/// The session of a process; argument 0 is the caller. The answer is `Some(0)` for a kernel thread and for a
+/// session whose leader is in an outer pid namespace, and `None` when there is no such process.
 pub(super) fn session_of(os_pid: i32) -> Option<i32> {
     // SAFETY: passes a number and returns one.
     let session = unsafe { libc::getsid(os_pid) };
@@ -172,8 +173,8 @@ pub(super) fn wait(whom: Waited<'_>, take: Take) -> io::Result<Option<Dead>> {
             Err(error) => return Err(error),
         }
     }
-    // SAFETY: both are valid when all zero, and the kernel has filled them in if it found a child: the fields read are those
-    // of a child's death.
+    // SAFETY: both are valid when all zero, and the kernel has filled them in if it found a child: the fields
+    // read are those of a child's death.
     unsafe {
         let (info, usage) = (info.assume_init(), usage.assume_init());
         let dead = Dead { os_pid: info.si_pid(), how: info.si_code, status: info.si_status(), usage };
@@ -193,7 +194,8 @@ fn found(result: io::Result<()>) -> io::Result<bool> {
     }
 }
 
-/// Sends `signal`, or with `None` only asks whether the process is there. `false` once it has been reaped; a zombie is there.
+/// Sends `signal`, or with `None` only asks whether the process is there. `false` once it has been reaped; a
+/// zombie is there.
 ///
 /// # Errors
 /// `EPERM` when it belongs to another user.
@@ -201,7 +203,8 @@ pub(super) fn signal_process(pidfd: BorrowedFd<'_>, signal: Option<Signal>) -> i
     pidfd_send_signal(pidfd, signal, 0)
 }
 
-/// Sends `signal` to the process group whose first leader `pidfd` names. `false` when it has no member any more.
+/// Sends `signal` to the process group whose first leader `pidfd` names. `false` when it has no member any
+/// more.
 ///
 /// # Errors
 /// `EINVAL` before Linux 6.9; `EPERM` when all members belong to other users.

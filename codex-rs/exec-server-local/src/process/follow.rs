@@ -63,7 +63,8 @@ impl Follow {
     /// From the next event on. What is there already stays readable for whoever missed it.
     pub(super) fn from_now(id: FollowId, follower: Arc<dyn Follower>, log: &EventLog, now: Instant) -> Self {
         let from = log.dropped().map_or(Seq::START, |dropped| dropped.through_seq);
-        let catch_up = (log.last() > Seq::START).then_some(CatchUp { from, tip: log.last(), until: now + CATCH_UP });
+        let catch_up =
+            (log.last() > Seq::START).then_some(CatchUp { from, tip: log.last(), until: now + CATCH_UP });
         Self { id, follower, taken: log.last(), told: false, catch_up }
     }
 

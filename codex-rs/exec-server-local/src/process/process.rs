@@ -10,8 +10,8 @@ use codex_exec_server_core::idempotency::RecentIds;
 use codex_exec_server_protocol::ids::{ProcessId, Seq, WriteId};
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::{
-    ExitReason, OutputStream, ProcessOutputChunk, ProcessReadParams, ProcessReadResponse, ProcessState, ProcessSummary,
-    WriteStatus,
+    ExitReason, OutputStream, ProcessOutputChunk, ProcessReadParams, ProcessReadResponse, ProcessState,
+    ProcessSummary, WriteStatus,
 };
 use tokio::sync::{Notify, SetOnce};
 use tokio::time::Instant;
@@ -80,7 +80,13 @@ struct Reading {
 }
 
 impl Process {
-    pub(super) fn new(id: ProcessId, about: About, host: Arc<ProcessHost>, log: EventLog, unfollowed: Floor) -> Self {
+    pub(super) fn new(
+        id: ProcessId,
+        about: About,
+        host: Arc<ProcessHost>,
+        log: EventLog,
+        unfollowed: Floor,
+    ) -> Self {
         Self {
             id,
             about,

@@ -97,7 +97,9 @@ fn output_budget(host: &ProcessHost, params: &ProcessStartParams) -> (LogLimits,
 
 fn host_path(field: &str, uri: &PathUri) -> Result<PathBuf, ServiceError> {
     let path = uri.to_host_path_bytes(HostOs::Linux).map_err(|foreign| {
-        ServiceError::InvalidArgument(format!("{field} URI `{uri}` is not valid on this exec-server host: {foreign}"))
+        ServiceError::InvalidArgument(format!(
+            "{field} URI `{uri}` is not valid on this exec-server host: {foreign}"
+        ))
     })?;
     Ok(PathBuf::from(OsStr::from_bytes(&path)))
 }
@@ -122,8 +124,9 @@ fn refuse_what_cannot_be_enforced(params: &ProcessStartParams) -> Result<(), Ser
             return refused("sandbox with restricted permissions");
         }
     }
-    if params.enforce_managed_network || params.managed_network.is_some() {
-        return refused("managedNetwork");
+    // `managedNetwork` itself only loosens a confinement that nothing here imposes.
+    if params.enforce_managed_network {
+        return refused("enforceManagedNetwork");
     }
     if params.network_proxy.is_some() {
         return refused("networkProxy");
@@ -137,14 +140,14 @@ fn refuse_what_cannot_be_enforced(params: &ProcessStartParams) -> Result<(), Ser
 /// What the client hears of a start that failed.
 pub(super) fn start_error(error: os::SpawnError) -> ServiceError {
     let (stage, subject) = match &error {
-        os::SpawnError::Program { path, .. } => (StartStage::Program, format!("program {}", path.display())),
+        os::SpawnError::Program { path, .. } => (StartStage::Program, path.display().to_string()),
         os::SpawnError::WorkingDirectory { path, .. } => {
-            (StartStage::WorkingDirectory, format!("working directory {}", path.display()))
+            (StartStage::WorkingDirectory, path.display().to_string())
         }
         os::SpawnError::Setup { stage, .. } => (StartStage::Setup, stage.to_string()),
-        os::SpawnError::MissingProgram { .. }
-        | os::SpawnError::NulByte { .. }
-        | os::SpawnError::EnvironmentName { .. } => return ServiceError::Internal(error.to_string()),
+        os::SpawnError::MissingProgram { .. } | os::SpawnError::NulByte { .. } => {
+            return ServiceError::Internal(error.to_string());
+        }
     };
     match error.os_error() {
         Some(source) => ServiceError::Start { stage, subject, source: source.into() },

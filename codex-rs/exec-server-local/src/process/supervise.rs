@@ -23,14 +23,13 @@ use crate::os;
 
 /// Read at once. As much as a Linux pipe holds.
 const READ_BYTES: usize = 64 << 10;
-/// A read of at least this much keeps its buffer; a smaller one is copied, so that it doesn't hold 64 KiB.
-const COPY_BELOW: usize = READ_BYTES / 2;
 /// Reads in a row before other tasks get their turn.
 const READS_PER_TURN: usize = 16;
 
 thread_local! {
-    /// Shared by all processes that this thread reads from, so that an idle process holds no buffer.
-    static SCRATCH: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+    /// Shared by all processes that this thread reads from, so that an idle process holds no buffer, and what is kept
+    /// takes no more memory than its own size.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
 /// One stream of a process.
@@ -53,7 +52,12 @@ enum Stopped {
 }
 
 /// See the module. Returns when the log is closed.
-pub(super) async fn supervise(process: Arc<Process>, child: Arc<os::Child>, taps: Vec<Tap>, stdin: Option<Arc<StdinPipe>>) {
+pub(super) async fn supervise(
+    process: Arc<Process>,
+    child: Arc<os::Child>,
+    taps: Vec<Tap>,
+    stdin: Option<Arc<StdinPipe>>,
+) {
     let started = Instant::now();
     let exit = async {
         match watch_child(Arc::clone(&child)) {
@@ -228,20 +232,13 @@ fn read_some(process: &Arc<Process>, tap: &Tap) -> Stopped {
 /// One read: bytes, no bytes at the end, or nothing right now.
 fn read_chunk(tap: &Tap) -> io::Result<Option<BytesMut>> {
     SCRATCH.with_borrow_mut(|scratch| {
-        scratch.resize(READ_BYTES, 0);
-        let read = loop {
+        loop {
             match os::read_output(tap.fd.get_ref(), scratch) {
+                Ok(read) => return Ok(Some(BytesMut::from(&scratch[..read]))),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                outcome => break outcome?,
+                Err(error) => return Err(error),
             }
-        };
-        Ok(Some(if read < COPY_BELOW {
-            BytesMut::from(&scratch[..read])
-        } else {
-            let mut bytes = std::mem::take(scratch);
-            bytes.truncate(read);
-            bytes
-        }))
+        }
     })
 }

@@ -13,9 +13,10 @@ use codex_exec_server_core::event_log::EventLog;
 use codex_exec_server_core::idempotency::{Answers, Repeat};
 use codex_exec_server_protocol::ids::{ProcessId, RequestKey};
 use codex_exec_server_protocol::process::{
-    EmptyResponse, ExitReason, OutputStream, ProcessCloseStdinParams, ProcessListResponse, ProcessReadParams, ProcessReadResponse,
-    ProcessResizeParams, ProcessSignal, ProcessSignalParams, ProcessStartParams, ProcessStartResponse,
-    ProcessTerminateParams, ProcessTerminateResponse, ProcessWriteParams, ProcessWriteResponse, SandboxType, WriteStatus,
+    EmptyResponse, ExitReason, OutputStream, ProcessCloseStdinParams, ProcessListResponse, ProcessReadParams,
+    ProcessReadResponse, ProcessResizeParams, ProcessSignal, ProcessSignalParams, ProcessStartParams,
+    ProcessStartResponse, ProcessTerminateParams, ProcessTerminateResponse, ProcessWriteParams,
+    ProcessWriteResponse, SandboxType, WriteStatus,
 };
 use tokio::io::Interest;
 use tokio::sync::SetOnce;
@@ -79,7 +80,10 @@ impl ProcessTable {
 
     /// `process/start`. Goes on to its end even if the caller does not wait for it. The process's events are not
     /// pushed before [`Self::announce`].
-    pub async fn start(self: &Arc<Self>, params: ProcessStartParams) -> Result<ProcessStartResponse, ServiceError> {
+    pub async fn start(
+        self: &Arc<Self>,
+        params: ProcessStartParams,
+    ) -> Result<ProcessStartResponse, ServiceError> {
         let outcome = self.begin_start(params)?;
         outcome.wait().await.clone()
     }
@@ -106,7 +110,8 @@ impl ProcessTable {
         inner.make_room(self.host.limits.processes_per_session)?;
         let Plan { command, about, log, unfollowed } = plan;
         let id = params.process_id;
-        let process = Arc::new(Process::new(id.clone(), about, Arc::clone(&self.host), EventLog::new(log), unfollowed));
+        let process =
+            Arc::new(Process::new(id.clone(), about, Arc::clone(&self.host), EventLog::new(log), unfollowed));
         inner.processes.insert(id, Arc::clone(&process));
         if let Some(key) = params.request_key {
             inner.answers.record(key, fingerprint, Arc::clone(&outcome));
@@ -163,7 +168,10 @@ impl ProcessTable {
             watch(fd, interest).map_err(|error| {
                 // Without its descriptors the child can't be served; it must not outlive this.
                 let _ = child.signal_group(os::Signal::KILL);
-                ServiceError::Internal(format!("descriptors of process {} can't be watched: {error}", process.id))
+                ServiceError::Internal(format!(
+                    "descriptors of process {} can't be watched: {error}",
+                    process.id
+                ))
             })
         };
         let limit = self.host.limits.queued_stdin_bytes;
@@ -229,7 +237,10 @@ impl ProcessTable {
     }
 
     /// `process/closeStdin`
-    pub async fn close_stdin(&self, params: ProcessCloseStdinParams) -> Result<ProcessWriteResponse, ServiceError> {
+    pub async fn close_stdin(
+        &self,
+        params: ProcessCloseStdinParams,
+    ) -> Result<ProcessWriteResponse, ServiceError> {
         let status = match self.find(&params.process_id) {
             Ok(process) => process.feed(params.write_id, Input::End).await?,
             Err(_) => WriteStatus::UnknownProcess,
@@ -243,12 +254,17 @@ impl ProcessTable {
         let process = self.find(&params.process_id)?;
         let stdin = process.stdin.lock().await;
         match &stdin.state {
-            StdinState::Open(pipe) if process.about.tty => pipe
-                .resize(os::Size { rows: params.rows, cols: params.cols })
-                .map_err(|error| ServiceError::Internal(format!("resize of process {}: {error}", process.id)))?,
+            StdinState::Open(pipe) if process.about.tty => {
+                pipe.resize(os::Size { rows: params.rows, cols: params.cols }).map_err(|error| {
+                    ServiceError::Internal(format!("resize of process {}: {error}", process.id))
+                })?
+            }
             StdinState::NotStarted => return Err(ServiceError::UnknownProcess(params.process_id)),
             _ => {
-                return Err(ServiceError::WrongState(format!("process {} has no terminal to resize", process.id)));
+                return Err(ServiceError::WrongState(format!(
+                    "process {} has no terminal to resize",
+                    process.id
+                )));
             }
         }
         Ok(EmptyResponse {})
@@ -271,7 +287,10 @@ impl ProcessTable {
     /// `process/terminate`: ends the process and every descendant, and tells when that is done.
     ///
     /// Once begun it goes on to its end even if the caller does not wait for it.
-    pub async fn terminate(&self, params: ProcessTerminateParams) -> Result<ProcessTerminateResponse, ServiceError> {
+    pub async fn terminate(
+        &self,
+        params: ProcessTerminateParams,
+    ) -> Result<ProcessTerminateResponse, ServiceError> {
         let nothing = ProcessTerminateResponse { running: false, survivors: None };
         let Ok(process) = self.find(&params.process_id) else { return Ok(nothing) };
         if !*process.started.wait().await || process.is_closed() {
@@ -334,7 +353,8 @@ impl ProcessTable {
     /// The answer to the start of `id` is on its way to the follower, so its events may follow from the first.
     pub fn announce(&self, id: &ProcessId, to: FollowId) {
         let inner = self.lock();
-        if let (Some(process), Some((present, follower))) = (inner.processes.get(id).cloned(), inner.follower.clone())
+        if let (Some(process), Some((present, follower))) =
+            (inner.processes.get(id).cloned(), inner.follower.clone())
             && present == to
         {
             drop(inner);
@@ -383,7 +403,8 @@ pub(super) async fn end(process: Arc<Process>, reason: ExitReason) -> os::KillRe
     process.set_ending(reason);
     let Some(child) = process.child.get().cloned() else { return os::KillReport::default() };
     let wait = process.host.limits.kill_wait;
-    let killed = tokio::task::spawn_blocking(move || os::kill_tree(&child, std::time::Instant::now() + wait)).await;
+    let killed =
+        tokio::task::spawn_blocking(move || os::kill_tree(&child, std::time::Instant::now() + wait)).await;
     let report = match killed {
         Ok(Ok(report)) => report,
         Ok(Err(error)) => {
@@ -419,7 +440,15 @@ const fn os_signal(signal: ProcessSignal) -> os::Signal {
 /// Tells a repeat of a start from another start.
 fn fingerprint(params: &ProcessStartParams) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&params.process_id, &params.argv, params.cwd.as_str(), &params.env, params.tty, params.pipe_stdin, &params.arg0)
+    (
+        &params.process_id,
+        &params.argv,
+        params.cwd.as_str(),
+        &params.env,
+        params.tty,
+        params.pipe_stdin,
+        &params.arg0,
+    )
         .hash(&mut hasher);
     hasher.finish()
 }

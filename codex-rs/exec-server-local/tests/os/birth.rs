@@ -17,6 +17,13 @@ fn arg0_is_what_the_child_believes_its_name_to_be() {
 }
 
 #[test]
+fn a_variable_without_a_name_or_with_an_odd_one_is_passed_on() {
+    let mut command = Command::new(["/usr/bin/env"], "/");
+    command.env = vec![("".into(), "x".into()), ("A=B".into(), "y".into())];
+    assert_eq!(run(&command).stdout, "=x\nA=B=y\n");
+}
+
+#[test]
 fn the_environment_is_exact() {
     let mut command = Command::new(["/usr/bin/env"], "/");
     assert_eq!(run(&command).stdout, "");

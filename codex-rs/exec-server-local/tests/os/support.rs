@@ -58,7 +58,8 @@ pub(crate) fn wait(child: &Child) -> Exit {
     child.try_wait().expect("nobody else reaps it").expect("a readable pidfd means dead")
 }
 
-/// Sleeps until the descriptor has something to read or has ended. Fails the test rather than hanging it for ever.
+/// Sleeps until the descriptor has something to read or has ended. Fails the test rather than hanging it for
+/// ever.
 pub(crate) fn readable(descriptor: impl AsFd) {
     let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
     let limit = rustix::event::Timespec { tv_sec: 60, tv_nsec: 0 };

@@ -11,7 +11,7 @@ use crate::support::{
 /// Kills everything and requires that nothing survived.
 fn kill(child: &Child) -> usize {
     let report = kill_tree(child, soon()).expect("/proc is mounted");
-    assert_eq!(report.survivors, []);
+    assert!(report.survivors.is_empty(), "{report:?}");
     report.killed
 }
 
@@ -52,7 +52,8 @@ fn a_tree_of_several_sessions_dies_with_its_root() {
 #[test]
 fn a_process_that_has_dropped_the_mark_is_found_by_kinship() {
     let unmark = "prlimit --pid $$ --rttime=5000000:5000000";
-    // The inner shell is found by its parent and its session, the sleeper by its session once the inner shell is found.
+    // The inner shell is found by its parent and its session, the sleeper by its session once the inner shell
+    // is found.
     let script = format!("setsid sh -c '{unmark}; sleep 1000 & echo $!; wait' & wait");
     let spawned = spawn(&shell(&script)).expect("starts");
     let sleeper = announced(&spawned);

@@ -1,6 +1,8 @@
 //! `codex-exec-server run`.
-use std::process::ExitCode;
 use super::Failure;
+use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {}
-pub(super) fn main(_args: RunArgs) -> Result<ExitCode, Failure> { Err("x".into()) }
+pub(super) fn main(_args: RunArgs) -> Result<ExitCode, Failure> {
+    Err("x".into())
+}

@@ -123,7 +123,9 @@ impl Reader {
                 Ok(())
             }
             Ok(Incoming::Notification { method, params }) => self.notification(&method, params),
-            Ok(Incoming::Response { id, .. }) => Err(protocol_error(format!("response to unknown request {id}"))),
+            Ok(Incoming::Response { id, .. }) => {
+                Err(protocol_error(format!("response to unknown request {id}")))
+            }
             Err(error) => {
                 self.refuse_message(&error);
                 Ok(())
@@ -204,8 +206,12 @@ impl Reader {
                 self.requests.cancel(&cancel.id);
                 Ok(())
             }
-            Err(DecodeError::UnknownMethod(method)) => Err(protocol_error(format!("unknown notification {method}"))),
-            Err(DecodeError::InvalidParams(text)) => Err(protocol_error(format!("notification {method}: {text}"))),
+            Err(DecodeError::UnknownMethod(method)) => {
+                Err(protocol_error(format!("unknown notification {method}")))
+            }
+            Err(DecodeError::InvalidParams(text)) => {
+                Err(protocol_error(format!("notification {method}: {text}")))
+            }
         }
     }
 
@@ -253,4 +259,3 @@ impl Drop for Reader {
 fn protocol_error(reason: String) -> CloseReason {
     CloseReason { code: close_code::PROTOCOL_ERROR, reason }
 }
-

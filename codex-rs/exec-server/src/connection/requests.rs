@@ -93,7 +93,10 @@ impl Requests {
         }
         if self.idle_bytes >= self.limits.request_bytes_in_flight {
             let limit = self.limits.request_bytes_in_flight;
-            return self.refuse(&id, format!("{limit} bytes of requests of this connection wait already, its limit"));
+            return self.refuse(
+                &id,
+                format!("{limit} bytes of requests of this connection wait already, its limit"),
+            );
         }
         let ticket = self.ticket();
         let cancel = Arc::new(SetOnce::new());

@@ -1,0 +1,59 @@
+//! What a client is told when it is made: its name, its patience, and every bound on what it holds.
+
+use std::time::Duration;
+
+/// A client's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// Names the client in the server's log. Default `codex-exec-server-client`.
+    pub client_name: String,
+    /// How long making one connection may take. Default 10 s.
+    pub connect_timeout: Duration,
+    /// How long the server may take to answer `initialize`. Default 10 s.
+    pub initialize_timeout: Duration,
+    /// How long a lost connection is tried again before the client gives up. Default 45 s, well below the 80 s for
+    /// which servers keep a session.
+    pub recovery_deadline: Duration,
+    /// Pause between two attempts. The first one follows the loss at once. Default 100 ms.
+    pub recovery_pause: Duration,
+    /// Bounds of each connection.
+    pub link: LinkLimits,
+    /// Bounds of each process.
+    pub process: ProcessLimits,
+}
+
+/// Bounds on what one connection holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkLimits {
+    /// Calls that may wait for their answers; one more waits for its turn. Default 1 024.
+    pub calls_in_flight: usize,
+    /// Messages that may wait to be written; one more waits for room. Default 64.
+    pub queued_messages: usize,
+}
+
+/// Bounds on what one process's events may take up between the connection and the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessLimits {
+    /// Bytes of output that may wait for the caller. What happens beyond is said by [`Lag`](crate::Lag). What was
+    /// missed and is read again may go beyond it once, by what the server retains. Default 1 MiB.
+    pub ready_bytes: usize,
+    /// Events that may wait for an earlier one that is being read again; what comes beyond is dropped and read again as
+    /// well. Default 4 096.
+    pub parked_events: usize,
+    /// Bytes of output in such events. Default 8 MiB, what two kernels may hold of a connection and some more.
+    pub parked_bytes: usize,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            client_name: "codex-exec-server-client".into(),
+            connect_timeout: Duration::from_secs(10),
+            initialize_timeout: Duration::from_secs(10),
+            recovery_deadline: Duration::from_secs(45),
+            recovery_pause: Duration::from_millis(100),
+            link: LinkLimits { calls_in_flight: 1024, queued_messages: 64 },
+            process: ProcessLimits { ready_bytes: 1 << 20, parked_events: 4096, parked_bytes: 8 << 20 },
+        }
+    }
+}

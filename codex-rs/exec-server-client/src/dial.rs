@@ -1,0 +1,76 @@
+//! Where connections come from: a URL, or whatever the caller has.
+
+use std::fmt;
+use std::pin::Pin;
+
+use codex_exec_server_transport::Connection;
+use codex_exec_server_transport::client::{ConnectError, ConnectOptions, connect};
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// A URL could not be connected to.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// There is nothing to connect to any more, or never will be.
+    #[error("{0}")]
+    Gone(String),
+}
+
+impl DialError {
+    /// Whether trying again soon may help.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        /// Statuses that say "not now".
+        const TIMEOUT: u16 = 408;
+        const TOO_MANY: u16 = 429;
+        match self {
+            Self::Connect(ConnectError::Io { .. } | ConnectError::TimedOut { .. }) => true,
+            Self::Connect(ConnectError::Refused { status, .. }) => matches!(*status, TIMEOUT | TOO_MANY | 500..),
+            Self::Connect(
+                ConnectError::InvalidUrl(_)
+                | ConnectError::TlsUnsupported(_)
+                | ConnectError::InvalidToken
+                | ConnectError::Unauthorized { .. }
+                | ConnectError::Forbidden
+                | ConnectError::NotFound
+                | ConnectError::NotAWebSocket(_),
+            )
+            | Self::Gone(_) => false,
+        }
+    }
+}
+
+type Dialing = Pin<Box<dyn Future<Output = Result<Connection, DialError>> + Send>>;
+
+/// Makes a new connection to one server, again and again.
+pub struct Dialer(Box<dyn Fn() -> Dialing + Send + Sync>);
+
+impl Dialer {
+    /// Connections made by `dial`, all of them to one and the same server.
+    pub fn new<F>(dial: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Connection, DialError>> + Send + 'static,
+    {
+        Self(Box::new(move || Box::pin(dial())))
+    }
+
+    /// Connections to `ws://HOST:PORT` or `unix:///path`.
+    #[must_use]
+    pub fn url(url: String, options: ConnectOptions) -> Self {
+        Self::new(move || {
+            let (url, options) = (url.clone(), options.clone());
+            async move { Ok(connect(&url, &options).await?) }
+        })
+    }
+
+    pub(crate) fn dial(&self) -> Dialing {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dialer")
+    }
+}

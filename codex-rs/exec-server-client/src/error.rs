@@ -1,0 +1,179 @@
+//! What can go wrong, by who has to know: the holder of a client, of a process, of one request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_exec_server_protocol::error_code::RpcError;
+use codex_exec_server_protocol::ids::{ProcessId, SessionId};
+
+use crate::dial::DialError;
+use crate::link::CallError;
+
+/// Why a client is of no more use, or never was. Cheap to clone: every waiting call gets the same one.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ClientError {
+    /// There is no connection, and trying again won't help (or was not wanted, for the first one).
+    #[error(transparent)]
+    Dial(Arc<DialError>),
+    /// The first connection was lost before `initialize` was answered.
+    #[error("{0}")]
+    Lost(String),
+    /// Connecting took too long.
+    #[error("no connection within {} ms", after.as_millis())]
+    ConnectTimedOut {
+        /// [`ClientConfig::connect_timeout`](crate::ClientConfig::connect_timeout).
+        after: Duration,
+    },
+    /// The server accepted the connection but did not answer `initialize`.
+    #[error("server did not answer initialize within {} ms", after.as_millis())]
+    InitializeTimedOut {
+        /// [`ClientConfig::initialize_timeout`](crate::ClientConfig::initialize_timeout).
+        after: Duration,
+    },
+    /// The server refuses a new session.
+    #[error("server refused initialize: {0}")]
+    Refused(RpcError),
+    /// The server has forgotten the session: it was restarted, or the client was away for too long.
+    #[error("session {session} can't be resumed: {source}")]
+    SessionLost {
+        /// The session.
+        session: SessionId,
+        /// The server's words.
+        source: RpcError,
+    },
+    /// The connection did not come back in time.
+    #[error("connection was lost and did not come back within {} s: {last}", after.as_secs())]
+    GaveUp {
+        /// [`ClientConfig::recovery_deadline`](crate::ClientConfig::recovery_deadline).
+        after: Duration,
+        /// What the last attempt came to.
+        last: Arc<str>,
+    },
+    /// The server sent something that the protocol does not allow, and would do so again.
+    #[error("server broke the protocol: {0}")]
+    Protocol(Arc<str>),
+    /// The client was closed by its owner.
+    #[error("client is closed")]
+    Closed,
+}
+
+impl From<DialError> for ClientError {
+    fn from(error: DialError) -> Self {
+        Self::Dial(Arc::new(error))
+    }
+}
+
+/// Why one request came to nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RequestError {
+    /// The server refused it.
+    #[error("{0}")]
+    Refused(RpcError),
+    /// The connection was lost, and this request is not one to be repeated: it may have taken effect or not.
+    #[error("connection was lost before the answer came")]
+    Unknown,
+    /// The server can't do it.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// There is no connection any more.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// A feature that the server does not have; holds the name of the capability flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("server does not support {0}")]
+pub struct Unsupported(pub &'static str);
+
+/// Why a process was not started.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StartError {
+    /// The server refused; `data` says more, where the server tells.
+    #[error("{0}")]
+    Refused(RpcError),
+    /// This client follows a process of that id already.
+    #[error("process {0} already exists")]
+    Exists(ProcessId),
+    /// The connection was lost before the answer came, and the server can't tell a repeat from a second start. The
+    /// process was ended, in case it ran.
+    #[error("connection was lost during the start of process {process_id}, which was ended (it {} running)", if *.was_running { "was" } else { "was not" })]
+    Ambiguous {
+        /// The process.
+        process_id: ProcessId,
+        /// Whether it had been started.
+        was_running: bool,
+    },
+    /// The parameters ask for something that the server can't do.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// There is no connection any more.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// Why bytes did not get to a process's stdin.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WriteError {
+    /// The process has no stdin, or it was closed.
+    #[error("stdin of process {0} is closed")]
+    StdinClosed(ProcessId),
+    /// The server has no such process any more.
+    #[error("unknown process id {0}")]
+    UnknownProcess(ProcessId),
+    /// Anything that may befall any request.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+}
+
+/// Why a process can't be followed any further. Its last events before that have been delivered.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ProcessError {
+    /// What was delivered is not what the process wrote.
+    #[error("output is incomplete: {what} is {expected} at the server and {found} here")]
+    Incomplete {
+        /// `length` or `crc32c`.
+        what: &'static str,
+        /// As the server counted.
+        expected: String,
+        /// As it was delivered.
+        found: String,
+    },
+    /// The server has forgotten the process.
+    #[error("process {process_id} can't be read any more: {source}")]
+    Forgotten {
+        /// The process.
+        process_id: ProcessId,
+        /// The server's words.
+        source: RpcError,
+    },
+    /// The server pushed an event and then claimed that there had been no such event.
+    #[error("server pushed event {pushed} of process {process_id}, then claimed that {tip} was the last")]
+    Inconsistent {
+        /// The process.
+        process_id: ProcessId,
+        /// Position of the earliest event that waits.
+        pushed: u64,
+        /// The last position according to `process/read`.
+        tip: u64,
+    },
+    /// There is no connection any more.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// Sorts what one call on one connection came to into what its caller must know.
+pub(crate) enum Outcome {
+    /// The connection was lost; whether the request had left is told.
+    Lost { sent: bool },
+    /// The server refused.
+    Refused(RpcError),
+}
+
+impl From<CallError> for Outcome {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Disconnected(lost) => Self::Lost { sent: lost.sent },
+            CallError::Refused(error) => Self::Refused(error),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The transport as its users see it: real sockets, and another WebSocket implementation at the other end.
+
+mod backpressure;
+mod client;
+mod closing;
+mod http;
+mod liveness;
+mod round_trip;
+mod sizes;
+mod support;
+mod unix_socket;

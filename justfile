@@ -1,0 +1,39 @@
+# Daily commands. `just` alone lists them.
+set working-directory := "codex-rs"
+
+_default:
+    @just --list --unsorted
+
+# Run the tests; `just test -p codex-exec-server-core` for one crate
+test *args:
+    ../tools/test.sh {{ args }}
+
+# Format
+fmt:
+    cargo fmt --all
+
+# Let clippy mend what it can, then format
+fix *args:
+    cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged {{ args }}
+    cargo fmt --all
+
+# Everything that CI checks besides the tests
+lint:
+    ../tools/lint.sh
+
+# Write what is generated from the Rust types
+gen:
+    cargo test -q -p codex-exec-server-protocol --test schema -- --ignored write
+
+# Run the program: `just run run -- uname -a`
+run *args:
+    cargo run -q --release -p codex-exec-server -- {{ args }}
+
+# Measure against raw limits of the machine; `--peer CMD` adds another server
+bench *args:
+    cargo build -q --release -p codex-exec-server -p codex-exec-server-bench
+    target/release/codex-exec-server-bench {{ args }}
+
+# The main job on real input: a command on a server, over a connection that keeps breaking
+demo:
+    ../tools/demo.sh

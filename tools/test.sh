@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Runs the tests of the workspace. Arguments go to the test runner: `tools/test.sh -p codex-exec-server-core`.
+# Uses cargo-nextest where it is installed, and cargo's own runner otherwise: the same tests either way.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../codex-rs"
+scope=(--workspace)
+for argument in "$@"; do
+  case $argument in -p | --package | -p?* | --package=*) scope=() ;; esac
+done
+if cargo nextest --version >/dev/null 2>&1; then
+  exec cargo nextest run --locked "${scope[@]}" "$@"
+fi
+exec cargo test --locked "${scope[@]}" "$@"
