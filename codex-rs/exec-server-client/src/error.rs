@@ -151,7 +151,7 @@ pub enum ProcessError {
     Inconsistent {
         /// The process.
         process_id: ProcessId,
-        /// Position of the earliest event that waits.
+        /// Position of the pushed event.
         pushed: u64,
         /// The last position according to `process/read`.
         tip: u64,

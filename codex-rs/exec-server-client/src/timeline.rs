@@ -63,6 +63,10 @@ pub(crate) struct Timeline {
     sequencer: Sequencer<Numbered>,
     /// At least the bytes in parked events; exact whenever nothing is parked.
     parked_bytes: usize,
+    /// The highest position that was ever pushed.
+    pushed: Seq,
+    /// What that was when the last read was asked for: its answer must reach as far.
+    pushed_before_read: Seq,
     /// Bytes delivered, plus those of gaps where they are known.
     bytes: u64,
     /// Whether `bytes` counts the gaps, too.
@@ -81,6 +85,8 @@ impl Timeline {
             sequencer: Sequencer::new(limits.parked_events),
             limits,
             parked_bytes: 0,
+            pushed: Seq::START,
+            pushed_before_read: Seq::START,
             bytes: 0,
             bytes_known: true,
             crc32c: 0,
@@ -103,6 +109,7 @@ impl Timeline {
     /// Takes a pushed event.
     pub(crate) fn push(&mut self, seq: Seq, entry: Entry) -> Step {
         let mut step = Step::default();
+        self.pushed = self.pushed.max(seq);
         if seq <= self.delivered() || self.closed {
             return step;
         }
@@ -116,6 +123,17 @@ impl Timeline {
         step
     }
 
+    /// A push was dropped by the caller, who will ask for what is missing.
+    pub(crate) fn overlook(&mut self, seq: Seq) {
+        self.pushed = self.pushed.max(seq);
+    }
+
+    /// A `process/read` is about to be sent; returns its `afterSeq`.
+    pub(crate) fn begin_read(&mut self) -> Seq {
+        self.pushed_before_read = self.pushed;
+        self.delivered()
+    }
+
     /// Takes the answer to a `process/read` without `maxBytes`: all that the server has after some position that was
     /// delivered then, and so an account of every number up to the last one.
     pub(crate) fn catch_up(&mut self, response: ProcessReadResponse) -> Step {
@@ -124,6 +142,14 @@ impl Timeline {
             return step;
         }
         let tip = Seq(response.next_seq.0.saturating_sub(1));
+        if tip < self.pushed_before_read {
+            step.fault = Some(ProcessError::Inconsistent {
+                process_id: self.process_id.clone(),
+                pushed: self.pushed_before_read.0,
+                tip: tip.0,
+            });
+            return step;
+        }
         let dropped = response.dropped;
         let mut entries: Vec<Numbered> = Vec::with_capacity(response.chunks.len() + 2);
         for chunk in response.chunks {
@@ -156,16 +182,8 @@ impl Timeline {
         if step.fault.is_none() {
             self.skip(tip, dropped, &mut lost_exit, &mut step);
         }
-        if step.fault.is_none() && self.sequencer.has_gap() && self.delivered() > tip {
-            // Parked behind what came in meanwhile: the next read will tell.
-            step.missing = true;
-        } else if step.fault.is_none() && self.sequencer.has_gap() {
-            step.fault = Some(ProcessError::Inconsistent {
-                process_id: self.process_id.clone(),
-                pushed: self.delivered().0.saturating_add(2),
-                tip: tip.0,
-            });
-        }
+        // What was pushed meanwhile may have left holes of its own.
+        step.missing |= self.sequencer.has_gap();
         step
     }
 
@@ -187,13 +205,10 @@ impl Timeline {
     fn accept(&mut self, seq: Seq, entry: Entry, step: &mut Step) {
         let bytes = entry.len();
         let is_exit = matches!(entry, Entry::Exited(_));
-        let early = seq > self.delivered().next();
         match self.sequencer.accept(seq, Numbered { seq, entry }) {
             Ok(events) => {
                 self.exit_seen |= is_exit;
-                if early {
-                    self.parked_bytes += bytes;
-                }
+                self.parked_bytes += bytes;
                 self.release(events, step);
             }
             Err(_) => step.missing = true,
@@ -228,8 +243,11 @@ impl Timeline {
             Some(bytes) => self.bytes += bytes,
             None => self.bytes_known = false,
         }
-        self.has_gaps = true;
-        step.events.push(Event::Gap { through, bytes });
+        // A number without a byte is that of an exit that nobody could place.
+        if bytes != Some(0) {
+            self.has_gaps = true;
+            step.events.push(Event::Gap { through, bytes });
+        }
         if let Some(exit) = lost_exit.take() {
             // It happened somewhere in what is gone.
             self.exit_seen = true;

@@ -34,6 +34,8 @@ pub struct Limits {
     pub log: LogLimits,
     /// Output that all logs together hold in memory before each is cut down to `log.crowded_retain_bytes`.
     pub retained_output_total_bytes: usize,
+    /// Bytes of all patterns of one `envPolicy` together: far more than anybody means, and a few milliseconds of work.
+    pub env_pattern_bytes: usize,
     /// How long descendants get to die from SIGKILL before they are reported as survivors.
     pub kill_wait: Duration,
     /// How long, after a process and its descendants were killed, an open stream may still hold back `closed`.
@@ -84,6 +86,7 @@ impl Default for Limits {
             queued_stdin_bytes: 1 << 20,
             log: LogLimits::default(),
             retained_output_total_bytes: 1 << 30,
+            env_pattern_bytes: 64 << 10,
             kill_wait: Duration::from_secs(2),
             close_grace: Duration::from_millis(500),
         }

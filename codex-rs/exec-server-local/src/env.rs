@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use codex_exec_server_protocol::process::{EnvInherit, EnvPolicy};
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use wildmatch::WildMatch;
 
 /// Names and values, as the operating system has them.
 pub type Environment = BTreeMap<OsString, OsString>;
@@ -19,32 +19,24 @@ const DEFAULT_EXCLUDES: [&str; 3] = ["*KEY*", "*SECRET*", "*TOKEN*"];
 const CORE: [&str; 11] =
     ["HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TEMP", "TMP", "TMPDIR", "USER"];
 
-/// A pattern that can't be used, for its size.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("envPolicy pattern `{pattern}` is invalid: {reason}")]
-pub struct PatternError {
-    /// The pattern.
-    pub pattern: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
 /// The environment of a child: exactly `overlay` without a policy, otherwise what the policy makes of `own`, with
 /// `overlay` on top.
+///
+/// Each pattern is held against each name, so callers bound the size of a policy that a peer wrote.
 pub fn child_environment(
     own: &Environment,
     policy: Option<&EnvPolicy>,
     overlay: &BTreeMap<String, String>,
-) -> Result<Environment, PatternError> {
+) -> Environment {
     let mut env = match policy {
-        Some(policy) => apply(own, policy)?,
+        Some(policy) => apply(own, policy),
         None => Environment::new(),
     };
     env.extend(overlay.iter().map(|(name, value)| (name.into(), value.into())));
-    Ok(env)
+    env
 }
 
-fn apply(own: &Environment, policy: &EnvPolicy) -> Result<Environment, PatternError> {
+fn apply(own: &Environment, policy: &EnvPolicy) -> Environment {
     let mut env: Environment = match policy.inherit {
         EnvInherit::All => own.clone(),
         EnvInherit::Core => {
@@ -53,58 +45,35 @@ fn apply(own: &Environment, policy: &EnvPolicy) -> Result<Environment, PatternEr
         EnvInherit::None => Environment::new(),
     };
     if !policy.ignore_default_excludes {
-        let excluded = patterns(DEFAULT_EXCLUDES)?;
-        env.retain(|name, _| !matches(&excluded, name));
+        let patterns = Patterns::new(DEFAULT_EXCLUDES);
+        env.retain(|name, _| !patterns.match_any(name));
     }
-    let excluded = patterns(&policy.exclude)?;
-    env.retain(|name, _| !matches(&excluded, name));
+    let patterns = Patterns::new(&policy.exclude);
+    env.retain(|name, _| !patterns.match_any(name));
     env.extend(policy.set.iter().map(|(name, value)| (name.into(), value.into())));
     if !policy.include_only.is_empty() {
-        let included = patterns(&policy.include_only)?;
-        env.retain(|name, _| matches(&included, name));
+        let patterns = Patterns::new(&policy.include_only);
+        env.retain(|name, _| patterns.match_any(name));
     }
-    Ok(env)
+    env
 }
 
 fn is_core(name: &OsStr) -> bool {
     CORE.iter().any(|core| core.as_bytes().eq_ignore_ascii_case(name.as_bytes()))
 }
 
-fn patterns(globs: impl IntoIterator<Item = impl AsRef<str>>) -> Result<GlobSet, PatternError> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in globs {
-        let invalid = |error: globset::Error| PatternError {
-            pattern: pattern.as_ref().to_owned(),
-            reason: error.kind().to_string(),
-        };
-        set.add(
-            GlobBuilder::new(&only_wildcards(pattern.as_ref()))
-                .case_insensitive(true)
-                .backslash_escape(false)
-                .build()
-                .map_err(invalid)?,
-        );
-    }
-    set.build().map_err(|error| PatternError {
-        pattern: error.glob().unwrap_or_default().to_owned(),
-        reason: error.kind().to_string(),
-    })
-}
-
 /// `*` and `?` are all that is special in a pattern; brackets, braces and backslashes stand for themselves.
-fn only_wildcards(pattern: &str) -> String {
-    let mut glob = String::with_capacity(pattern.len());
-    for part in pattern.split_inclusive(['*', '?']) {
-        let (literal, wildcard) =
-            part.strip_suffix(['*', '?']).map_or((part, ""), |rest| part.split_at(rest.len()));
-        glob.push_str(&globset::escape(literal));
-        glob.push_str(wildcard);
-    }
-    glob
-}
+struct Patterns(Vec<WildMatch>);
 
-fn matches(set: &GlobSet, name: &OsStr) -> bool {
-    set.is_match(name)
+impl Patterns {
+    fn new(patterns: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        Self(patterns.into_iter().map(|pattern| WildMatch::new_case_insensitive(pattern.as_ref())).collect())
+    }
+
+    fn match_any(&self, name: &OsStr) -> bool {
+        let name = name.to_string_lossy();
+        self.0.iter().any(|pattern| pattern.matches(&name))
+    }
 }
 
 #[cfg(test)]

@@ -42,8 +42,16 @@ pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Pl
     }
     refuse_what_cannot_be_enforced(params)?;
     let cwd = host_path("cwd", &params.cwd)?;
-    let mut env = child_environment(&host.environment, params.env_policy.as_ref(), &params.env)
-        .map_err(|error| ServiceError::InvalidArgument(error.to_string()))?;
+    if let Some(policy) = &params.env_policy {
+        let limit = host.limits.env_pattern_bytes;
+        let bytes: usize = policy.exclude.iter().chain(&policy.include_only).map(String::len).sum();
+        if bytes > limit {
+            return Err(ServiceError::InvalidArgument(format!(
+                "envPolicy patterns must not exceed {limit} bytes together, got {bytes}"
+            )));
+        }
+    }
+    let mut env = child_environment(&host.environment, params.env_policy.as_ref(), &params.env);
     let stdio = if params.tty {
         env.entry("SHELL".into()).or_insert_with(|| DEFAULT_SHELL.into());
         let size = params.size.map_or(DEFAULT_SIZE, |size| os::Size { rows: size.rows, cols: size.cols });

@@ -1,0 +1,309 @@
+//! One connection: calls and their answers, notifications to the router, and the end of it all.
+//!
+//! Two tasks that never wait for each other read and write. A lost connection ends every call that waits, each with the
+//! same [`Disconnected`]. What a loss means is decided above: a link knows no session and never comes back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
+use codex_exec_server_protocol::methods::{ClientNotification, DecodeError, Method, ServerNotification};
+use codex_exec_server_protocol::rpc::{Incoming, RequestId, encode_error, encode_request};
+use codex_exec_server_transport::{Connection, Message, MessageReader, MessageWriter, close_code};
+use serde_json::value::RawValue;
+use tokio::sync::{Semaphore, SetOnce, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::LinkLimits;
+use crate::router::Router;
+
+/// The connection is gone.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("connection was lost: {reason}")]
+pub struct Disconnected {
+    /// What was noticed, for people.
+    pub reason: Arc<str>,
+    /// Whether the request may have reached the server. If not, it has certainly had no effect.
+    pub sent: bool,
+}
+
+/// Why a call has no result.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CallError {
+    /// The connection was lost before the answer came.
+    #[error(transparent)]
+    Disconnected(#[from] Disconnected),
+    /// The server answered with an error.
+    #[error("{0}")]
+    Refused(RpcError),
+}
+
+/// Why a link ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The connection broke or was closed; another one may serve.
+    Lost(Arc<str>),
+    /// The server sent what it must not send, and another connection would not change that.
+    Violation(Arc<str>),
+}
+
+impl End {
+    fn reason(&self) -> &Arc<str> {
+        match self {
+            Self::Lost(reason) | Self::Violation(reason) => reason,
+        }
+    }
+}
+
+/// What a waiting call is told.
+enum Answer<'a> {
+    Result(&'a RawValue),
+    Refused(RpcError),
+    Lost,
+}
+
+/// Decodes an answer where it is read and hands it to its call. An error text says that it does not decode.
+type Waiting = Box<dyn FnOnce(Answer<'_>) -> Result<(), serde_json::Error> + Send>;
+
+/// See the module. Dropping it drops the connection; see [`Link::close`] for a farewell.
+#[derive(Debug)]
+pub struct Link {
+    shared: Arc<Shared>,
+    /// What waits to be written; when it is full, callers wait.
+    outgoing: mpsc::Sender<Message>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+struct Shared {
+    calls: Mutex<Calls>,
+    turns: Semaphore,
+    end: SetOnce<End>,
+    /// Ends both tasks; the writer says good-bye first.
+    stop: CancellationToken,
+}
+
+#[derive(Default)]
+struct Calls {
+    /// No more than the semaphore has permits.
+    waiting: HashMap<i64, Waiting>,
+    last_id: i64,
+    over: bool,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Takes over a connection. Must be called within a tokio runtime, whose tasks it uses.
+    pub(crate) fn open(connection: Connection, router: Arc<Router>, limits: &LinkLimits) -> Self {
+        let (outgoing, queue) = mpsc::channel(limits.queued_messages.max(1));
+        let shared = Arc::new(Shared {
+            calls: Mutex::default(),
+            turns: Semaphore::new(limits.calls_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            end: SetOnce::new(),
+            stop: CancellationToken::new(),
+        });
+        let Connection { reader, writer, .. } = connection;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(write(Arc::clone(&shared), queue, writer));
+        // Refusals of server requests are dropped when the queue is full, so the reader never waits for the writer.
+        tasks.spawn(read(Arc::clone(&shared), reader, router, outgoing.downgrade()));
+        Self { shared, outgoing, tasks: Mutex::new(tasks) }
+    }
+
+    /// Sends a request and waits for its answer. Dropping the future forgets the call; it may still take effect.
+    pub async fn call<M: Method>(&self, params: &M::Params) -> Result<M::Response, CallError>
+    where
+        M::Response: Send + 'static,
+    {
+        let lost = |sent| CallError::from(self.shared.disconnected(sent));
+        let _turn = self.shared.turns.acquire().await.map_err(|_| lost(false))?;
+        let (tell, told) = oneshot::channel();
+        let waiting: Waiting = Box::new(move |answer| {
+            let outcome = match answer {
+                Answer::Result(result) => Ok(serde_json::from_str::<M::Response>(result.get())?),
+                Answer::Refused(error) => Err(error),
+                // Dropping the sender says it.
+                Answer::Lost => return Ok(()),
+            };
+            // The caller may have lost interest.
+            let _ = tell.send(outcome);
+            Ok(())
+        });
+        let Some(id) = self.shared.expect_answer(waiting) else { return Err(lost(false)) };
+        let _forget = Forget { shared: &self.shared, id };
+        let request = encode_request(&RequestId::Integer(id), M::NAME, params);
+        self.outgoing.send(Message::text(request)).await.map_err(|_| lost(false))?;
+        match told.await {
+            Ok(outcome) => outcome.map_err(CallError::Refused),
+            Err(_) => Err(lost(true)),
+        }
+    }
+
+    /// Sends a notification.
+    pub async fn notify(&self, notification: &ClientNotification) -> Result<(), Disconnected> {
+        let message = Message::text(notification.encode());
+        self.outgoing.send(message).await.map_err(|_| self.shared.disconnected(false))
+    }
+
+    /// Resolves when the connection is gone; every call has failed by then.
+    pub async fn ended(&self) -> End {
+        self.shared.end.wait().await.clone()
+    }
+
+    /// Tells the server that it is over, in a time that the transport bounds.
+    pub async fn close(&self) {
+        self.shared.stop.cancel();
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Forgets a call whose future is dropped or done.
+struct Forget<'a> {
+    shared: &'a Shared,
+    id: i64,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().waiting.remove(&self.id);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Calls> {
+        // Every change under this lock is a single insertion or removal.
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn disconnected(&self, sent: bool) -> Disconnected {
+        let reason = self.end.get().map_or_else(|| "closed".into(), |end| Arc::clone(end.reason()));
+        Disconnected { reason, sent }
+    }
+
+    /// Registers a call under a fresh id; `None` when the connection is gone.
+    fn expect_answer(&self, waiting: Waiting) -> Option<i64> {
+        let mut calls = self.lock();
+        if calls.over {
+            return None;
+        }
+        calls.last_id += 1;
+        let id = calls.last_id;
+        calls.waiting.insert(id, waiting);
+        Some(id)
+    }
+
+    /// The connection is gone: nobody waits any longer. The first reason counts.
+    fn finish(&self, end: End) {
+        let waiting = {
+            let mut calls = self.lock();
+            calls.over = true;
+            std::mem::take(&mut calls.waiting)
+        };
+        // Set before anybody is told, so that they can say why. A later reason is not of interest.
+        let _ = self.end.set(end);
+        for (_, waiting) in waiting {
+            let _ = waiting(Answer::Lost);
+        }
+        self.stop.cancel();
+    }
+
+    /// Takes one message. An error ends the connection.
+    async fn receive(
+        &self,
+        message: &[u8],
+        router: &Router,
+        outgoing: &mpsc::WeakSender<Message>,
+    ) -> Result<(), String> {
+        match Incoming::parse(message) {
+            Ok(Incoming::Response { id, outcome }) => {
+                let RequestId::Integer(id) = id else { return Ok(()) };
+                // Nobody waits for the answer to a call that was dropped.
+                let Some(waiting) = self.lock().waiting.remove(&id) else { return Ok(()) };
+                let answer = match outcome {
+                    Ok(result) => Answer::Result(result),
+                    Err(error) => Answer::Refused(error),
+                };
+                waiting(answer).map_err(|error| format!("answer does not decode: {error}"))
+            }
+            Ok(Incoming::Notification { method, params }) => match ServerNotification::decode(&method, params) {
+                Ok(notification) => {
+                    router.deliver(notification).await;
+                    Ok(())
+                }
+                Err(DecodeError::UnknownMethod(_)) => Ok(()),
+                Err(DecodeError::InvalidParams(text)) => Err(format!("notification {method}: {text}")),
+            },
+            Ok(Incoming::Request { id, method, .. }) => {
+                let error = RpcError::new(ErrorCode::MethodNotFound, format!("unknown method `{method}`"));
+                if let Some(outgoing) = outgoing.upgrade() {
+                    let _ = outgoing.try_send(Message::text(encode_error(&id, &error)));
+                }
+                Ok(())
+            }
+            Err(error) => Err(format!("malformed message: {error}")),
+        }
+    }
+}
+
+async fn read(
+    shared: Arc<Shared>,
+    mut reader: MessageReader,
+    router: Arc<Router>,
+    outgoing: mpsc::WeakSender<Message>,
+) {
+    let reading = async {
+        loop {
+            match reader.next().await {
+                Some(Ok(message)) => {
+                    if let Err(violation) = shared.receive(&message, &router, &outgoing).await {
+                        return End::Violation(violation.into());
+                    }
+                }
+                // What was skipped may have been an answer, and somebody would wait for it for ever.
+                Some(Err(error)) if !error.is_fatal() => return End::Violation(error.to_string().into()),
+                Some(Err(error)) => return End::Lost(error.to_string().into()),
+                None => {
+                    let said = reader.close_reason().map(|close| close.reason.as_str()).unwrap_or_default();
+                    return End::Lost(if said.is_empty() { "server closed it".into() } else { said.into() });
+                }
+            }
+        }
+    };
+    let end = tokio::select! {
+        end = reading => end,
+        () = shared.stop.cancelled() => End::Lost("closed".into()),
+    };
+    shared.finish(end);
+}
+
+async fn write(shared: Arc<Shared>, mut queue: mpsc::Receiver<Message>, mut writer: MessageWriter) {
+    loop {
+        let first = tokio::select! {
+            first = queue.recv() => first,
+            () = shared.stop.cancelled() => None,
+        };
+        let Some(first) = first else { break };
+        let sent = async {
+            writer.feed(first).await?;
+            // What waits already leaves together.
+            while let Ok(next) = queue.try_recv() {
+                writer.feed(next).await?;
+            }
+            writer.flush().await
+        };
+        let outcome = tokio::select! {
+            outcome = sent => outcome,
+            () = shared.stop.cancelled() => break,
+        };
+        if let Err(error) = outcome {
+            return shared.finish(End::Lost(error.to_string().into()));
+        }
+    }
+    writer.close(close_code::NORMAL, "").await;
+}
