@@ -14,11 +14,16 @@ use crate::router::Router;
 /// Dropping it stops delivery; the process runs on.
 #[derive(Debug)]
 pub struct Events {
-    pub(crate) inbox: Arc<Inbox>,
-    pub(crate) route: Route,
+    inbox: Arc<Inbox>,
+    /// Held for what its end does.
+    _route: Route,
 }
 
 impl Events {
+    pub(crate) const fn new(inbox: Arc<Inbox>, route: Route) -> Self {
+        Self { inbox, _route: route }
+    }
+
     /// The next event. `None` after [`Event::Closed`], or after an error, which is told once.
     ///
     /// Cancel-safe: an event is either returned or still to come.

@@ -53,6 +53,7 @@ pub(crate) struct Inbox {
     state: Mutex<State>,
     lag: Lag,
     ready_limit: usize,
+    parked_limit: usize,
     /// There is something to take. For the caller.
     news: Notify,
     /// There may be room. For the connection's reader.
@@ -80,6 +81,11 @@ struct State {
 impl State {
     fn is_over(&self) -> bool {
         self.abandoned || self.fault.is_some() || self.timeline.is_closed()
+    }
+
+    /// Whether the process's own task should have a look.
+    fn has_work(&self) -> bool {
+        self.completeness != Completeness::Complete || self.is_over()
     }
 
     fn take(&mut self, step: Step) {
@@ -110,6 +116,7 @@ impl Inbox {
             state: Mutex::new(state),
             lag,
             ready_limit: limits.ready_bytes,
+            parked_limit: limits.parked_bytes,
             news: Notify::new(),
             room: Notify::new(),
             work: Notify::new(),
@@ -129,8 +136,12 @@ impl Inbox {
         if state.is_over() {
             return;
         }
-        let lags = self.lag == Lag::ReadLater && state.ready_bytes >= self.ready_limit && !state.reading;
-        if lags && seq > state.timeline.delivered() {
+        // What is read again is pushed as well, most of the time; that much beyond the bound has its place.
+        let limit = match (self.lag, state.reading) {
+            (Lag::ReadLater, false) => self.ready_limit,
+            _ => self.ready_limit.saturating_add(self.parked_limit),
+        };
+        if state.ready_bytes >= limit && seq > state.timeline.delivered() {
             state.timeline.overlook(seq);
             if state.completeness == Completeness::Complete {
                 state.completeness = Completeness::Lagging;
@@ -139,9 +150,12 @@ impl Inbox {
             let step = state.timeline.push(seq, entry);
             state.take(step);
         }
+        let work = state.has_work();
         drop(state);
         self.news.notify_one();
-        self.work.notify_one();
+        if work {
+            self.work.notify_one();
+        }
     }
 
     /// Resolves when the connection may go on reading.
@@ -150,8 +164,8 @@ impl Inbox {
             let room = self.room.notified();
             {
                 let state = self.lock();
-                // While a read is under way its answer has to get through, whatever comes before it.
-                let waits_for_answer = state.reading || state.completeness != Completeness::Complete;
+                // The answer to a read has to get through, whatever comes before it.
+                let waits_for_answer = state.reading || state.completeness == Completeness::Missing;
                 let full = self.lag == Lag::HoldConnection && state.ready_bytes >= self.ready_limit;
                 if !full || waits_for_answer || state.abandoned || state.fault.is_some() {
                     return;
@@ -204,7 +218,10 @@ impl Inbox {
                 if due && state.started {
                     state.completeness = Completeness::Complete;
                     state.reading = true;
-                    return Work::Read(state.timeline.begin_read());
+                    let after = state.timeline.begin_read();
+                    drop(state);
+                    self.room.notify_waiters();
+                    return Work::Read(after);
                 }
             }
             self.work.notified().await;
@@ -230,9 +247,12 @@ impl Inbox {
                 let mut state = self.lock();
                 if let Some(event) = state.ready.pop_front() {
                     state.ready_bytes -= event.len();
+                    let work = state.has_work();
                     drop(state);
                     self.room.notify_waiters();
-                    self.work.notify_one();
+                    if work {
+                        self.work.notify_one();
+                    }
                     return Some(Ok(event));
                 }
                 if let Some(fault) = state.fault.take() {

@@ -25,6 +25,7 @@ mod process;
 mod recovery;
 mod router;
 mod start;
+pub mod terminal;
 mod timeline;
 
 pub use client::{Client, Peer, Status, StatusWatch};

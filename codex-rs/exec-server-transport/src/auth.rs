@@ -20,8 +20,8 @@ pub const MIN_SECRET_BYTES: usize = 32;
 pub struct Authenticator(Scheme);
 
 enum Scheme {
-    /// One token that everybody shares. Only its digest is kept: comparing digests takes the same time for every wrong
-    /// token, whatever it has in common with the right one.
+    /// One token that everybody shares. Only its digest is kept: comparing digests takes the same time for
+    /// every wrong token, whatever it has in common with the right one.
     Capability(Box<CtOutput<Sha256>>),
     /// Tokens that somebody signed with a secret that we share.
     Signed(JwtVerifier),

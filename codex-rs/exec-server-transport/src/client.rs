@@ -34,8 +34,8 @@ const DEFAULT_PORT: u16 = 80;
 pub struct ConnectOptions {
     /// Sent as `Authorization: Bearer …`.
     pub bearer_token: Option<String>,
-    /// How long connecting may take, from looking up the name to the end of the upgrade. Default 10 s, as in clients of
-    /// the reference.
+    /// How long connecting may take, from looking up the name to the end of the upgrade. Default 10 s, as in
+    /// clients of the reference.
     pub connect_timeout: Duration,
     /// Limits of the connection. Default [`WireLimits::for_client`].
     pub limits: WireLimits,

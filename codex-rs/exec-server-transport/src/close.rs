@@ -38,8 +38,8 @@ pub struct CloseReason {
 }
 
 impl CloseReason {
-    /// The payload of the close frame that says this. A reason beyond 123 bytes is cut at a character; a code that must
-    /// not be sent makes an empty payload, which the peer reads as [`close_code::NONE`].
+    /// The payload of the close frame that says this. A reason beyond 123 bytes is cut at a character; a code
+    /// that must not be sent makes an empty payload, which the peer reads as [`close_code::NONE`].
     pub(crate) fn encode(&self) -> Bytes {
         if !CloseCode::from(self.code).is_allowed() {
             return Bytes::new();

@@ -13,7 +13,8 @@ use crate::peer::Peer;
 use crate::stream::Stream;
 use crate::websocket::{self, Role, WsReader, WsWriter};
 
-/// An open connection. Its parts are independent: reading goes on while a write waits, and the other way round.
+/// An open connection. Its parts are independent: reading goes on while a write waits, and the other way
+/// round.
 #[derive(Debug)]
 pub struct Connection {
     /// Where messages come from.
@@ -40,15 +41,17 @@ impl Connection {
 
     /// A connection over this process's own standard input and output.
     ///
-    /// Nothing else may be printed to standard output while it is open. Standard input is read by a thread that cannot
-    /// be interrupted: end the process, or shut the runtime down in the background, rather than wait for it.
+    /// Nothing else may be printed to standard output while it is open. Standard input is read by a thread
+    /// that cannot be interrupted: end the process, or shut the runtime down in the background, rather than
+    /// wait for it.
     pub fn stdio(limits: &WireLimits) -> Self {
         Self::from_lines(tokio::io::stdin(), tokio::io::stdout(), limits)
     }
 
     /// A WebSocket over any byte stream that is past its upgrade, such as a tunnel.
     ///
-    /// What is known about TCP sockets does not help here: a silent peer counts as gone unless our writes are stuck.
+    /// What is known about TCP sockets does not help here: a silent peer counts as gone unless our writes are
+    /// stuck.
     pub fn websocket_over(
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         role: Role,
@@ -77,8 +80,8 @@ impl Connection {
 
 /// The inbound half of a [`Connection`].
 ///
-/// It has to be polled for the connection to live: this is where pings are sent and answered, and where a vanished peer
-/// is noticed. It needs no help from the writer for that.
+/// It has to be polled for the connection to live: this is where pings are sent and answered, and where a
+/// vanished peer is noticed. It needs no help from the writer for that.
 #[derive(Debug)]
 pub struct MessageReader(Reader);
 
@@ -93,11 +96,11 @@ impl MessageReader {
         Self(Reader::Memory(reader))
     }
 
-    /// The next message. `None` when the peer has closed in good order, or after a fatal error was returned; see
-    /// [`ReadError::is_fatal`].
+    /// The next message. `None` when the peer has closed in good order, or after a fatal error was returned;
+    /// see [`ReadError::is_fatal`].
     ///
-    /// Cancel-safe: a message is either returned or still to come. When a peer has to be cut off, this first tells it
-    /// why and waits until it has had a chance to read that, at most for
+    /// Cancel-safe: a message is either returned or still to come. When a peer has to be cut off, this first
+    /// tells it why and waits until it has had a chance to read that, at most for
     /// [`WireLimits::close_timeout`](crate::WireLimits::close_timeout).
     pub async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
         self.next_message().await.map(|result| result.map(|message| message.bytes))
@@ -109,6 +112,15 @@ impl MessageReader {
             Reader::WebSocket(reader) => reader.next().await,
             Reader::Lines(reader) => reader.next().await,
             Reader::Memory(reader) => reader.next().await,
+        }
+    }
+
+    /// Looks after the connection while nothing is to be read from it: pings go out, and a vanished peer is noticed.
+    /// Resolves only when the connection is over; [`MessageReader::next`] then says how. Cancel-safe.
+    pub async fn watch(&mut self) {
+        match &mut self.0 {
+            Reader::WebSocket(reader) => reader.watch().await,
+            Reader::Lines(_) | Reader::Memory(_) => std::future::pending().await,
         }
     }
 
@@ -124,8 +136,8 @@ impl MessageReader {
 
 /// The outbound half of a [`Connection`].
 ///
-/// Dropping it without [`MessageWriter::close`] looks to the peer like a lost connection as soon as the reader is
-/// dropped, too.
+/// Dropping it without [`MessageWriter::close`] looks to the peer like a lost connection as soon as the
+/// reader is dropped, too.
 #[derive(Debug)]
 pub struct MessageWriter(Writer);
 
@@ -141,8 +153,8 @@ impl MessageWriter {
     }
 
     /// Adds a message to what will be sent. Waits while
-    /// [`WireLimits::write_buffer_bytes`](crate::WireLimits::write_buffer_bytes) or more are buffered already; sends
-    /// nothing otherwise, so call [`MessageWriter::flush`] when no more messages are at hand.
+    /// [`WireLimits::write_buffer_bytes`](crate::WireLimits::write_buffer_bytes) or more are buffered
+    /// already; sends nothing otherwise, so call [`MessageWriter::flush`] when no more messages are at hand.
     ///
     /// If the future is dropped before it is ready, the message was not added.
     pub async fn feed(&mut self, message: Message) -> Result<(), WriteError> {
@@ -153,8 +165,8 @@ impl MessageWriter {
         }
     }
 
-    /// Waits until the kernel has taken everything that was fed. Everything leaves in as few system calls as the
-    /// socket allows. Cancel-safe.
+    /// Waits until the kernel has taken everything that was fed. Everything leaves in as few system calls as
+    /// the socket allows. Cancel-safe.
     pub async fn flush(&mut self) -> Result<(), WriteError> {
         match &mut self.0 {
             Writer::WebSocket(writer) => writer.flush().await,
@@ -173,9 +185,9 @@ impl MessageWriter {
     /// [`close_code`](crate::close_code). Takes at most
     /// [`WireLimits::close_timeout`](crate::WireLimits::close_timeout). Nothing can be written afterwards.
     ///
-    /// Keep reading until the reader ends, or drop the reader first: then what the peer still sends is read and thrown
-    /// away here, so that it gets to see the close frame. A reason beyond 123 bytes is cut; stdio carries neither code
-    /// nor reason.
+    /// Keep reading until the reader ends, or drop the reader first: then what the peer still sends is read
+    /// and thrown away here, so that it gets to see the close frame. A reason beyond 123 bytes is cut; stdio
+    /// carries neither code nor reason.
     pub async fn close(&mut self, code: u16, reason: &str) {
         let reason = CloseReason { code, reason: reason.to_owned() };
         match &mut self.0 {

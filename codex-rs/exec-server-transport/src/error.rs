@@ -18,7 +18,8 @@ pub enum ReadError {
         /// [`WireLimits::frame_bytes`](crate::WireLimits::frame_bytes).
         limit_bytes: usize,
     },
-    /// The fragments of one WebSocket message add up to too much. The peer has been told so with close code 1009.
+    /// The fragments of one WebSocket message add up to too much. The peer has been told so with close code
+    /// 1009.
     #[error("websocket message exceeds the limit of {limit_bytes} bytes")]
     MessageTooBig {
         /// [`WireLimits::message_bytes`](crate::WireLimits::message_bytes).

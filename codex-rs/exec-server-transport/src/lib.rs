@@ -1,7 +1,7 @@
 //! Messages between a client and a server, over WebSocket (TCP or Unix socket), stdio, or memory.
 //!
-//! This crate owns frames, the HTTP upgrade with its side endpoints, the credential check, and the question whether a
-//! peer is still there. It carries opaque messages and knows no method, no session and no JSON.
+//! This crate owns frames, the HTTP upgrade with its side endpoints, the credential check, and the question
+//! whether a peer is still there. It carries opaque messages and knows no method, no session and no JSON.
 //!
 //! * A server calls [`Listener::bind`] and then [`Listener::accept`] in a loop.
 //! * A client calls [`client::connect`], or [`client::from_stdio`] with the pipes of a child.

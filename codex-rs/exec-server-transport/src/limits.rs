@@ -9,45 +9,48 @@ const MIB: usize = 1024 * 1024;
 
 /// Bounds and delays of one connection.
 ///
-/// [`WireLimits::default`] is what a server uses: the inbound sizes are those of the reference server, so that whatever
-/// its clients may send arrives here too. [`WireLimits::for_client`] lifts the inbound sizes, because a server may
-/// answer with one very large message.
+/// [`WireLimits::default`] is what a server uses: the inbound sizes are those of the reference server, so
+/// that whatever its clients may send arrives here too. [`WireLimits::for_client`] lifts the inbound sizes,
+/// because a server may answer with one very large message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireLimits {
-    /// Largest payload of one inbound WebSocket frame, in bytes. One byte more closes the connection with 1009.
-    /// Default 16 777 216, as the reference server accepts.
+    /// Largest payload of one inbound WebSocket frame, in bytes. One byte more closes the connection with
+    /// 1009. Default 16 777 216, as the reference server accepts.
     pub frame_bytes: usize,
-    /// Largest inbound message that arrives in several WebSocket frames, in bytes. One byte more closes the connection
-    /// with 1009. Default 64 MiB, as the reference server accepts.
+    /// Largest inbound message that arrives in several WebSocket frames, in bytes. One byte more closes the
+    /// connection with 1009. Default 64 MiB, as the reference server accepts.
     pub message_bytes: usize,
-    /// Longest inbound line on stdio, in bytes without its newline. A longer line is reported and skipped; the
-    /// connection stays. Default 64 MiB, the same as for a message.
+    /// Longest inbound line on stdio, in bytes without its newline. A longer line is reported and skipped;
+    /// the connection stays. Default 64 MiB, the same as for a message.
     pub line_bytes: usize,
-    /// How much a writer may hold back before [`MessageWriter::feed`](crate::MessageWriter::feed) waits for the socket,
-    /// in bytes. One message may go beyond it, so the most that is ever buffered is this plus one message.
-    /// Default 128 KiB: enough to fill a socket in one system call, and little enough that a small message never waits
-    /// long behind it.
+    /// How much a writer may hold back before [`MessageWriter::feed`](crate::MessageWriter::feed) waits for
+    /// the socket, in bytes. One message may go beyond it, so the most that is ever buffered is this plus one
+    /// message. Default 128 KiB: enough to fill a socket in one system call, and little enough that a small
+    /// message never waits long behind it.
     pub write_buffer_bytes: usize,
-    /// How many messages one direction of a memory connection holds before the sender waits. Default 128, the same
-    /// number of messages that a reference connection queues.
+    /// How many messages one direction of a memory connection holds before the sender waits. Default 128, the
+    /// same number of messages that a reference connection queues.
     pub memory_messages: usize,
-    /// Largest HTTP request head (start line and headers) before the upgrade, in bytes; more is answered with 431.
-    /// Default 16 KiB, which leaves room for a generous bearer token. The HTTP parser needs at least 8 KiB.
+    /// Largest HTTP request head (start line and headers) before the upgrade, in bytes; more is answered with
+    /// 431. Default 16 KiB, which leaves room for a generous bearer token. The HTTP parser needs at least 8
+    /// KiB.
     pub http_head_bytes: usize,
-    /// How long a peer may take from connecting to the end of its upgrade request. Default 10 s, the time that clients
-    /// of the reference wait for a connection.
+    /// How long a peer may take from connecting to the end of its upgrade request. Default 10 s, the time
+    /// that clients of the reference wait for a connection.
     pub handshake_timeout: Duration,
     /// How many connections may be in that state at once; more wait in the kernel's backlog. Default 1 024.
     pub pending_handshakes: usize,
-    /// How long closing may take: sending what is queued with the close frame, and reading on until the peer has seen
-    /// it. Default 2 s, within which the reference server is gone after SIGTERM.
+    /// How long closing may take: sending what is queued with the close frame, and reading on until the peer
+    /// has seen it. Default 2 s, within which the reference server is gone after SIGTERM.
     pub close_timeout: Duration,
-    /// When to send pings and when to give up on a silent peer; `None` never does either. stdio and memory have none.
+    /// When to send pings and when to give up on a silent peer; `None` never does either. stdio and memory
+    /// have none.
     pub liveness: Option<Liveness>,
 }
 
 impl WireLimits {
-    /// Limits for the side that connects: one inbound message or line may be up to 1 GiB, in one frame or many.
+    /// Limits for the side that connects: one inbound message or line may be up to 1 GiB, in one frame or
+    /// many.
     ///
     /// A server answers with messages of any size; 716 MB in one frame have been seen.
     pub fn for_client() -> Self {
@@ -74,13 +77,14 @@ impl Default for WireLimits {
 
 /// When a WebSocket peer counts as gone.
 ///
-/// The defaults find a half-open connection within 20 s, which is less than the 45 s for which clients of the reference
-/// try to resume.
+/// The defaults find a half-open connection within 20 s, which is less than the 45 s for which clients of the
+/// reference try to resume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Liveness {
     /// Time between pings. Default 5 s.
     pub ping_interval: Duration,
-    /// Without a single inbound byte for this long, the peer is judged. Default 15 s, so three pings went unanswered.
+    /// Without a single inbound byte for this long, the peer is judged. Default 15 s, so three pings went
+    /// unanswered.
     pub silence_limit: Duration,
 }
 

@@ -18,20 +18,20 @@ use crate::unix_socket::{BoundSocket, UnixSocketError};
 use crate::upgrade::{self, AcceptPolicy};
 use crate::websocket::Role;
 
-/// How long accepting rests when the system has run out of something, usually file descriptors. The clients wait in the
-/// kernel's backlog meanwhile, and the connections that are open go on.
+/// How long accepting rests when the system has run out of something, usually file descriptors. The clients
+/// wait in the kernel's backlog meanwhile, and the connections that are open go on.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A place where clients can connect. Dropping it ends the handshakes that are under way and removes a Unix socket's
-/// file; accepted connections live on.
+/// A place where clients can connect. Dropping it ends the handshakes that are under way and removes a Unix
+/// socket's file; accepted connections live on.
 #[derive(Debug)]
 pub struct Listener {
     source: Source,
     local_url: String,
     policy: Arc<AcceptPolicy>,
     limits: WireLimits,
-    /// One task for each client that is still in its upgrade, at most [`WireLimits::pending_handshakes`]. Beyond that
-    /// nothing is accepted, so more clients wait in the kernel's backlog.
+    /// One task for each client that is still in its upgrade, at most [`WireLimits::pending_handshakes`].
+    /// Beyond that nothing is accepted, so more clients wait in the kernel's backlog.
     handshakes: JoinSet<Option<Connection>>,
     /// While set, accepting rests.
     resting_until: Option<Instant>,
@@ -72,7 +72,8 @@ pub enum BindError {
 }
 
 impl Listener {
-    /// Starts to listen. From now on clients may connect; they are answered while [`Listener::accept`] is polled.
+    /// Starts to listen. From now on clients may connect; they are answered while [`Listener::accept`] is
+    /// polled.
     pub async fn bind(url: &ListenUrl, policy: AcceptPolicy, limits: WireLimits) -> Result<Self, BindError> {
         let (source, local_url) = match url {
             ListenUrl::Ws(address) => {
@@ -97,11 +98,11 @@ impl Listener {
         &self.local_url
     }
 
-    /// The next connection that is ready for messages. `None` when there will be no more: stdio has exactly one, a
-    /// socket never ends.
+    /// The next connection that is ready for messages. `None` when there will be no more: stdio has exactly
+    /// one, a socket never ends.
     ///
-    /// Clients that are slow, silent, refused or gone before that delay nobody else and are not reported. Failures to
-    /// accept are logged, and accepting goes on after a pause. Cancel-safe.
+    /// Clients that are slow, silent, refused or gone before that delay nobody else and are not reported.
+    /// Failures to accept are logged, and accepting goes on after a pause. Cancel-safe.
     pub async fn accept(&mut self) -> Option<Connection> {
         loop {
             if let Source::Stdio { taken } = &mut self.source {

@@ -1,4 +1,5 @@
-//! When to ping, and when to ask whether a silent peer is still there. Rules only: time arrives as an argument.
+//! When to ping, and when to ask whether a silent peer is still there. Rules only: time arrives as an
+//! argument.
 //!
 //! Any byte that comes in is a sign of life, also one in the middle of a frame.
 
@@ -15,7 +16,8 @@ pub(crate) enum Due {
     Nothing,
     /// Send a ping.
     Ping,
-    /// The peer has been silent for this long: look for other evidence, then give up or call [`Clock::spare`].
+    /// The peer has been silent for this long: look for other evidence, then give up or call
+    /// [`Clock::spare`].
     Judge(Duration),
 }
 
@@ -58,8 +60,9 @@ impl Clock {
 
     /// Tells what is due at `now`. Call it only after everything that had already arrived was read.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Due {
-        // If nobody looked at this clock for a whole interval, it was us who slept: the process was stopped, or its
-        // owner did not read. No pings went out and no pongs could be noticed, so the silence proves nothing.
+        // If nobody looked at this clock for a whole interval, it was us who slept: the process was stopped,
+        // or its owner did not read. No pings went out and no pongs could be noticed, so the silence proves
+        // nothing.
         if now > self.poll_timeout() + self.config.ping_interval {
             self.heard(now);
             self.next_ping = now;

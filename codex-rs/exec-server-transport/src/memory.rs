@@ -1,4 +1,5 @@
-//! Two connected ends in one process, for a server that is embedded and for tests. Messages are handed over whole.
+//! Two connected ends in one process, for a server that is embedded and for tests. Messages are handed over
+//! whole.
 
 use std::sync::{Arc, OnceLock};
 
@@ -13,8 +14,8 @@ use crate::peer::Peer;
 
 /// Two ends of a connection with the default limits: what one writes, the other reads.
 ///
-/// Each direction holds up to [`WireLimits::memory_messages`] messages; beyond that the writer waits. The size of a
-/// message is not limited: sender and receiver share the memory.
+/// Each direction holds up to [`WireLimits::memory_messages`] messages; beyond that the writer waits. The
+/// size of a message is not limited: sender and receiver share the memory.
 pub fn pair() -> (Connection, Connection) {
     pair_with(&WireLimits::default())
 }

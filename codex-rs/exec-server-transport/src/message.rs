@@ -48,7 +48,8 @@ impl Message {
 /// How the sender marked a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageKind {
-    /// The sender calls it text. Nothing here has checked that it is UTF-8: a parser that reads it has to look anyway.
+    /// The sender calls it text. Nothing here has checked that it is UTF-8: a parser that reads it has to
+    /// look anyway.
     Text,
     /// The sender calls it binary.
     Binary,

@@ -1,5 +1,5 @@
-//! Bytes on their way to a stream: small pieces are gathered, large ones are kept as they are, all leave in as few
-//! vectored writes as possible.
+//! Bytes on their way to a stream: small pieces are gathered, large ones are kept as they are, all leave in
+//! as few vectored writes as possible.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -13,7 +13,8 @@ use tokio::io::AsyncWrite;
 const COPY_BELOW_BYTES: usize = 8 * 1024;
 /// Size of the blocks that small pieces are gathered in.
 const BLOCK_BYTES: usize = 32 * 1024;
-/// How many pieces one system call may take. The kernel allows 1 024; the table for this many sits on the stack.
+/// How many pieces one system call may take. The kernel allows 1 024; the table for this many sits on the
+/// stack.
 const PIECES_PER_WRITE: usize = 64;
 
 /// A queue of bytes. It has no bound of its own: its users look at [`Segments::len`] before they add.
@@ -25,12 +26,24 @@ pub(crate) struct Segments {
     gathering: BytesMut,
     /// Bytes in both.
     len: usize,
+    /// Bytes that were ever written.
+    written: u64,
 }
 
 impl Segments {
     /// Bytes not yet written.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// How many bytes will have been written once everything that is queued now is out.
+    pub(crate) fn end(&self) -> u64 {
+        self.written + self.len as u64
+    }
+
+    /// Whether everything up to `end` is out; see [`Segments::end`].
+    pub(crate) fn has_written(&self, end: u64) -> bool {
+        self.written >= end
     }
 
     /// Whether everything has been written.
@@ -87,6 +100,7 @@ impl Segments {
 
     fn advance(&mut self, mut written: usize) {
         self.len -= written;
+        self.written += written as u64;
         while written > 0 {
             let Some(first) = self.sealed.front_mut() else { break };
             if written < first.len() {

@@ -8,13 +8,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
-/// How much the kernel may hold that it has not sent yet. Anything more would only make a keystroke wait behind bulk
-/// output; at 10 Gbit/s this is still 100 µs of data, ample time to refill it.
+/// How much the kernel may hold that it has not sent yet. Anything more would only make a keystroke wait
+/// behind bulk output; at 10 Gbit/s this is still 100 µs of data, ample time to refill it.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES: u32 = 128 * 1024;
 
-/// Upper bound of the kernel's retransmission interval. It also spaces the probes of a closed receive window, whose
-/// answers tell a stopped peer from a vanished one, so it has to stay below the time in which that is decided.
+/// Upper bound of the kernel's retransmission interval. It also spaces the probes of a closed receive window,
+/// whose answers tell a stopped peer from a vanished one, so it has to stay below the time in which that is
+/// decided.
 #[cfg(target_os = "linux")]
 const RETRANSMIT_MAX_MS: u32 = 5_000;
 
@@ -57,7 +58,8 @@ pub(crate) enum Evidence {
 impl Stream {
     /// Takes over a TCP socket: no Nagle delay, little unsent data in the kernel, frequent probes.
     pub(crate) fn from_tcp(stream: TcpStream) -> Self {
-        // A socket that refuses an option still works, only with more delay; one that is already reset refuses them all.
+        // A socket that refuses an option still works, only with more delay; one that is already reset
+        // refuses them all.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
@@ -94,7 +96,8 @@ impl Stream {
 }
 
 impl ReadHalf {
-    /// Asks the kernel whether the peer acknowledged anything within `recent`, or at least owes no acknowledgement.
+    /// Asks the kernel whether the peer acknowledged anything within `recent`, or at least owes no
+    /// acknowledgement.
     pub(crate) fn evidence(&self, recent: Duration) -> Evidence {
         match self {
             #[cfg(target_os = "linux")]
@@ -106,8 +109,8 @@ impl ReadHalf {
         }
     }
 
-    /// Makes the kernel forget the connection at once when it is dropped, instead of retransmitting into the void for
-    /// many minutes. Nobody is left to miss the orderly end.
+    /// Makes the kernel forget the connection at once when it is dropped, instead of retransmitting into the
+    /// void for many minutes. Nobody is left to miss the orderly end.
     pub(crate) fn abandon(&self) {
         if let Self::Tcp(half) = self
             && let Err(error) = half.as_ref().set_zero_linger()
@@ -133,8 +136,8 @@ mod linux {
     /// Unanswered window probes that still count as bad luck.
     const PROBES_FORGIVEN: u8 = 2;
 
-    /// The start of the kernel's `struct tcp_info`. The kernel fills as much as it is asked for, so leaving out the
-    /// fields that were appended later makes this fit every kernel.
+    /// The start of the kernel's `struct tcp_info`. The kernel fills as much as it is asked for, so leaving
+    /// out the fields that were appended later makes this fit every kernel.
     #[expect(unreachable_pub, reason = "the macro below makes the option public, and with it its value")]
     #[repr(C)]
     #[derive(Clone, Copy)]
@@ -189,8 +192,9 @@ mod linux {
 
     pub(super) fn evidence(stream: &TcpStream, recent: Duration) -> Evidence {
         let Ok(info) = getsockopt(stream, TcpInfoOption) else { return Evidence::Silent };
-        // A recent acknowledgement is proof. Without one, nothing speaks against the peer as long as it owes none and
-        // answers the probes of its closed window: those may lie far apart on kernels without TCP_RTO_MAX_MS.
+        // A recent acknowledgement is proof. Without one, nothing speaks against the peer as long as it owes
+        // none and answers the probes of its closed window: those may lie far apart on kernels without
+        // TCP_RTO_MAX_MS.
         let acknowledged_lately = Duration::from_millis(info.last_ack_recv_ms.into()) <= recent;
         let owes_nothing = info.unacked == 0 && info.probes <= PROBES_FORGIVEN;
         if acknowledged_lately || owes_nothing { Evidence::Alive } else { Evidence::Silent }

@@ -1,4 +1,5 @@
-//! The file of a Unix socket listener: private from its first moment, never taken from a live server, gone in the end.
+//! The file of a Unix socket listener: private from its first moment, never taken from a live server, gone in
+//! the end.
 
 use std::fs::{File, Permissions, TryLockError};
 use std::io;
@@ -57,8 +58,8 @@ impl BoundSocket {
         let io_error = |source: io::Error| UnixSocketError::Io { path: path.to_owned(), source };
         let address = UnixAddr::new(path).map_err(|_| UnixSocketError::PathTooLong(path.to_owned()))?;
 
-        // Looking whether the old socket is dead, removing it and binding the new one are three steps. Two servers that
-        // start at once must not interleave them, or one would remove the other's fresh socket.
+        // Looking whether the old socket is dead, removing it and binding the new one are three steps. Two
+        // servers that start at once must not interleave them, or one would remove the other's fresh socket.
         let _lock = lock_directory(path).await?;
         remove_stale(path).await?;
 
@@ -69,8 +70,8 @@ impl BoundSocket {
             None,
         )
         .map_err(|errno| io_error(errno.into()))?;
-        // Binding gives the file the mode of the socket, less the umask. Setting it first leaves no moment in which
-        // others may connect, and leaves the umask of the process alone.
+        // Binding gives the file the mode of the socket, less the umask. Setting it first leaves no moment in
+        // which others may connect, and leaves the umask of the process alone.
         let socket = File::from(socket);
         socket.set_permissions(Permissions::from_mode(MODE)).map_err(io_error)?;
         let socket = OwnedFd::from(socket);

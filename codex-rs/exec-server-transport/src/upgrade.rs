@@ -1,6 +1,7 @@
 //! The HTTP side of a WebSocket listener: the upgrade, the health endpoints, and every refusal.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -24,16 +25,17 @@ use crate::stream::Stream;
 pub struct AcceptPolicy {
     /// The credential to ask for; `None` lets everybody in who can reach the listener.
     pub auth: Option<Authenticator>,
-    /// Values of the `Origin` header to let in. A request with any other one is refused with 403: browsers send it on
-    /// behalf of whatever page is open, and no other client does.
+    /// Values of the `Origin` header to let in. A request with any other one is refused with 403: browsers
+    /// send it on behalf of whatever page is open, and no other client does.
     pub allowed_origins: Vec<String>,
 }
 
 /// Least size of the buffer for a request head that the HTTP parser can work with.
 const MIN_HEAD_BYTES: usize = 8 * 1024;
 
-/// Speaks HTTP with a client for one request. Gives the stream back if that was an upgrade, with the bytes that the
-/// client sent right behind it. `None` if the client was refused, only wanted to know our health, or vanished.
+/// Speaks HTTP with a client for one request. Gives the stream back if that was an upgrade, with the bytes
+/// that the client sent right behind it. `None` if the client was refused, only wanted to know our health, or
+/// vanished.
 pub(crate) async fn accept(
     stream: Stream,
     policy: &AcceptPolicy,
@@ -56,35 +58,33 @@ async fn serve(stream: Stream, policy: &AcceptPolicy, limits: &WireLimits) -> Op
         std::future::ready(Ok::<_, Infallible>(response))
     });
     let head_bytes = limits.http_head_bytes.max(MIN_HEAD_BYTES);
-    let served = hyper::server::conn::http1::Builder::new()
+    let mut connection = hyper::server::conn::http1::Builder::new()
         .max_buf_size(head_bytes)
         .header_read_timeout(None)
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), service)
-        .without_shutdown()
-        .await;
-    let parts = match served {
-        Ok(parts) => parts,
-        Err(error) => {
-            tracing::debug!(%error, "http connection failed before the upgrade");
-            return None;
-        }
-    };
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = poll_fn(|cx| connection.poll_without_shutdown(cx)).await {
+        tracing::debug!(%error, "http connection failed before the upgrade");
+    }
+    let parts = connection.into_parts();
     let mut stream = parts.io.into_inner();
     if upgraded.load(Ordering::Relaxed) {
         return Some((stream, parts.read_buf));
     }
-    // A request body that nobody read would make the kernel reset the connection, and our answer with it, so it is
-    // taken off the socket until the client hangs up or its time is over.
-    if stream.shutdown().await.is_ok() {
-        let mut scratch = [0; 4096];
-        while matches!(stream.read(&mut scratch).await, Ok(1..)) {}
-    }
+    // Anything that nobody read, such as a request body, would make the kernel reset the connection, and our
+    // answer with it. So it is taken off the socket until the client hangs up or its time is over.
+    let _ = timeout(limits.close_timeout, async {
+        if stream.shutdown().await.is_ok() {
+            let mut scratch = [0; 4096];
+            while matches!(stream.read(&mut scratch).await, Ok(1..)) {}
+        }
+    })
+    .await;
     None
 }
 
-/// The answer to one request. The order of the checks is part of the wire: an origin is refused on every path and
-/// before the credential is looked at.
+/// The answer to one request. The order of the checks is part of the wire: an origin is refused on every path
+/// and before the credential is looked at.
 fn respond<B>(request: &Request<B>, policy: &AcceptPolicy) -> Response<Full<Bytes>> {
     if !origin_is_allowed(request.headers(), &policy.allowed_origins) {
         return answer(StatusCode::FORBIDDEN, String::new());
@@ -167,8 +167,8 @@ fn switch_protocols(key: &HeaderValue) -> Response<Full<Bytes>> {
     response
 }
 
-/// A final answer: the connection ends with it, so that one client cannot hold a place among the pending handshakes by
-/// asking for the health again and again.
+/// A final answer: the connection ends with it, so that one client cannot hold a place among the pending
+/// handshakes by asking for the health again and again.
 fn answer(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let has_body = !body.is_empty();
     let mut response = Response::new(Full::from(body));

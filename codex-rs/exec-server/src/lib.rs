@@ -12,6 +12,7 @@
 pub mod cli;
 pub mod config;
 mod connection;
+mod context;
 pub mod environment;
 mod handlers;
 mod server;

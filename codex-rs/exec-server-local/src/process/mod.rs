@@ -5,8 +5,9 @@
 //! operating system into that log. How a process is made and found again by the kernel is [`crate::os`]'s matter.
 
 mod follow;
+mod handle;
 mod host;
-mod process;
+mod kill;
 mod start;
 mod stdin;
 mod supervise;
@@ -14,6 +15,6 @@ mod table;
 mod watch;
 
 pub use follow::{Draw, FollowId, Follower};
+pub use handle::Process;
 pub use host::ProcessHost;
-pub use process::Process;
 pub use table::ProcessTable;

@@ -16,8 +16,8 @@ use codex_exec_server_protocol::path_uri::{HostOs, PathUri};
 use codex_exec_server_protocol::process::{ProcessStartParams, WhenFull};
 use codex_exec_server_protocol::sandbox::{SandboxFileSystem, SandboxNetwork, SandboxPermissions};
 
+use super::handle::About;
 use super::host::ProcessHost;
-use super::process::About;
 use crate::env::child_environment;
 use crate::os;
 
@@ -124,7 +124,7 @@ fn refuse_what_cannot_be_enforced(params: &ProcessStartParams) -> Result<(), Ser
             SandboxPermissions::Disabled
             | SandboxPermissions::External { network: SandboxNetwork::Enabled }
             | SandboxPermissions::Managed {
-                file_system: SandboxFileSystem::Unrestricted { .. },
+                file_system: SandboxFileSystem::Unrestricted,
                 network: SandboxNetwork::Enabled,
             },
         ) => {}

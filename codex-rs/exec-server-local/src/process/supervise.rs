@@ -17,6 +17,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep_until};
 
 use super::Process;
+use super::kill::end;
 use super::stdin::StdinPipe;
 use super::watch::watch_child;
 use crate::os;
@@ -75,14 +76,18 @@ pub(super) async fn supervise(
         }
     };
     let pump = async {
-        match &stdin {
-            Some(stdin) => stdin.pump().await,
-            None => {}
+        if let Some(stdin) = &stdin {
+            stdin.pump().await;
         }
     };
     let timeout = async {
         match process.about.timeout.and_then(|timeout| started.checked_add(timeout)) {
-            Some(at) => sleep_until(at).await,
+            Some(at) => {
+                sleep_until(at).await;
+                if !process.is_exited() {
+                    end(Arc::clone(&process), ExitReason::TimedOut).await;
+                }
+            }
             None => pending().await,
         }
     };
@@ -105,12 +110,7 @@ pub(super) async fn supervise(
                 process.push_exited(exit_event(&process, &status, started.elapsed().as_millis()));
             }
             () = &mut pump, if !pumped => pumped = true,
-            () = &mut timeout, if !timed_out => {
-                timed_out = true;
-                if !exited {
-                    tokio::spawn(super::table::end(Arc::clone(&process), ExitReason::TimedOut));
-                }
-            }
+            () = &mut timeout, if !timed_out => timed_out = true,
             () = &mut give_up, if exited => {
                 taps.read_what_is_there();
                 taps.taps.clear();

@@ -21,11 +21,13 @@ use codex_exec_server_protocol::process::{
 use tokio::io::Interest;
 use tokio::sync::SetOnce;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::follow::{FollowId, Follower};
+use super::handle::{Input, Process, Stdin, StdinState};
 use super::host::ProcessHost;
-use super::process::{Input, Process, Stdin, StdinState};
+use super::kill::{end, give_notice};
 use super::start::{self, Plan};
 use super::stdin::StdinPipe;
 use super::supervise::{Tap, supervise};
@@ -40,6 +42,8 @@ pub struct ProcessTable {
     host: Arc<ProcessHost>,
     inner: Mutex<Inner>,
     tasks: TaskTracker,
+    /// Set by the end of the session: nothing starts any more.
+    ended: CancellationToken,
 }
 
 struct Inner {
@@ -50,8 +54,6 @@ struct Inner {
     forgetting: bool,
     answers: Answers<RequestKey, StartOutcome>,
     follower: Option<(FollowId, Arc<dyn Follower>)>,
-    /// Set by the end of the session: nothing starts any more.
-    ended: bool,
 }
 
 impl ProcessTable {
@@ -64,9 +66,13 @@ impl ProcessTable {
             forgetting: false,
             answers: Answers::new(host.limits.remembered_request_keys),
             follower: None,
-            ended: false,
         };
-        Arc::new(Self { host, inner: Mutex::new(inner), tasks: TaskTracker::new() })
+        Arc::new(Self {
+            host,
+            inner: Mutex::new(inner),
+            tasks: TaskTracker::new(),
+            ended: CancellationToken::new(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -101,7 +107,7 @@ impl ProcessTable {
                 Repeat::Mismatch => return Err(ServiceError::RequestKeyMismatch(key.clone())),
             }
         }
-        if inner.ended {
+        if self.ended.is_cancelled() {
             return Err(ServiceError::WrongState("session has ended".into()));
         }
         if inner.processes.contains_key(&params.process_id) {
@@ -143,7 +149,7 @@ impl ProcessTable {
             Ok((taps, child, stdin)) => {
                 let response = ProcessStartResponse { process_id: id, sandbox_type: Some(SandboxType::None) };
                 let _ = outcome.set(Ok(response));
-                if self.lock().ended {
+                if self.ended.is_cancelled() {
                     self.tasks.spawn(end(Arc::clone(&process), ExitReason::Terminated));
                 }
                 supervise(Arc::clone(&process), child, taps, stdin).await;
@@ -207,10 +213,13 @@ impl ProcessTable {
         inner.closed.push_back((Instant::now() + self.host.limits.closed_process_retention, process));
         if !inner.forgetting {
             inner.forgetting = true;
-            let table = Arc::downgrade(self);
+            let (table, ended) = (Arc::downgrade(self), self.ended.clone());
             self.tasks.spawn(async move {
                 while let Some(due) = table.upgrade().and_then(|table| table.lock().next_to_forget()) {
-                    tokio::time::sleep_until(due).await;
+                    tokio::select! {
+                        () = tokio::time::sleep_until(due) => {}
+                        () = ended.cancelled() => return,
+                    }
                     let Some(table) = table.upgrade() else { return };
                     table.lock().forget(Instant::now());
                 }
@@ -367,7 +376,7 @@ impl ProcessTable {
     pub async fn shut_down(&self) {
         let processes: Vec<_> = {
             let mut inner = self.lock();
-            inner.ended = true;
+            self.ended.cancel();
             inner.follower = None;
             inner.processes.values().cloned().collect()
         };
@@ -385,42 +394,6 @@ impl ProcessTable {
         self.tasks.wait().await;
         drop(forgotten);
     }
-}
-
-/// Asks a process to end, and gives it time to.
-async fn give_notice(process: &Process, grace: Duration) {
-    process.set_ending(ExitReason::Terminated);
-    if let Some(child) = process.child.get()
-        && child.signal_group(os::Signal::TERM).is_ok()
-    {
-        // Whether it used its time or not, what is left is killed next.
-        let _ = tokio::time::timeout(grace, process.exited()).await;
-    }
-}
-
-/// Kills a process and all its descendants.
-pub(super) async fn end(process: Arc<Process>, reason: ExitReason) -> os::KillReport {
-    process.set_ending(reason);
-    let Some(child) = process.child.get().cloned() else { return os::KillReport::default() };
-    let wait = process.host.limits.kill_wait;
-    let killed =
-        tokio::task::spawn_blocking(move || os::kill_tree(&child, std::time::Instant::now() + wait)).await;
-    let report = match killed {
-        Ok(Ok(report)) => report,
-        Ok(Err(error)) => {
-            tracing::error!(process = %process.id, %error, "descendants can't be listed; the process group was killed");
-            os::KillReport::default()
-        }
-        Err(panic) => {
-            tracing::error!(process = %process.id, %panic, "kill failed");
-            os::KillReport::default()
-        }
-    };
-    if !report.survivors.is_empty() {
-        tracing::warn!(process = %process.id, survivors = ?report.survivors, "descendants could not be killed");
-    }
-    let _ = process.killed.set(());
-    report
 }
 
 const fn os_signal(signal: ProcessSignal) -> os::Signal {

@@ -15,8 +15,8 @@ use crate::message::{MessageKind, Received};
 
 /// Most bytes a control frame may carry.
 const CONTROL_BYTES: u64 = 125;
-/// A payload up to this size is made room for at once. Beyond it the buffer grows with what has arrived, so that a
-/// peer has to send memory in order to take it.
+/// A payload up to this size is made room for at once. Beyond it the buffer grows with what has arrived, so
+/// that a peer has to send memory in order to take it.
 const RESERVE_BYTES: usize = 1024 * 1024;
 
 /// Something complete that arrived.
@@ -51,8 +51,8 @@ impl Decoder {
         }
     }
 
-    /// Takes the next complete thing out of `buffer`, or says that more bytes are needed. After an error the buffer
-    /// makes no sense any more.
+    /// Takes the next complete thing out of `buffer`, or says that more bytes are needed. After an error the
+    /// buffer makes no sense any more.
     pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Incoming>, ReadError> {
         loop {
             if self.frame.is_none() {
@@ -73,7 +73,8 @@ impl Decoder {
         }
     }
 
-    /// How many bytes to make room for in `buffer` so that the present frame gets on; 0 if its end is not known.
+    /// How many bytes to make room for in `buffer` so that the present frame gets on; 0 if its end is not
+    /// known.
     pub(super) fn wants(&self, buffer: &BytesMut) -> usize {
         let Some((_, payload_bytes)) = &self.frame else { return 0 };
         payload_bytes.saturating_sub(buffer.len()).min(RESERVE_BYTES.max(buffer.len()))

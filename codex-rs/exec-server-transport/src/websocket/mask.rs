@@ -15,9 +15,9 @@ pub(crate) fn apply(bytes: &mut [u8], mask: [u8; 4]) {
     }
 }
 
-/// Makes masks. They have to be unpredictable for whoever chooses the payload, so that no proxy on the way mistakes it
-/// for something else; they protect no secret. A keyed hash of a counter is that, and the standard library seeds the key
-/// from the operating system.
+/// Makes masks. They have to be unpredictable for whoever chooses the payload, so that no proxy on the way
+/// mistakes it for something else; they protect no secret. A keyed hash of a counter is that, and the
+/// standard library seeds the key from the operating system.
 #[derive(Debug, Default)]
 pub(crate) struct Masker {
     key: RandomState,

@@ -1,9 +1,9 @@
 //! WebSocket messages over a byte stream whose HTTP upgrade is already done.
 //!
-//! The header format, the close codes and the handshake key come from tungstenite. The loop around them is our own,
-//! because a connection here has to do what that library's stream does not: read and write from two tasks without a
-//! common lock around the reads, send a message of any size without copying or shifting it, tell the peer why it is cut
-//! off, and count every inbound byte as a sign of life.
+//! The header format, the close codes and the handshake key come from tungstenite. The loop around them is
+//! our own, because a connection here has to do what that library's stream does not: read and write from two
+//! tasks without a common lock around the reads, send a message of any size without copying or shifting it,
+//! tell the peer why it is cut off, and count every inbound byte as a sign of life.
 
 mod decoder;
 mod mask;

@@ -1,8 +1,9 @@
 //! The outbound half of a WebSocket, shared by its writer and its reader.
 //!
-//! The writer brings messages. The reader brings pongs, pings and the close frame, and must be able to get them out
-//! while the writer's task has nothing to do; so either may push bytes into the socket, under a lock that is held only
-//! while the socket takes bytes without waiting. Each is woken when the socket has room again.
+//! The writer brings messages. The reader brings pongs, pings and the close frame, and must be able to get
+//! them out while the writer's task has nothing to do; so either may push bytes into the socket, under a lock
+//! that is held only while the socket takes bytes without waiting. Each is woken when the socket has room
+//! again.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,10 +45,12 @@ struct State {
     queue: Segments,
     /// Frames are added while the queue is shorter than this.
     high_water: usize,
-    /// Answer to the latest ping. An earlier one that has not been sent yet need not be answered any more (RFC 6455
-    /// §5.5.3), so this is all that a flood of pings can make grow.
+    /// Answer to the latest ping. An earlier one that has not been sent yet need not be answered any more
+    /// (RFC 6455 §5.5.3), so this is all that a flood of pings can make grow.
     pong: Option<Bytes>,
     ping: bool,
+    /// Where in the stream the latest ping ends. Until it is out there is no point in another one.
+    ping_end: u64,
     /// Present on the client side.
     masker: Option<Masker>,
     phase: Phase,
@@ -98,6 +101,7 @@ impl Outbox {
             high_water: high_water.max(1),
             pong: None,
             ping: false,
+            ping_end: 0,
             masker: (role == Role::Client).then(Masker::default),
             phase: Phase::Open,
             blocked: false,
@@ -155,8 +159,8 @@ impl Outbox {
         }
     }
 
-    /// Queues the close frame, after which nothing else is accepted, and lets the other side of this process know.
-    /// Only the first reason counts.
+    /// Queues the close frame, after which nothing else is accepted, and lets the other side of this process
+    /// know. Only the first reason counts.
     pub(super) fn start_close(&self, reason: &CloseReason, patience: Duration) {
         let mut state = self.lock();
         if state.phase != Phase::Open {
@@ -171,7 +175,8 @@ impl Outbox {
         self.closing.wake();
     }
 
-    /// Until when the peer may answer our close frame; `None` while none was sent. Wakes the reader when that changes.
+    /// Until when the peer may answer our close frame; `None` while none was sent. Wakes the reader when that
+    /// changes.
     pub(super) fn closing_until(&self, cx: &mut Context<'_>) -> Option<Instant> {
         self.closing.register(cx.waker());
         match self.lock().phase {
@@ -231,7 +236,8 @@ impl Outbox {
         self.lock().poll_push(done)
     }
 
-    /// The state holds plain data that is valid between any two statements, so a panic elsewhere does not spoil it.
+    /// The state holds plain data that is valid between any two statements, so a panic elsewhere does not
+    /// spoil it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -271,8 +277,10 @@ impl State {
         if let Some(payload) = self.pong.take() {
             self.add_frame(OpCode::Control(Control::Pong), payload);
         }
-        if std::mem::take(&mut self.ping) {
+        if self.ping && self.queue.has_written(self.ping_end) {
+            self.ping = false;
             self.add_frame(OpCode::Control(Control::Ping), Bytes::new());
+            self.ping_end = self.queue.end();
         }
     }
 

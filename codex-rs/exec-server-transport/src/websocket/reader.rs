@@ -1,4 +1,5 @@
-//! The reading side of a WebSocket: messages in, pongs and pings out, and the end of the connection in all its forms.
+//! The reading side of a WebSocket: messages in, pongs and pings out, and the end of the connection in all
+//! its forms.
 
 use std::future::poll_fn;
 use std::io;
@@ -65,6 +66,13 @@ enum End {
     Failed(ReadError),
 }
 
+/// Whether what the peer sends is being read at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listening {
+    Yes,
+    No,
+}
+
 enum Step {
     Message(Received),
     End(End),
@@ -120,6 +128,24 @@ impl WsReader {
         }
     }
 
+    /// Looks after the connection without reading from it. Resolves only when it is over; `next` then says how.
+    pub(crate) async fn watch(&mut self) {
+        if matches!(self.state, State::Open) {
+            let end = poll_fn(|cx| {
+                if self.owes_control {
+                    self.owes_control = self.outbox.poll_flush(Side::Reader, cx).is_pending();
+                }
+                let end = self.poll_timer(cx, Listening::No);
+                if self.owes_control {
+                    self.owes_control = self.outbox.poll_flush(Side::Reader, cx).is_pending();
+                }
+                end.map_or(Poll::Pending, Poll::Ready)
+            });
+            let end = end.await;
+            self.state = State::Ending { end, deadline: Instant::now() + self.close_timeout };
+        }
+    }
+
     pub(crate) fn close_reason(&self) -> Option<&CloseReason> {
         self.close_reason.as_ref()
     }
@@ -161,7 +187,7 @@ impl WsReader {
                     return end(self.end_of_stream(error));
                 }
                 // Nothing to read. Only now is it fair to ask for how long.
-                Poll::Pending => match self.poll_timer(cx) {
+                Poll::Pending => match self.poll_timer(cx, Listening::Yes) {
                     Some(ended) => return end(ended),
                     None if self.owes_control => {
                         self.owes_control = self.outbox.poll_flush(Side::Reader, cx).is_pending();
@@ -191,7 +217,7 @@ impl WsReader {
     }
 
     /// Does what is due by now and sets the timer for what is due next.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Option<End> {
+    fn poll_timer(&mut self, cx: &mut Context<'_>, listening: Listening) -> Option<End> {
         loop {
             let closing = self.outbox.closing_until(cx);
             let due_at = closing.or_else(|| self.clock.as_ref().map(Clock::poll_timeout))?;
@@ -211,19 +237,22 @@ impl WsReader {
                     self.outbox.add_ping();
                     self.owes_control = true;
                 }
-                Due::Judge(_) if self.is_slow_but_alive() => self.clock.as_mut()?.spare(now),
+                Due::Judge(_) if self.is_excused(listening) => self.clock.as_mut()?.spare(now),
                 Due::Judge(silent_for) => return Some(End::Failed(ReadError::PeerGone { silent_for })),
             }
         }
     }
 
-    /// A peer that does not read sees no pings and sends no pongs. That is its right as long as something shows that it
-    /// is there: our writes are stuck, and its kernel still acknowledges what it was sent.
-    fn is_slow_but_alive(&self) -> bool {
+    /// Whether a silent peer may be alive all the same.
+    ///
+    /// A peer that does not read sees no pings and sends no pongs. That is its right as long as something shows that
+    /// it is there: our writes are stuck, and its kernel still acknowledges what it was sent. While we do not read,
+    /// silence proves nothing, and only a kernel that no longer acknowledges speaks against the peer.
+    fn is_excused(&self, listening: Listening) -> bool {
         let Some(half) = &self.half else { return false };
         let recent = self.ping_interval.saturating_mul(2);
-        self.outbox.blocked_within(recent)
-            && matches!(half.evidence(recent), Evidence::Alive | Evidence::Unknown)
+        (listening == Listening::No || self.outbox.blocked_within(recent))
+            && half.evidence(recent) != Evidence::Silent
     }
 
     /// Tells the peer that it is over, and why. Cancel-safe: every part of it can be asked for again.
@@ -238,8 +267,8 @@ impl WsReader {
                 half.abandon();
                 return;
             }
-            // What we refuse to read is still on its way. It has to be taken off the socket, or else the kernel answers
-            // it with a reset that may overtake our close frame.
+            // What we refuse to read is still on its way. It has to be taken off the socket, or else the
+            // kernel answers it with a reset that may overtake our close frame.
             End::Failed(error) => match error.close_reason() {
                 Some(reason) => (Some(reason), true),
                 None => return,

@@ -38,8 +38,8 @@ impl WsWriter {
         if matches!(told, Ok(Ok(())))
             && let Some(mut half) = self.outbox.take_orphan()
         {
-            // Nobody reads any more. Bytes left unread would make the kernel answer with a reset, which may overtake
-            // the close frame, so they are read and thrown away here.
+            // Nobody reads any more. Bytes left unread would make the kernel answer with a reset, which may
+            // overtake the close frame, so they are read and thrown away here.
             drain(&mut half, deadline).await;
         }
     }

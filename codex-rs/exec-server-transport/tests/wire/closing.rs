@@ -23,7 +23,7 @@ async fn a_close_from_us_arrives_behind_everything_that_was_fed() {
         connection.writer.feed(Message::text(at.to_string())).await.unwrap();
     }
     drop(connection.reader);
-    let read = async {
+    let read = async move {
         let mut texts = 0;
         loop {
             match client.next().await.unwrap().unwrap() {
@@ -48,18 +48,17 @@ async fn our_close_is_not_lost_on_a_peer_that_is_still_sending() {
     let mut client = server.tungstenite().await;
     let mut connection = server.next().await;
     // More than the sockets hold, so that it cannot all be on its way before the close.
-    let send = async {
+    let peer = async move {
         for _ in 0..64 {
             if client.send(tungstenite::Message::binary(vec![0; 1024 * 1024])).await.is_err() {
                 break;
             }
         }
-        client
+        client.next().await
     };
     drop(connection.reader);
-    let ((), mut client) =
-        soon(async { tokio::join!(connection.writer.close(1001, "stopping"), send) }).await;
-    match soon(client.next()).await {
+    let ((), last) = soon(async { tokio::join!(connection.writer.close(1001, "stopping"), peer) }).await;
+    match last {
         Some(Ok(tungstenite::Message::Close(Some(frame)))) => assert_eq!(frame.reason, "stopping"),
         other => panic!("{other:?}"),
     }

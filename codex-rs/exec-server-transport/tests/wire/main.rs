@@ -1,5 +1,7 @@
 //! The transport as its users see it: real sockets, and another WebSocket implementation at the other end.
 
+#![allow(clippy::unwrap_used, reason = "the helpers here are tests, too")]
+
 mod backpressure;
 mod client;
 mod closing;

@@ -2,7 +2,8 @@
 
 use codex_exec_server_transport::client::{ConnectOptions, connect, from_stdio};
 use codex_exec_server_transport::{
-    AcceptPolicy, Connection, Message, MessageKind, Peer, PeerKind, Received, WireLimits, memory,
+    AcceptPolicy, Connection, ListenUrl, Listener, Message, MessageKind, Peer, PeerKind, Received,
+    WireLimits, memory,
 };
 use tokio::io::duplex;
 
@@ -101,4 +102,13 @@ async fn messages_cross_memory() {
     let (left, right) = memory::pair();
     assert_eq!(left.peer.to_string(), "memory");
     check(left, right).await;
+}
+
+#[tokio::test]
+async fn stdio_is_one_connection_and_no_more() {
+    let mut listener =
+        Listener::bind(&ListenUrl::Stdio, AcceptPolicy::default(), WireLimits::default()).await.unwrap();
+    assert_eq!(listener.local_url(), "stdio");
+    assert_eq!(listener.accept().await.unwrap().peer, Peer::Stdio);
+    assert!(listener.accept().await.is_none());
 }

@@ -4,8 +4,8 @@
 //! [`outbound`] has for it. So a burst of any size is read while its answers leave, and a client that does not read
 //! holds up nobody but itself.
 
-pub(crate) mod outbound;
-pub(crate) mod requests;
+mod outbound;
+mod requests;
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use tokio::sync::SetOnce;
 
 use self::outbound::Outbound;
 use self::requests::{Requests, Waiting};
-use crate::Server;
+use crate::context::Context;
 use crate::handlers::{self, Served};
 use crate::sessions::{Displaced, Session};
 
@@ -36,7 +36,7 @@ struct Attached {
 
 /// See the module.
 struct Reader {
-    server: Arc<Server>,
+    context: Arc<Context>,
     id: ConnectionId,
     peer: Peer,
     handshake: Handshake,
@@ -47,7 +47,7 @@ struct Reader {
 }
 
 /// Serves `connection` until either side ends it, or its session is taken over.
-pub(crate) async fn serve(server: Arc<Server>, id: ConnectionId, connection: Connection) {
+pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: Connection) {
     let Connection { mut reader, mut writer, peer } = connection;
     tracing::debug!(%peer, "connected");
     let outbound = Arc::new(Outbound::new());
@@ -59,45 +59,54 @@ pub(crate) async fn serve(server: Arc<Server>, id: ConnectionId, connection: Con
         handshake: Handshake::default(),
         attached: None,
         displaced: Arc::new(SetOnce::new()),
-        requests: Requests::new(Arc::clone(&outbound), server.config.limits.clone()),
+        requests: Requests::new(Arc::clone(&outbound), context.limits.clone()),
         outbound,
-        server,
+        context,
     };
+    let owed_limit = state.context.limits.owed_reply_bytes;
     let mut written = false;
-    let reason = loop {
+    let ending = loop {
+        // A client that does not read its answers is not asked for more questions, but still watched over.
+        let owes_much = state.outbound.owes(owed_limit);
+        let message = async {
+            if owes_much {
+                reader.watch().await;
+            }
+            reader.next().await
+        };
         tokio::select! {
-            message = reader.next() => match message {
+            message = message => match message {
                 Some(Ok(message)) => {
                     if let Err(reason) = state.receive(message).await {
-                        break Some(reason);
+                        break Ending::Say(reason);
                     }
                 }
                 Some(Err(error)) if !error.is_fatal() => state.refuse_line(&error),
                 Some(Err(error)) => {
                     tracing::debug!(%peer, %error, "connection failed");
-                    break None;
+                    break Ending::Lost;
                 }
-                None => break None,
+                // Over stdio there may still be somebody to read the answers that are ready.
+                None => break Ending::Say(CloseReason { code: close_code::NORMAL, reason: String::new() }),
             },
-            // The peer is gone, or was found to be: there is nobody to read for.
+            () = state.outbound.owes_less_than(owed_limit), if owes_much => {}
             _ = &mut writing => {
                 written = true;
-                break None;
+                break Ending::Lost;
             }
             _ = state.displaced.wait() => {
-                break Some(CloseReason {
-                    code: close_code::POLICY,
-                    reason: "session was taken over by another connection".into(),
-                });
+                let reason = "session was taken over by another connection".into();
+                break Ending::Say(CloseReason { code: close_code::POLICY, reason });
             }
-            () = state.server.stopping.cancelled() => {
-                break Some(CloseReason { code: close_code::GOING_AWAY, reason: "server is shutting down".into() });
+            () = state.context.stopping.cancelled() => {
+                let reason = "server is shutting down".into();
+                break Ending::Say(CloseReason { code: close_code::GOING_AWAY, reason });
             }
         }
     };
     state.detach();
-    if !written {
-        if let Some(reason) = reason {
+    match ending {
+        Ending::Say(reason) if !written => {
             state.outbound.close(reason);
             // While the writer says good-bye, the reader goes on, so that the peer's own words don't reset the socket.
             let drain = async { while reader.next().await.is_some_and(|message| message.is_ok()) {} };
@@ -105,17 +114,23 @@ pub(crate) async fn serve(server: Arc<Server>, id: ConnectionId, connection: Con
                 _ = &mut writing => {}
                 () = drain => { let _ = (&mut writing).await; }
             }
-        } else {
-            writing.abort();
         }
+        Ending::Say(_) | Ending::Lost => writing.abort(),
     }
     tracing::debug!(%peer, "disconnected");
+}
+
+/// How a connection ends.
+enum Ending {
+    /// In good order: what is owed is sent, then the reason.
+    Say(CloseReason),
+    /// There is nobody to say anything to.
+    Lost,
 }
 
 impl Reader {
     /// Takes one message. An error ends the connection.
     async fn receive(&mut self, message: Bytes) -> Result<(), CloseReason> {
-        self.outbound.owes_less_than(self.server.config.limits.owed_reply_bytes).await;
         self.requests.room().await;
         match Incoming::parse(&message) {
             Ok(Incoming::Request { id, method, params, .. }) => {
@@ -151,7 +166,11 @@ impl Reader {
                 Err(error) => self.fail(&id, &error),
             },
             Served::Environment(request) => match self.handshake.may_use(family) {
-                Ok(()) => self.outbound.reply(handlers::environment::answer(&self.server, &id, request)),
+                Ok(()) => self.outbound.reply(handlers::environment::answer(
+                    &self.context.environment,
+                    &id,
+                    request,
+                )),
                 Err(error) => self.fail(&id, &error.into()),
             },
             Served::Process(request) => {
@@ -167,7 +186,6 @@ impl Reader {
                     id.clone(),
                     request,
                     Arc::clone(&self.displaced),
-                    Arc::clone(&self.outbound),
                 );
                 self.requests.run(id, waiting, bytes, work);
             }
@@ -178,10 +196,10 @@ impl Reader {
         self.handshake.may_initialize()?;
         let displaced = Arc::clone(&self.displaced);
         let session = match &params.resume_session_id {
-            None => self.server.sessions.open(self.id, displaced)?,
+            None => self.context.sessions.open(self.id, displaced)?,
             Some(session) => {
                 let if_attached = if params.takeover { IfAttached::TakeOver } else { IfAttached::Refuse };
-                self.server.sessions.resume(session, self.id, displaced, if_attached)?
+                self.context.sessions.resume(session, self.id, displaced, if_attached)?
             }
         };
         self.handshake.initialize_succeeded();
@@ -192,8 +210,8 @@ impl Reader {
         self.attached = Some(Attached { session, follow });
         Ok(InitializeResponse {
             session_id,
-            environment_info: Some(self.server.environment.clone()),
-            limits: Some(self.server.limits.clone()),
+            environment_info: Some(self.context.environment.clone()),
+            limits: Some(self.context.told_limits.clone()),
         })
     }
 
@@ -242,7 +260,7 @@ impl Reader {
     fn detach(&mut self) {
         if let Some(Attached { session, follow }) = self.attached.take() {
             session.processes.unfollow(follow);
-            if self.server.sessions.detach(&session.id, self.id) {
+            if self.context.sessions.detach(&session.id, self.id) {
                 tracing::info!(session = %session.id, "session detached");
             }
         }

@@ -80,11 +80,16 @@ impl Outbound {
         self.news.notify_one();
     }
 
+    /// Whether `limit` bytes of replies or more wait.
+    pub(crate) fn owes(&self, limit: usize) -> bool {
+        self.lock().reply_bytes >= limit
+    }
+
     /// Resolves when less than `limit` bytes of replies wait.
     pub(crate) async fn owes_less_than(&self, limit: usize) {
         loop {
             let sent = self.sent.notified();
-            if self.lock().reply_bytes < limit {
+            if !self.owes(limit) {
                 return;
             }
             sent.await;

@@ -4,7 +4,6 @@
 //! and the many that never wait cost no task. What waits goes on beside the others, within bounds, and can be cancelled.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -16,9 +15,7 @@ use tokio::sync::SetOnce;
 use tokio::task::JoinSet;
 
 use super::outbound::Outbound;
-
-/// A request at work; its output is the whole reply, unless it has sent that itself.
-pub(crate) type Work = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
+use crate::handlers::{Answer, Work};
 
 /// What may become of a request that has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,20 +63,15 @@ impl Requests {
     pub(crate) fn run(&mut self, id: RequestId, waiting: Waiting, bytes: usize, mut work: Work) {
         self.collect();
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        if let Poll::Ready(reply) = work.as_mut().poll(&mut context) {
-            if let Some(reply) = reply {
-                self.outbound.reply(reply);
-            }
-            return;
+        if let Poll::Ready(answer) = work.as_mut().poll(&mut context) {
+            return give(&self.outbound, answer);
         }
         match waiting {
             Waiting::Idle => self.wait_idly(id, bytes, work),
             Waiting::Busy => {
                 let (outbound, ticket) = (Arc::clone(&self.outbound), self.ticket());
                 self.tasks.spawn(async move {
-                    if let Some(reply) = work.await {
-                        outbound.reply(reply);
-                    }
+                    give(&outbound, work.await);
                     Done { id, ticket, idle_bytes: None }
                 });
             }
@@ -105,14 +97,12 @@ impl Requests {
         self.idle_bytes += bytes;
         let outbound = Arc::clone(&self.outbound);
         self.tasks.spawn(async move {
-            let reply = tokio::select! {
+            let answer = tokio::select! {
                 biased;
-                reply = work => reply,
-                _ = cancel.wait() => Some(encode_error(&id, &RpcError::from(&ServiceError::Cancelled))),
+                answer = work => answer,
+                _ = cancel.wait() => encode_error(&id, &RpcError::from(&ServiceError::Cancelled)).into(),
             };
-            if let Some(reply) = reply {
-                outbound.reply(reply);
-            }
+            give(&outbound, answer);
             Done { id, ticket, idle_bytes: Some(bytes) }
         });
     }
@@ -163,5 +153,12 @@ impl Requests {
             // Only a panic in a handler gets here; its request stays unanswered, the others go on.
             Err(error) => tracing::error!(%error, "a request failed"),
         }
+    }
+}
+
+fn give(outbound: &Outbound, answer: Answer) {
+    outbound.reply(answer.json);
+    if let Some(then) = answer.then {
+        then();
     }
 }

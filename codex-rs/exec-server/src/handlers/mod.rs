@@ -6,6 +6,8 @@
 pub(crate) mod environment;
 pub(crate) mod process;
 
+use std::pin::Pin;
+
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_protocol::methods::{ClientRequest, Family};
 use codex_exec_server_protocol::session::InitializeParams;
@@ -13,6 +15,23 @@ use serde_json::value::RawValue;
 
 use self::environment::EnvironmentRequest;
 use self::process::ProcessRequest;
+
+/// A request at work.
+pub(crate) type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// The answer to a request.
+pub(crate) struct Answer {
+    /// The whole message.
+    pub(crate) json: String,
+    /// To be done when the message is on its way.
+    pub(crate) then: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl From<String> for Answer {
+    fn from(json: String) -> Self {
+        Self { json, then: None }
+    }
+}
 
 /// A request of a family that this server serves.
 pub(crate) enum Served {
@@ -38,7 +57,7 @@ impl Served {
             ClientRequest::Initialize(params) => Self::Initialize(params),
             ClientRequest::EnvironmentInfo(_) => Self::Environment(EnvironmentRequest::Info),
             ClientRequest::EnvironmentStatus(_) => Self::Environment(EnvironmentRequest::Status),
-            ClientRequest::ProcessStart(params) => Self::Process(ProcessRequest::Start(params)),
+            ClientRequest::ProcessStart(params) => Self::Process(ProcessRequest::Start(Box::new(params))),
             ClientRequest::ProcessRead(params) => Self::Process(ProcessRequest::Read(params)),
             ClientRequest::ProcessWrite(params) => Self::Process(ProcessRequest::Write(params)),
             ClientRequest::ProcessCloseStdin(params) => Self::Process(ProcessRequest::CloseStdin(params)),

@@ -12,13 +12,12 @@ use codex_exec_server_protocol::process::{
 use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
 use serde::Serialize;
 
-use crate::connection::outbound::Outbound;
-use crate::connection::requests::Work;
+use super::{Answer, Work};
 use crate::sessions::{Displaced, Session};
 
 /// What can be asked of a session's processes.
 pub(crate) enum ProcessRequest {
-    Start(ProcessStartParams),
+    Start(Box<ProcessStartParams>),
     Read(ProcessReadParams),
     Write(ProcessWriteParams),
     CloseStdin(ProcessCloseStdinParams),
@@ -35,7 +34,7 @@ impl ProcessRequest {
     }
 }
 
-/// Does what `request` asks; the output is the answer as JSON text.
+/// Does what `request` asks.
 ///
 /// The request takes its place among others when the future is first polled. When the session goes to another
 /// connection before the answer is there, the request fails; what it began goes on.
@@ -45,36 +44,34 @@ pub(crate) fn answer(
     id: RequestId,
     request: ProcessRequest,
     displaced: Displaced,
-    outbound: Arc<Outbound>,
 ) -> Work {
     Box::pin(async move {
         let processes = &session.processes;
         let work = async {
-            match request {
+            Answer::from(match request {
                 ProcessRequest::Start(params) => {
                     let process_id = params.process_id.clone();
-                    let outcome = processes.start(params).await;
-                    if outcome.is_ok() {
-                        // Events are drawn only after replies, so none can overtake this one.
-                        outbound.reply(encode(&id, outcome));
-                        processes.announce(&process_id, follow);
-                        return None;
-                    }
-                    Some(encode(&id, outcome))
+                    let outcome = processes.start(*params).await;
+                    let started = outcome.is_ok();
+                    let json = encode(&id, outcome);
+                    let processes = Arc::clone(processes);
+                    // Only now, behind the answer, may the process's events follow.
+                    let then = move || processes.announce(&process_id, follow);
+                    return if started { Answer { json, then: Some(Box::new(then)) } } else { json.into() };
                 }
-                ProcessRequest::Read(params) => Some(encode(&id, processes.read(params).await)),
-                ProcessRequest::Write(params) => Some(encode(&id, processes.write(params).await)),
-                ProcessRequest::CloseStdin(params) => Some(encode(&id, processes.close_stdin(params).await)),
-                ProcessRequest::Resize(params) => Some(encode(&id, processes.resize(params).await)),
-                ProcessRequest::Signal(params) => Some(encode(&id, processes.signal(params).await)),
-                ProcessRequest::Terminate(params) => Some(encode(&id, processes.terminate(params).await)),
-                ProcessRequest::List => Some(encode(&id, Ok(processes.list()))),
-            }
+                ProcessRequest::Read(params) => encode(&id, processes.read(params).await),
+                ProcessRequest::Write(params) => encode(&id, processes.write(params).await),
+                ProcessRequest::CloseStdin(params) => encode(&id, processes.close_stdin(params).await),
+                ProcessRequest::Resize(params) => encode(&id, processes.resize(params).await),
+                ProcessRequest::Signal(params) => encode(&id, processes.signal(params).await),
+                ProcessRequest::Terminate(params) => encode(&id, processes.terminate(params).await),
+                ProcessRequest::List => encode(&id, Ok(processes.list())),
+            })
         };
         tokio::select! {
             biased;
-            _ = displaced.wait() => Some(encode_error(&id, &RpcError::from(&ServiceError::Displaced))),
-            reply = work => reply,
+            _ = displaced.wait() => encode_error(&id, &RpcError::from(&ServiceError::Displaced)).into(),
+            answer = work => answer,
         }
     })
 }

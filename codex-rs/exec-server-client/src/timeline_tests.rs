@@ -1,0 +1,265 @@
+//! Whatever is pushed, lost, repeated and read again: what comes out is the log, or says what is missing from it.
+
+use codex_exec_server_protocol::process::ProcessOutputChunk;
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: ProcessLimits = ProcessLimits { ready_bytes: 1 << 20, parked_events: 64, parked_bytes: 1 << 20 };
+
+fn timeline() -> Timeline {
+    Timeline::new("p".into(), LIMITS)
+}
+
+fn exit(code: i32) -> Exit {
+    Exit { code, sandbox_denied: None, reason: None, signal: None, usage: None }
+}
+
+fn out(text: &str, offset: u64) -> Entry {
+    Entry::Output { stream: OutputStream::Stdout, bytes: Bytes::from(text.to_owned()), offset: Some(offset) }
+}
+
+fn output(text: &str) -> Event {
+    Event::Output { stream: OutputStream::Stdout, bytes: Bytes::from(text.to_owned()) }
+}
+
+fn chunk(seq: u64, text: &str, offset: Option<u64>) -> ProcessOutputChunk {
+    let chunk = text.as_bytes().to_vec().into();
+    ProcessOutputChunk { seq: Seq(seq), stream: OutputStream::Stdout, chunk, offset }
+}
+
+/// The answer of a server whose log ends at `tip`.
+fn answer(chunks: Vec<ProcessOutputChunk>, tip: u64) -> ProcessReadResponse {
+    ProcessReadResponse {
+        chunks,
+        next_seq: Seq(tip + 1),
+        exited: false,
+        exit_code: None,
+        closed: false,
+        failure: None,
+        sandbox_denied: None,
+        dropped: None,
+        output_bytes: None,
+    }
+}
+
+fn events(step: Step) -> Vec<Event> {
+    assert!(step.fault.is_none(), "{:?}", step.fault);
+    assert!(!step.missing);
+    step.events
+}
+
+fn closed(output_bytes: u64, crc32c: u32) -> Entry {
+    Entry::Closed { output_bytes: Some(output_bytes), crc32c: Some(format!("{crc32c:08x}")) }
+}
+
+#[test]
+fn what_comes_in_order_goes_out_at_once_and_is_proven_complete() {
+    let mut timeline = timeline();
+    assert_eq!(events(timeline.push(Seq(1), out("ab", 0))), [output("ab")]);
+    assert_eq!(events(timeline.push(Seq(2), Entry::Exited(exit(3)))), [Event::Exited(exit(3))]);
+    let all = closed(2, crc32c::crc32c(b"ab"));
+    assert_eq!(events(timeline.push(Seq(3), all)), [Event::Closed(Proof::Checksum)]);
+    assert!(timeline.is_closed());
+}
+
+#[test]
+fn what_comes_early_waits_for_what_is_missing_and_twins_are_dropped() {
+    let mut timeline = timeline();
+    let early = timeline.push(Seq(2), out("b", 1));
+    assert!(early.missing && early.events.is_empty());
+    let twin = timeline.push(Seq(2), out("b", 1));
+    assert!(twin.missing && twin.events.is_empty());
+    assert_eq!(events(timeline.push(Seq(1), out("a", 0))), [output("a"), output("b")]);
+    assert_eq!(events(timeline.push(Seq(1), out("a", 0))), []);
+}
+
+#[test]
+fn a_read_fills_the_hole_and_places_the_exit_where_it_was() {
+    let mut timeline = timeline();
+    events(timeline.push(Seq(1), out("a", 0)));
+    assert!(timeline.push(Seq(5), out("e", 3)).missing);
+    assert_eq!(timeline.begin_read(), Seq(1));
+    let mut response = answer(vec![chunk(2, "b", Some(1)), chunk(4, "d", Some(2)), chunk(5, "e", Some(3))], 5);
+    (response.exited, response.exit_code) = (true, Some(7));
+    let step = timeline.catch_up(response);
+    assert_eq!(events(step), [output("b"), Event::Exited(exit(7)), output("d"), output("e")]);
+}
+
+#[test]
+fn a_close_that_was_missed_is_taken_from_the_read_and_proven_by_length() {
+    let mut timeline = timeline();
+    let mut response = answer(vec![chunk(1, "abc", Some(0))], 3);
+    (response.exited, response.exit_code, response.closed) = (true, Some(0), true);
+    response.output_bytes = Some(3);
+    let step = timeline.catch_up(response);
+    assert_eq!(events(step), [output("abc"), Event::Exited(exit(0)), Event::Closed(Proof::Length)]);
+}
+
+#[test]
+fn what_the_server_dropped_is_a_gap_with_its_bytes() {
+    let mut timeline = timeline();
+    events(timeline.push(Seq(1), out("ab", 0)));
+    let mut response = answer(vec![chunk(5, "z", Some(12))], 5);
+    response.dropped = Some(DroppedOutput { through_seq: Seq(4), bytes: 12 });
+    let gap = Event::Gap { through: Seq(4), bytes: Some(10) };
+    assert_eq!(events(timeline.catch_up(response)), [gap, output("z")]);
+    events(timeline.push(Seq(6), Entry::Exited(exit(0))));
+    assert_eq!(events(timeline.push(Seq(7), closed(13, 0))), [Event::Closed(Proof::Gap)]);
+}
+
+#[test]
+fn a_gap_that_reaches_to_the_end_of_the_log_is_counted_too() {
+    let mut timeline = timeline();
+    let mut response = answer(vec![], 4);
+    response.dropped = Some(DroppedOutput { through_seq: Seq(4), bytes: 9 });
+    assert_eq!(events(timeline.catch_up(response)), [Event::Gap { through: Seq(4), bytes: Some(9) }]);
+}
+
+#[test]
+fn what_was_pushed_before_the_server_dropped_it_stands_between_two_gaps() {
+    let mut timeline = timeline();
+    assert!(timeline.push(Seq(3), out("cc", 2)).missing);
+    timeline.begin_read();
+    let mut response = answer(vec![], 5);
+    response.dropped = Some(DroppedOutput { through_seq: Seq(5), bytes: 7 });
+    let gap = |through, bytes| Event::Gap { through: Seq(through), bytes: Some(bytes) };
+    assert_eq!(events(timeline.catch_up(response)), [gap(2, 2), output("cc"), gap(5, 3)]);
+}
+
+#[test]
+fn an_exit_among_dropped_output_is_told_behind_the_gap() {
+    let mut timeline = timeline();
+    let mut response = answer(vec![chunk(9, "z", Some(5))], 9);
+    (response.exited, response.exit_code) = (true, Some(1));
+    response.dropped = Some(DroppedOutput { through_seq: Seq(8), bytes: 5 });
+    let gap = Event::Gap { through: Seq(8), bytes: Some(5) };
+    assert_eq!(events(timeline.catch_up(response)), [gap, Event::Exited(exit(1)), output("z")]);
+}
+
+#[test]
+fn a_server_that_does_not_count_makes_gaps_of_unknown_size_and_no_proof() {
+    let mut timeline = timeline();
+    let mut response = answer(vec![chunk(4, "d", None), chunk(6, "f", None)], 7);
+    (response.exited, response.exit_code, response.closed) = (true, Some(0), true);
+    let step = timeline.catch_up(response);
+    let gap = Event::Gap { through: Seq(3), bytes: None };
+    let exited = Event::Exited(exit(0));
+    assert_eq!(events(step), [gap, output("d"), exited, output("f"), Event::Closed(Proof::Gap)]);
+}
+
+#[test]
+fn an_account_that_differs_from_what_was_delivered_is_a_fault() {
+    for (account, wrong) in [(closed(3, crc32c::crc32c(b"ab")), "length"), (closed(2, 1), "crc32c")] {
+        let mut timeline = timeline();
+        events(timeline.push(Seq(1), out("ab", 0)));
+        let fault = timeline.push(Seq(2), account).fault;
+        assert!(matches!(fault, Some(ProcessError::Incomplete { what, .. }) if what == wrong), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_server_that_denies_what_it_pushed_is_found_out_instead_of_asked_for_ever() {
+    let mut timeline = timeline();
+    assert!(timeline.push(Seq(5), out("e", 4)).missing);
+    timeline.begin_read();
+    let fault = timeline.catch_up(answer(vec![], 2)).fault;
+    assert!(matches!(fault, Some(ProcessError::Inconsistent { pushed: 5, tip: 2, .. })), "{fault:?}");
+}
+
+#[test]
+fn early_events_beyond_the_bound_are_dropped_and_read_again() {
+    let limits = ProcessLimits { parked_bytes: 4, ..LIMITS };
+    let mut timeline = Timeline::new("p".into(), limits);
+    assert!(timeline.push(Seq(2), out("bbb", 1)).missing);
+    assert!(timeline.push(Seq(3), out("ccc", 4)).missing);
+    let step = timeline.push(Seq(1), out("a", 0));
+    assert_eq!(step.events, [output("a"), output("bbb")]);
+    assert_eq!(events(timeline.push(Seq(3), out("ccc", 4))), [output("ccc")]);
+}
+
+/// A log of single-byte chunks with the exit at `exit_at` and the close at the end.
+struct Log {
+    chunks: u64,
+    exit_at: u64,
+}
+
+impl Log {
+    fn last(&self) -> u64 {
+        self.chunks + 2
+    }
+
+    fn offset(&self, seq: u64) -> u64 {
+        seq - 1 - u64::from(seq > self.exit_at)
+    }
+
+    fn byte(&self, seq: u64) -> String {
+        char::from(b'a' + (seq % 26) as u8).to_string()
+    }
+
+    fn all(&self) -> String {
+        (1..self.last()).filter(|seq| *seq != self.exit_at).map(|seq| self.byte(seq)).collect()
+    }
+
+    fn entry(&self, seq: u64) -> Entry {
+        if seq == self.last() {
+            closed(self.chunks, crc32c::crc32c(self.all().as_bytes()))
+        } else if seq == self.exit_at {
+            Entry::Exited(exit(0))
+        } else {
+            out(&self.byte(seq), self.offset(seq))
+        }
+    }
+
+    /// What a server answers when the log has grown to `tip`.
+    fn read(&self, after: Seq, tip: u64) -> ProcessReadResponse {
+        let seqs = (after.0 + 1..=tip).filter(|seq| *seq != self.exit_at && *seq != self.last());
+        let mut response =
+            answer(seqs.map(|seq| chunk(seq, &self.byte(seq), Some(self.offset(seq)))).collect(), tip);
+        response.exited = tip >= self.exit_at;
+        response.exit_code = response.exited.then_some(0);
+        response.closed = tip == self.last();
+        response.output_bytes = response.closed.then_some(self.chunks);
+        response
+    }
+}
+
+proptest! {
+    #[test]
+    fn with_whatever_pushes_lost_everything_comes_once_and_in_order(
+        chunks in 1..30_u64,
+        exit_at in 1..31_u64,
+        lost in proptest::collection::vec(any::<bool>(), 40),
+        reads in proptest::collection::vec((any::<bool>(), 0..4_u64), 40),
+    ) {
+        let log = Log { chunks, exit_at: exit_at.min(chunks + 1) };
+        let mut timeline = timeline();
+        let mut delivered = Vec::new();
+        for seq in 1..=log.last() {
+            if !lost[seq as usize] {
+                delivered.extend(timeline.push(Seq(seq), log.entry(seq)).events);
+            }
+            let (read, ahead) = reads[seq as usize];
+            if read {
+                let after = timeline.begin_read();
+                let step = timeline.catch_up(log.read(after, (seq + ahead).min(log.last())));
+                prop_assert!(step.fault.is_none());
+                delivered.extend(step.events);
+            }
+        }
+        let after = timeline.begin_read();
+        let step = timeline.catch_up(log.read(after, log.last()));
+        prop_assert!(step.fault.is_none() && !step.missing);
+        delivered.extend(step.events);
+        let text: String = delivered.iter().filter_map(|event| match event {
+            Event::Output { bytes, .. } => Some(String::from_utf8_lossy(bytes).into_owned()),
+            _ => None,
+        }).collect();
+        prop_assert_eq!(text, log.all());
+        let exit_index = delivered.iter().position(|event| matches!(event, Event::Exited(_)));
+        prop_assert_eq!(exit_index, Some(log.exit_at as usize - 1));
+        prop_assert_eq!(delivered.len() as u64, log.last());
+        prop_assert!(matches!(delivered.last(), Some(Event::Closed(Proof::Checksum | Proof::Length))));
+        prop_assert!(timeline.is_closed());
+    }
+}

@@ -1,0 +1,71 @@
+//! A server inside this process, for a command that runs here: the same code as over any socket, without the socket.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_exec_server_client::{DialError, Dialer};
+use codex_exec_server_local::os;
+use codex_exec_server_transport::memory;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::AbortHandle;
+use tokio_util::task::TaskTracker;
+
+use crate::{Server, ServerConfig};
+
+/// How long processes may take to end when the server is told to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// Dead orphans are collected this long after the first is noticed, many at a time.
+const SWEEP_DELAY: Duration = Duration::from_millis(250);
+
+/// See the module.
+pub(super) struct Embedded {
+    server: Arc<Server>,
+    connections: TaskTracker,
+    sweeping: AbortHandle,
+}
+
+impl Embedded {
+    /// Starts a server that adopts what its processes leave behind.
+    pub(super) fn start() -> io::Result<Self> {
+        let mut children = signal(SignalKind::child())?;
+        os::become_subreaper()?;
+        let server = Server::new(ServerConfig::from_process());
+        let sweeping = tokio::spawn(async move {
+            while children.recv().await.is_some() {
+                tokio::time::sleep(SWEEP_DELAY).await;
+                while let Ok(Ok(os::Sweep { more: true, .. })) = tokio::task::spawn_blocking(os::sweep).await
+                {
+                }
+            }
+        });
+        Ok(Self { server, connections: TaskTracker::new(), sweeping: sweeping.abort_handle() })
+    }
+
+    /// Connections to it.
+    pub(super) fn dialer(&self) -> Dialer {
+        let (server, connections) = (Arc::clone(&self.server), self.connections.clone());
+        Dialer::new(move || {
+            let (ours, theirs) = memory::pair();
+            let server = Arc::clone(&server);
+            let accepted = !connections.is_closed();
+            if accepted {
+                connections.spawn(async move { server.serve(theirs).await });
+            }
+            async move { if accepted { Ok(ours) } else { Err(DialError::Gone("server is shutting down".into())) } }
+        })
+    }
+
+    /// Ends every process with its descendants, then the server.
+    pub(super) async fn shut_down(self) {
+        self.connections.close();
+        let stopping = async {
+            self.server.shut_down().await;
+            self.connections.wait().await;
+        };
+        if tokio::time::timeout(STOP_WITHIN, stopping).await.is_err() {
+            tracing::warn!("gave up waiting for processes to end");
+        }
+        self.sweeping.abort();
+    }
+}

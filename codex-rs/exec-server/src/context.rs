@@ -1,0 +1,39 @@
+//! What all connections of a server share.
+
+use codex_exec_server_core::limits::Limits;
+use codex_exec_server_core::sessions::Sessions;
+use codex_exec_server_local::process::ProcessHost;
+use codex_exec_server_protocol::environment::EnvironmentInfo;
+use codex_exec_server_protocol::session::ServerLimits;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::ServerConfig;
+use crate::environment;
+use crate::sessions::SessionRegistry;
+
+/// See the module.
+pub(crate) struct Context {
+    pub(crate) limits: Limits,
+    /// The bounds as clients are told them.
+    pub(crate) told_limits: ServerLimits,
+    pub(crate) environment: EnvironmentInfo,
+    pub(crate) sessions: SessionRegistry,
+    /// Set when the server is to end.
+    pub(crate) stopping: CancellationToken,
+}
+
+impl Context {
+    pub(crate) fn new(config: ServerConfig) -> Self {
+        let told_limits = config.server_limits();
+        let environment = environment::describe(&config.environment);
+        let rules = Sessions::new(config.limits.detached_session, config.limits.sessions);
+        let host = ProcessHost::new(config.environment, config.limits.clone());
+        Self {
+            limits: config.limits,
+            told_limits,
+            environment,
+            sessions: SessionRegistry::new(host, rules),
+            stopping: CancellationToken::new(),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What is pushed: output, exit and close.
+
+use std::sync::Arc;
+
+use codex_exec_server_testkit::{Harness, shell, shell_with};
+use serde_json::json;
+
+async fn start_output_exit_and_close_come_in_this_order(server: Arc<Harness>) {
+    let mut client = server.ready().await;
+    let params = shell("p", "printf out; printf err >&2; exit 3");
+    let id = client.request("process/start", params).await;
+    let first = client.next_message().await.expect("an answer");
+    assert_eq!(first, json!({"id": id, "result": {"processId": "p", "sandboxType": "none"}}));
+    let transcript = client.closed("p").await;
+    assert_eq!(transcript.order[transcript.order.len() - 2..], ["exited", "closed"]);
+    assert_eq!((&transcript.stdout[..], &transcript.stderr[..]), (&b"out"[..], &b"err"[..]));
+    assert_eq!(transcript.exit_code(), 3);
+}
+
+async fn a_silent_process_exits_as_event_1_and_closes_as_event_2(server: Arc<Harness>) {
+    let mut client = server.ready().await;
+    let transcript = client.run(shell("p", "exit 0")).await;
+    assert_eq!(transcript.order, ["exited", "closed"]);
+    assert_eq!(transcript.last_seq, 2);
+}
+
+async fn the_close_states_how_many_bytes_were_written_and_their_checksum(server: Arc<Harness>) {
+    let mut client = server.ready().await;
+    // Both streams at once, more than any pipe, socket or turn holds.
+    let script = "seq 1 200000 & seq 200000 -1 1 >&2 & wait; wait";
+    let transcript = client.run(shell("p", script)).await;
+    let up: String = (1..=200_000).map(|n| format!("{n}\n")).collect();
+    let down: String = (1..=200_000).rev().map(|n| format!("{n}\n")).collect();
+    assert!(
+        transcript.stdout == up.as_bytes() && transcript.stderr == down.as_bytes(),
+        "streams are kept apart"
+    );
+}
+
+async fn output_of_a_grandchild_may_come_after_the_exit_and_before_the_close(server: Arc<Harness>) {
+    let mut client = server.ready().await;
+    let script = "exec 3<&0; (read line <&3; echo late $line) & exit 4";
+    client.start(shell_with("p", script, json!({"pipeStdin": true}))).await;
+    assert_eq!(client.exited("p").await.order, ["exited"]);
+    let listed = client.done("process/list", json!({})).await;
+    assert_eq!(listed["processes"][0]["state"], "exited");
+    // The process itself is gone, but its stdin has a reader.
+    assert_eq!(client.write("p", "w", b"word\n").await, "accepted");
+    let transcript = client.closed("p").await;
+    assert_eq!(transcript.order, ["exited", "stdout", "closed"]);
+    assert_eq!((transcript.text().as_str(), transcript.exit_code()), ("late word\n", 4));
+}
+
+async fn a_stream_that_was_duplicated_stays_open_for_its_last_holder(server: Arc<Harness>) {
+    let mut client = server.ready().await;
+    let script =
+        "exec 3<&0; echo one; exec 2>&1; echo two >&2; (read line <&3; echo three >&2) 1>&- & exit 0";
+    client.start(shell_with("p", script, json!({"pipeStdin": true}))).await;
+    let transcript = client.exited("p").await;
+    assert!(transcript.closed.is_none());
+    client.write("p", "w", b"\n").await;
+    let transcript = client.closed("p").await;
+    // What is written to stderr is stdout by then, whatever its number in the process.
+    assert_eq!((&transcript.stdout[..], &transcript.stderr[..]), (&b"one\ntwo\nthree\n"[..], &b""[..]));
+}
+
+async fn a_process_that_closes_its_streams_itself_is_closed_by_its_exit(server: Arc<Harness>) {
+    let mut client = server.ready().await;
+    let script = "echo x; exec 1>&- 2>&-; read line; exit 6";
+    client.start(shell_with("p", script, json!({"pipeStdin": true}))).await;
+    client.sees("p", "x\n").await;
+    client.write("p", "w", b"\n").await;
+    let transcript = client.closed("p").await;
+    assert_eq!(transcript.order, ["stdout", "exited", "closed"]);
+    assert_eq!(transcript.exit_code(), 6);
+}
+
+async fn many_processes_speak_at_once_and_each_story_is_whole(server: Arc<Harness>) {
+    let mut client = server.ready().await;
+    let names: Vec<String> = (0..24).map(|n| format!("p{n}")).collect();
+    for name in &names {
+        client.request("process/start", shell(name, "seq 1 20000; seq 1 9 >&2; exit 1")).await;
+    }
+    for name in &names {
+        let transcript = client.closed(name).await;
+        assert_eq!(
+            (transcript.stdout.len(), transcript.stderr.len(), transcript.exit_code()),
+            (108_894, 18, 1)
+        );
+    }
+}
+
+tests_over_every_transport! {
+    start_output_exit_and_close_come_in_this_order
+    a_silent_process_exits_as_event_1_and_closes_as_event_2
+    the_close_states_how_many_bytes_were_written_and_their_checksum
+    output_of_a_grandchild_may_come_after_the_exit_and_before_the_close
+    a_stream_that_was_duplicated_stays_open_for_its_last_holder
+    a_process_that_closes_its_streams_itself_is_closed_by_its_exit
+    many_processes_speak_at_once_and_each_story_is_whole
+}
