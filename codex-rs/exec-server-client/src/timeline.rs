@@ -142,6 +142,7 @@ impl Timeline {
             return step;
         }
         let tip = Seq(response.next_seq.0.saturating_sub(1));
+        eprintln!("CATCH tip {tip} first {:?} last {:?} n {} exited {} closed {} dropped {:?} delivered {} before {}", response.chunks.first().map(|c|c.seq), response.chunks.last().map(|c|c.seq), response.chunks.len(), response.exited, response.closed, response.dropped, self.delivered(), self.pushed_before_read);
         if tip < self.pushed_before_read {
             step.fault = Some(ProcessError::Inconsistent {
                 process_id: self.process_id.clone(),
@@ -245,7 +246,8 @@ impl Timeline {
         }
         // A number without a byte is that of an exit that nobody could place.
         if bytes != Some(0) {
-            self.has_gaps = true;
+            eprintln!("GAP through {through} end {end:?} self.bytes {} delivered {} exit_seen {} lost_exit {lost_exit:?}", self.bytes, self.delivered(), self.exit_seen);
+        self.has_gaps = true;
             step.events.push(Event::Gap { through, bytes });
         }
         if let Some(exit) = lost_exit.take() {

@@ -1,0 +1,15 @@
+//! `codex-exec-server run` as a person meets it: the real program, real signals, a real terminal, and a network that
+//! breaks.
+
+#[path = "run/connections.rs"]
+mod connections;
+#[path = "run/reference.rs"]
+mod reference;
+#[path = "run/signals.rs"]
+mod signals;
+#[path = "run/streams.rs"]
+mod streams;
+#[path = "run/support.rs"]
+mod support;
+#[path = "run/terminal.rs"]
+mod terminal;

@@ -1,0 +1,278 @@
+//! Starting the program and servers for it, and a proxy that cuts connections.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// Longer than anything here takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program.
+pub fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_codex-exec-server"))
+}
+
+/// `codex-exec-server run`, with the flags given, on `argv`.
+pub fn run(flags: &[&str], argv: &[&str]) -> Command {
+    let mut command = program();
+    command.arg("run").args(flags).arg("--").args(argv);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// As [`run`], on a script.
+pub fn run_script(flags: &[&str], script: &str) -> Command {
+    run(flags, &["/bin/sh", "-c", script])
+}
+
+/// Runs to the end.
+pub fn output(mut command: Command) -> Output {
+    command.output().expect("the program starts")
+}
+
+/// What was written to standard error.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Where a command may run; each is told to the program by flags.
+pub enum Server {
+    /// In the program itself.
+    Embedded,
+    /// A server on a socket, which goes with its directory when dropped.
+    Separate { child: Child, url: String, _dir: Option<TempDir> },
+}
+
+impl Server {
+    /// One of each kind.
+    pub fn each() -> Vec<Self> {
+        vec![Self::Embedded, Self::websocket(&[]), Self::unix()]
+    }
+
+    /// A server on a free port of loopback.
+    pub fn websocket(flags: &[&str]) -> Self {
+        Self::start(program(), "ws://127.0.0.1:0", flags, None)
+    }
+
+    /// A server on a Unix socket.
+    pub fn unix() -> Self {
+        let dir = TempDir::new().expect("a temporary directory");
+        let url = format!("unix://{}", dir.path().join("server.sock").display());
+        Self::start(program(), &url, &[], Some(dir))
+    }
+
+    /// Any program that says on its first line where it listens.
+    pub fn start(mut command: Command, url: &str, flags: &[&str], dir: Option<TempDir>) -> Self {
+        command.args(["--listen", url]).args(flags).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the server starts");
+        let stdout = child.stdout.take().expect("it has a pipe");
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
+        Self::Separate { child, url: line.trim().to_owned(), _dir: dir }
+    }
+
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Embedded => "",
+            Self::Separate { url, .. } => url,
+        }
+    }
+
+    /// The flags that lead to it.
+    pub fn flags(&self) -> Vec<&str> {
+        match self {
+            Self::Embedded => vec![],
+            Self::Separate { url, .. } => vec!["--connect", url],
+        }
+    }
+
+    /// `host:port` of a WebSocket server.
+    pub fn address(&self) -> &str {
+        self.url().strip_prefix("ws://").expect("a websocket server")
+    }
+
+    /// Ends it without a word.
+    pub fn kill(&mut self) {
+        if let Self::Separate { child, .. } = self {
+            child.kill().expect("it can be killed");
+            child.wait().expect("it ends");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Self::Separate { child, .. } = self {
+            // It may have been killed already.
+            let _ = kill(pid(child), Signal::SIGTERM);
+            let _ = child.wait();
+        }
+    }
+}
+
+pub fn pid(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).expect("pids are small"))
+}
+
+/// A program under way whose output is read line by line; killed when dropped.
+pub struct Running {
+    pub child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Running {
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+        let stdout = child.stdout.take().expect("it has a pipe");
+        Self { child, lines: lines(stdout) }
+    }
+
+    /// Waits for a line of output.
+    pub fn await_line(&self, expected: &str) {
+        await_line(&self.lines, expected);
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(pid(&self.child), signal).expect("it takes signals");
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait(&mut self.child)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for the end of `child`; one that does not end fails the test instead of holding it up for ever.
+pub fn wait(child: &mut Child) -> ExitStatus {
+    let (done, waiting) = mpsc::channel::<()>();
+    let target = pid(child);
+    let watchdog = thread::spawn(move || {
+        if waiting.recv_timeout(PATIENCE).is_err() {
+            let _ = kill(target, Signal::SIGKILL);
+        }
+    });
+    let status = child.wait().expect("it can be waited for");
+    let _ = done.send(());
+    watchdog.join().expect("the watchdog does not panic");
+    status
+}
+
+/// The lines of a stream, as they come.
+pub fn lines(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut stream = BufReader::new(stream);
+        let mut line = Vec::new();
+        while matches!(stream.read_until(b'\n', &mut line), Ok(1..)) {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            line.clear();
+            if sender.send(text).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+pub fn await_line(lines: &mpsc::Receiver<String>, expected: &str) {
+    let mut seen = Vec::new();
+    loop {
+        match lines.recv_timeout(PATIENCE) {
+            Ok(line) if line == expected => return,
+            Ok(line) => seen.push(line),
+            Err(error) => panic!("waited for {expected:?}, saw {seen:?}: {error}"),
+        }
+    }
+}
+
+/// A TCP proxy on loopback. Connection by connection it cuts what goes through after as many bytes from the server as it
+/// was told; when the list is used up, it lets everything through.
+pub struct Proxy {
+    pub url: String,
+    /// One message per connection that was cut.
+    pub cuts: mpsc::Receiver<()>,
+}
+
+impl Proxy {
+    pub fn before(server: &Server, cut_after_bytes: Vec<usize>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be listened on");
+        let url = format!("ws://{}", listener.local_addr().expect("it is bound"));
+        let target = server.address().to_owned();
+        let (cut, cuts) = mpsc::channel();
+        thread::spawn(move || {
+            let mut budgets = cut_after_bytes.into_iter();
+            for client in listener.incoming() {
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(&target)) else { continue };
+                let (budget, cut) = (budgets.next(), cut.clone());
+                let up = (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
+                thread::spawn(move || pass(up.0, up.1, usize::MAX));
+                thread::spawn(move || {
+                    if pass(server, client, budget.unwrap_or(usize::MAX)) {
+                        let _ = cut.send(());
+                    }
+                });
+            }
+        });
+        Self { url, cuts }
+    }
+}
+
+/// Carries bytes until either side ends or `budget` is used up, in which case it cuts both ways in the middle of whatever
+/// is under way and returns true.
+fn pass(mut from: TcpStream, mut to: TcpStream, mut budget: usize) -> bool {
+    let mut buffer = vec![0; 64 << 10];
+    let is_cut = loop {
+        match from.read(&mut buffer) {
+            Ok(0) | Err(_) => break false,
+            Ok(read) => {
+                let passed = read.min(budget);
+                budget -= passed;
+                if to.write_all(&buffer[..passed]).is_err() {
+                    break false;
+                }
+                if budget == 0 {
+                    break true;
+                }
+            }
+        }
+    };
+    // Either may be closed already.
+    let _ = to.shutdown(Shutdown::Both);
+    let _ = from.shutdown(Shutdown::Both);
+    is_cut
+}
+
+/// Bytes that look random and are the same every time.
+pub fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
+/// A file in a directory that goes away with the first part.
+pub fn file(contents: &[u8]) -> (TempDir, PathBuf) {
+    let dir = TempDir::new().expect("a temporary directory");
+    let path = dir.path().join("file");
+    std::fs::write(&path, contents).expect("it can be written");
+    (dir, path)
+}
