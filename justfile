@@ -31,8 +31,8 @@ run *args:
 
 # Measure against raw limits of the machine; `--peer CMD` adds another server
 bench *args:
-    cargo build -q --release -p codex-exec-server -p codex-exec-server-bench
-    target/release/codex-exec-server-bench {{ args }}
+    cargo build -q --release -p codex-exec-server
+    cargo run -q --release -p codex-exec-server-bench -- {{ args }}
 
 # The main job on real input: a command on a server, over a connection that keeps breaking
 demo:

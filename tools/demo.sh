@@ -9,8 +9,9 @@ size=$((200 << 20))
 echo "building…" >&2
 cargo build --locked --quiet --release -p codex-exec-server
 cargo build --locked --quiet --release -p codex-exec-server-testkit --example cutting_proxy
-bin=$(realpath target/release/codex-exec-server)
-proxy=$(realpath target/release/examples/cutting_proxy)
+target=${CARGO_TARGET_DIR:-target}
+bin=$(realpath "$target/release/codex-exec-server")
+proxy=$(realpath "$target/release/examples/cutting_proxy")
 
 work=$(mktemp -d)
 children=()

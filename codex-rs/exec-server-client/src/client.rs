@@ -252,6 +252,8 @@ async fn supervise(inner: Arc<Inner>, mut attached: Arc<Attached>) {
         };
         tracing::debug!(reason = %lost, session = %peer.session_id, "connection was lost");
         inner.state.send_replace(State::Recovering(Arc::clone(&peer)));
+        // What it still held must not be taken for something that came over the next one.
+        attached.link.abandon().await;
         let resumed = tokio::select! {
             resumed = recovery::resume(&inner.dialer, &inner.router, &inner.config, &peer, &end) => resumed,
             () = inner.stop.cancelled() => Err(ClientError::Closed),

@@ -40,7 +40,8 @@ pub struct ProcessLimits {
     /// Events that may wait for an earlier one that is being read again; what comes beyond is dropped and read again as
     /// well. Default 4 096.
     pub parked_events: usize,
-    /// Bytes of output in such events. Default 8 MiB, what two kernels may hold of a connection and some more.
+    /// Bytes of output in such events. Default 16 MiB: what a kernel with ordinary settings may hold of a connection,
+    /// several times over, as all of that comes before the answer to a read.
     pub parked_bytes: usize,
 }
 
@@ -53,7 +54,7 @@ impl Default for ClientConfig {
             recovery_deadline: Duration::from_secs(45),
             recovery_pause: Duration::from_millis(100),
             link: LinkLimits { calls_in_flight: 1024, queued_messages: 64 },
-            process: ProcessLimits { ready_bytes: 1 << 20, parked_events: 4096, parked_bytes: 8 << 20 },
+            process: ProcessLimits { ready_bytes: 1 << 20, parked_events: 4096, parked_bytes: 16 << 20 },
         }
     }
 }

@@ -26,7 +26,9 @@ impl DialError {
         const TOO_MANY: u16 = 429;
         match self {
             Self::Connect(ConnectError::Io { .. } | ConnectError::TimedOut { .. }) => true,
-            Self::Connect(ConnectError::Refused { status, .. }) => matches!(*status, TIMEOUT | TOO_MANY | 500..),
+            Self::Connect(ConnectError::Refused { status, .. }) => {
+                matches!(*status, TIMEOUT | TOO_MANY | 500..)
+            }
             Self::Connect(
                 ConnectError::InvalidUrl(_)
                 | ConnectError::TlsUnsupported(_)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_exec_server_protocol::error_code::RpcError;
-use codex_exec_server_protocol::ids::{ProcessId, SessionId};
+use codex_exec_server_protocol::ids::{ProcessId, Seq, SessionId};
 
 use crate::dial::DialError;
 use crate::link::CallError;
@@ -146,15 +146,15 @@ pub enum ProcessError {
         /// The server's words.
         source: RpcError,
     },
-    /// The server pushed an event and then claimed that there had been no such event.
-    #[error("server pushed event {pushed} of process {process_id}, then claimed that {tip} was the last")]
+    /// The server denies events that it has sent before.
+    #[error("server sent event {seen} of process {process_id}, then claimed that {tip} was the last")]
     Inconsistent {
         /// The process.
         process_id: ProcessId,
-        /// Position of the pushed event.
-        pushed: u64,
+        /// Position of an event that was sent.
+        seen: Seq,
         /// The last position according to `process/read`.
-        tip: u64,
+        tip: Seq,
     },
     /// There is no connection any more.
     #[error(transparent)]

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::config::ProcessLimits;
 use crate::error::ProcessError;
 use crate::event::Event;
-use crate::timeline::{Entry, Step, Timeline};
+use crate::timeline::{Entry, Reach, Step, Timeline};
 
 /// What happens when a process says more than its caller takes, so that
 /// [`ClientConfig::process`](crate::ClientConfig::process)`.ready_bytes` are waiting.
@@ -29,20 +29,22 @@ pub enum Lag {
     HoldConnection,
 }
 
-/// Whether everything up to the last pushed event is here.
+/// When to read what is not here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Completeness {
-    Complete,
-    /// Events were dropped because the caller lags: read them when it has caught up.
-    Lagging,
-    /// Events were missed: read them at once, before the server drops them.
-    Missing,
+enum Due {
+    /// Nothing is missing.
+    Never,
+    /// The caller lags: when it has caught up.
+    Later,
+    /// Before the server drops it.
+    Now,
 }
 
 /// What the process's own task has to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// Read everything after this position.
-    Read(Seq),
+    /// Read what is missing, beginning with [`Inbox::begin_read`].
+    Read,
     /// Nothing, ever.
     Done,
 }
@@ -67,7 +69,16 @@ struct State {
     timeline: Timeline,
     ready: VecDeque<Event>,
     ready_bytes: usize,
-    completeness: Completeness,
+    /// Events may have been missed without a trace, because nobody was connected.
+    missed: bool,
+    /// Counts connections, so that an answer that came over an earlier one proves nothing about this one.
+    connection: u64,
+    /// The value of `connection` when the read began.
+    reading_on: u64,
+    /// The first position that was pushed over this connection. From there on nothing is missed without a trace.
+    first_push: Option<Seq>,
+    /// Pushed events were dropped because the caller lags.
+    lagging: bool,
     /// A read is under way.
     reading: bool,
     /// The server has confirmed the start, so that it can be read from.
@@ -83,17 +94,26 @@ impl State {
         self.abandoned || self.fault.is_some() || self.timeline.is_closed()
     }
 
+    fn due(&self) -> Due {
+        if self.missed {
+            Due::Now
+        } else if self.timeline.is_up_to_date() {
+            Due::Never
+        } else if self.lagging {
+            Due::Later
+        } else {
+            Due::Now
+        }
+    }
+
     /// Whether the process's own task should have a look.
     fn has_work(&self) -> bool {
-        self.completeness != Completeness::Complete || self.is_over()
+        !self.reading && self.due() != Due::Never || self.is_over()
     }
 
     fn take(&mut self, step: Step) {
         self.ready_bytes += step.events.iter().map(Event::len).sum::<usize>();
         self.ready.extend(step.events);
-        if step.missing {
-            self.completeness = Completeness::Missing;
-        }
         if self.fault.is_none() {
             self.fault = step.fault;
         }
@@ -106,7 +126,11 @@ impl Inbox {
             timeline: Timeline::new(process_id, limits),
             ready: VecDeque::new(),
             ready_bytes: 0,
-            completeness: Completeness::Complete,
+            missed: false,
+            connection: 0,
+            reading_on: 0,
+            first_push: None,
+            lagging: false,
             reading: false,
             started: false,
             fault: None,
@@ -136,6 +160,7 @@ impl Inbox {
         if state.is_over() {
             return;
         }
+        state.first_push.get_or_insert(seq);
         // What is read again is pushed as well, most of the time; that much beyond the bound has its place.
         let limit = match (self.lag, state.reading) {
             (Lag::ReadLater, false) => self.ready_limit,
@@ -143,9 +168,7 @@ impl Inbox {
         };
         if state.ready_bytes >= limit && seq > state.timeline.delivered() {
             state.timeline.overlook(seq);
-            if state.completeness == Completeness::Complete {
-                state.completeness = Completeness::Lagging;
-            }
+            state.lagging = true;
         } else {
             let step = state.timeline.push(seq, entry);
             state.take(step);
@@ -165,7 +188,7 @@ impl Inbox {
             {
                 let state = self.lock();
                 // The answer to a read has to get through, whatever comes before it.
-                let waits_for_answer = state.reading || state.completeness == Completeness::Missing;
+                let waits_for_answer = state.reading || state.due() == Due::Now;
                 let full = self.lag == Lag::HoldConnection && state.ready_bytes >= self.ready_limit;
                 if !full || waits_for_answer || state.abandoned || state.fault.is_some() {
                     return;
@@ -177,7 +200,11 @@ impl Inbox {
 
     /// A new connection took the place of a lost one.
     pub(crate) fn reconnected(&self) {
-        self.lock().completeness = Completeness::Missing;
+        let mut state = self.lock();
+        state.missed = true;
+        state.connection += 1;
+        state.first_push = None;
+        drop(state);
         self.room.notify_waiters();
         self.work.notify_one();
     }
@@ -194,46 +221,61 @@ impl Inbox {
     pub(crate) fn started(&self, repeated: bool) {
         let mut state = self.lock();
         state.started = true;
-        if repeated {
-            state.completeness = Completeness::Missing;
-        }
+        state.missed |= repeated;
         drop(state);
         self.work.notify_one();
     }
 
-    /// Resolves when something has to be read, or nothing ever will. A read counts as under way until
-    /// [`Self::caught_up`]. One caller only.
+    /// Resolves when something has to be read, or nothing ever will. One caller only.
     pub(crate) async fn work(&self) -> Work {
         loop {
             {
-                let mut state = self.lock();
+                let state = self.lock();
                 if state.is_over() {
                     return Work::Done;
                 }
-                let due = match state.completeness {
-                    Completeness::Complete => false,
-                    Completeness::Lagging => state.ready_bytes <= self.ready_limit / 2,
-                    Completeness::Missing => true,
+                let due = match state.due() {
+                    Due::Never => false,
+                    Due::Later => state.ready_bytes <= self.ready_limit / 2,
+                    Due::Now => true,
                 };
                 if due && state.started {
-                    state.completeness = Completeness::Complete;
-                    state.reading = true;
-                    let after = state.timeline.begin_read();
-                    drop(state);
-                    self.room.notify_waiters();
-                    return Work::Read(after);
+                    return Work::Read;
                 }
             }
             self.work.notified().await;
         }
     }
 
-    /// Takes the answer to a read.
-    pub(crate) fn caught_up(&self, response: ProcessReadResponse) {
+    /// A `process/read` is about to be sent, on the present connection; returns its `afterSeq`. Until
+    /// [`Self::caught_up`] or [`Self::fail`], or another beginning, it counts as under way.
+    pub(crate) fn begin_read(&self) -> Seq {
         let mut state = self.lock();
-        let step = state.timeline.catch_up(response);
+        state.reading = true;
+        state.reading_on = state.connection;
+        let after = state.timeline.begin_read();
+        drop(state);
+        self.room.notify_waiters();
+        after
+    }
+
+    /// Takes the answer to a read. `whole`: it was asked for without `maxBytes`.
+    pub(crate) fn caught_up(&self, response: ProcessReadResponse, whole: bool) {
+        let mut state = self.lock();
+        let (step, reach) = state.timeline.catch_up(response, whole);
         state.reading = false;
         state.take(step);
+        // Reading up to the first push also tells the server that it need not keep anything for us any longer.
+        let is_enough = match reach {
+            Reach::End => true,
+            Reach::Page(end) => state.first_push.is_some_and(|first| end.next() >= first),
+        };
+        if is_enough && state.reading_on == state.connection {
+            state.missed = false;
+        }
+        if state.timeline.is_up_to_date() {
+            state.lagging = false;
+        }
         drop(state);
         self.notify_all();
     }

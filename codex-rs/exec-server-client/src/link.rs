@@ -18,6 +18,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config::LinkLimits;
 use crate::router::Router;
 
+/// After this much a reader lets other tasks have their turn: a flood must not keep requests, such as the one for what was
+/// missed, from leaving.
+const TURN_BYTES: usize = 64 << 10;
+
 /// The connection is gone.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("connection was lost: {reason}")]
@@ -158,8 +162,18 @@ impl Link {
     /// Tells the server that it is over, in a time that the transport bounds.
     pub async fn close(&self) {
         self.shared.stop.cancel();
-        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut tasks = self.take_tasks();
         while tasks.join_next().await.is_some() {}
+    }
+
+    /// Lets go of the connection at once. When this returns, nothing of it will reach the router any more.
+    pub(crate) async fn abandon(&self) {
+        self.shared.stop.cancel();
+        self.take_tasks().shutdown().await;
+    }
+
+    fn take_tasks(&self) -> JoinSet<()> {
+        std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -231,14 +245,16 @@ impl Shared {
                 };
                 waiting(answer).map_err(|error| format!("answer does not decode: {error}"))
             }
-            Ok(Incoming::Notification { method, params }) => match ServerNotification::decode(&method, params) {
-                Ok(notification) => {
-                    router.deliver(notification).await;
-                    Ok(())
+            Ok(Incoming::Notification { method, params }) => {
+                match ServerNotification::decode(&method, params) {
+                    Ok(notification) => {
+                        router.deliver(notification).await;
+                        Ok(())
+                    }
+                    Err(DecodeError::UnknownMethod(_)) => Ok(()),
+                    Err(DecodeError::InvalidParams(text)) => Err(format!("notification {method}: {text}")),
                 }
-                Err(DecodeError::UnknownMethod(_)) => Ok(()),
-                Err(DecodeError::InvalidParams(text)) => Err(format!("notification {method}: {text}")),
-            },
+            }
             Ok(Incoming::Request { id, method, .. }) => {
                 let error = RpcError::new(ErrorCode::MethodNotFound, format!("unknown method `{method}`"));
                 if let Some(outgoing) = outgoing.upgrade() {
@@ -258,9 +274,15 @@ async fn read(
     outgoing: mpsc::WeakSender<Message>,
 ) {
     let reading = async {
+        let mut since_turn = 0;
         loop {
             match reader.next().await {
                 Some(Ok(message)) => {
+                    since_turn += message.len();
+                    if since_turn >= TURN_BYTES {
+                        since_turn = 0;
+                        tokio::task::yield_now().await;
+                    }
                     if let Err(violation) = shared.receive(&message, &router, &outgoing).await {
                         return End::Violation(violation.into());
                     }

@@ -7,17 +7,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use codex_exec_server_protocol::ids::{ProcessId, WriteId};
 use codex_exec_server_protocol::methods::{
-    ProcessCloseStdin, ProcessRead, ProcessResize, ProcessSignal as SignalMethod, ProcessTerminate, ProcessWrite,
+    ProcessCloseStdin, ProcessRead, ProcessResize, ProcessSignal as SignalMethod, ProcessTerminate,
+    ProcessWrite,
 };
 use codex_exec_server_protocol::process::{
-    ProcessCloseStdinParams, ProcessReadParams, ProcessResizeParams, ProcessSignal, ProcessSignalParams,
-    ProcessTerminateParams, ProcessTerminateResponse, ProcessWriteParams, PtySize, WriteStatus,
+    ProcessCloseStdinParams, ProcessReadParams, ProcessReadResponse, ProcessResizeParams, ProcessSignal,
+    ProcessSignalParams, ProcessTerminateParams, ProcessTerminateResponse, ProcessWriteParams, PtySize,
+    WriteStatus,
 };
 use uuid::Uuid;
 
 use crate::client::{Client, Inner, Repeat};
-use crate::error::{ProcessError, RequestError, WriteError};
+use crate::error::{Outcome, ProcessError, RequestError, WriteError};
 use crate::inbox::{Inbox, Work};
+
+/// Read at once of what was missed.
+const PAGE_BYTES: u64 = 1 << 20;
 
 /// A process that was started by this client. Cloning gives another handle; dropping all of them leaves the process
 /// alone.
@@ -80,7 +85,8 @@ impl RemoteProcess {
         let flag = self.client.inner.require("processStdinClose", |flags| flags.process_stdin_close);
         flag.map_err(RequestError::from)?;
         let _turn = self.shared.stdin.lock().await;
-        let params = ProcessCloseStdinParams { process_id: self.shared.id.clone(), write_id: self.write_id() };
+        let params =
+            ProcessCloseStdinParams { process_id: self.shared.id.clone(), write_id: self.write_id() };
         let answer = self.client.call::<ProcessCloseStdin>(&params).await?;
         self.accepted(answer.status)
     }
@@ -138,27 +144,42 @@ pub(crate) async fn terminate(
 
 /// Reads what the inbox of `id` is missing, until nothing can be missing any more.
 pub(crate) async fn follow(client: Arc<Inner>, id: ProcessId, inbox: Arc<Inbox>) {
-    while let Work::Read(after) = inbox.work().await {
-        // Without a bound on bytes the answer is one consistent picture: all that is retained, and where the log ends.
-        // What the server retains bounds it.
-        let params = ProcessReadParams {
-            process_id: id.clone(),
-            after_seq: Some(after),
-            max_bytes: None,
-            wait_ms: None,
-        };
-        let answer = tokio::select! {
-            answer = client.call::<ProcessRead>(&params, Repeat::Always) => answer,
+    while inbox.work().await == Work::Read {
+        let read = tokio::select! {
+            read = read(&client, &id, &inbox) => read,
             () = client.stop.cancelled() => return,
         };
-        match answer {
-            Ok(response) => inbox.caught_up(response),
-            Err(RequestError::Refused(source)) => {
-                inbox.fail(ProcessError::Forgotten { process_id: id.clone(), source });
+        match read {
+            Ok((response, whole)) => inbox.caught_up(response, whole),
+            Err(error) => inbox.fail(error),
+        }
+    }
+}
+
+/// Returns an answer, and whether it was asked for as a whole.
+async fn read(
+    client: &Inner,
+    id: &ProcessId,
+    inbox: &Inbox,
+) -> Result<(ProcessReadResponse, bool), ProcessError> {
+    let mut connections = client.connections();
+    loop {
+        let attached = connections.next().await?;
+        // Page by page, so that there is progress however often the connection breaks. Where the server does not say how
+        // far it dropped, only an answer without a bound tells an exit from what is gone; it retains little anyway.
+        let whole = !attached.peer.environment.capabilities.gap_accounting;
+        let params = ProcessReadParams {
+            process_id: id.clone(),
+            after_seq: Some(inbox.begin_read()),
+            max_bytes: (!whole).then_some(PAGE_BYTES),
+            wait_ms: None,
+        };
+        match attached.link.call::<ProcessRead>(&params).await.map_err(Outcome::from) {
+            Ok(response) => return Ok((response, whole)),
+            Err(Outcome::Refused(source)) => {
+                return Err(ProcessError::Forgotten { process_id: id.clone(), source });
             }
-            Err(RequestError::Client(error)) => inbox.fail(error.into()),
-            // Neither a repeatable request without conditions can come to.
-            Err(RequestError::Unknown | RequestError::Unsupported(_)) => return,
+            Err(Outcome::Lost { .. }) => {}
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::environment::EnvironmentInfo;
+use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::methods::{AnyParams, ClientNotification, Initialize};
 use codex_exec_server_protocol::session::InitializeParams;
 use tokio::time::{Instant, sleep, timeout, timeout_at};

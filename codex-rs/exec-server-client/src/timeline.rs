@@ -36,6 +36,19 @@ impl Entry {
             Self::Exited(_) | Self::Closed { .. } => 0,
         }
     }
+
+    /// Bytes of output before it, where it says.
+    const fn offset(&self) -> Option<u64> {
+        match self {
+            Self::Output { offset, .. } => *offset,
+            Self::Exited(_) | Self::Closed { .. } => None,
+        }
+    }
+}
+
+/// Bytes of output through `through`, if that is how far the server says that it dropped.
+fn dropped_through(dropped: Option<DroppedOutput>, through: Seq) -> Option<u64> {
+    dropped.filter(|dropped| dropped.through_seq == through).map(|dropped| dropped.bytes)
 }
 
 #[derive(Debug)]
@@ -49,10 +62,19 @@ struct Numbered {
 pub(crate) struct Step {
     /// To be delivered, in order.
     pub(crate) events: Vec<Event>,
-    /// Something is missing that has to be read.
-    pub(crate) missing: bool,
     /// Nothing can be delivered any more.
     pub(crate) fault: Option<ProcessError>,
+    /// The exit was among what is gone, and has to be told behind the next gap.
+    exit_is_gone: bool,
+}
+
+/// How far an answer reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To the end of the log.
+    End,
+    /// Through this position; there may be more.
+    Page(Seq),
 }
 
 /// See the module.
@@ -65,17 +87,26 @@ pub(crate) struct Timeline {
     parked_bytes: usize,
     /// The highest position that was ever pushed.
     pushed: Seq,
-    /// What that was when the last read was asked for: its answer must reach as far.
-    pushed_before_read: Seq,
+    read: Read,
     /// Bytes delivered, plus those of gaps where they are known.
     bytes: u64,
     /// Whether `bytes` counts the gaps, too.
     bytes_known: bool,
     crc32c: u32,
     has_gaps: bool,
+    /// How the process ended, as an answer told.
+    exit: Option<Exit>,
     /// The exit was delivered or is parked.
     exit_seen: bool,
     closed: bool,
+}
+
+/// What was known when the last read was asked for.
+#[derive(Debug)]
+struct Read {
+    after: Seq,
+    /// The highest position that had been pushed.
+    pushed: Seq,
 }
 
 impl Timeline {
@@ -86,11 +117,12 @@ impl Timeline {
             limits,
             parked_bytes: 0,
             pushed: Seq::START,
-            pushed_before_read: Seq::START,
+            read: Read { after: Seq::START, pushed: Seq::START },
             bytes: 0,
             bytes_known: true,
             crc32c: 0,
             has_gaps: false,
+            exit: None,
             exit_seen: false,
             closed: false,
         }
@@ -99,6 +131,11 @@ impl Timeline {
     /// The last position that was delivered.
     pub(crate) const fn delivered(&self) -> Seq {
         self.sequencer.delivered()
+    }
+
+    /// Whether everything that was ever pushed was delivered. If not, something before it is missing.
+    pub(crate) fn is_up_to_date(&self) -> bool {
+        self.pushed <= self.delivered()
     }
 
     /// Whether the last event was delivered.
@@ -114,12 +151,9 @@ impl Timeline {
             return step;
         }
         let early = seq > self.delivered().next();
-        if early && self.parked_bytes + entry.len() > self.limits.parked_bytes {
-            step.missing = true;
-            return step;
+        if !early || self.parked_bytes + entry.len() <= self.limits.parked_bytes {
+            self.accept(seq, entry, &mut step);
         }
-        self.accept(seq, entry, &mut step);
-        step.missing |= self.sequencer.has_gap();
         step
     }
 
@@ -130,26 +164,35 @@ impl Timeline {
 
     /// A `process/read` is about to be sent; returns its `afterSeq`.
     pub(crate) fn begin_read(&mut self) -> Seq {
-        self.pushed_before_read = self.pushed;
-        self.delivered()
+        self.read = Read { after: self.delivered(), pushed: self.pushed };
+        self.read.after
     }
 
-    /// Takes the answer to a `process/read` without `maxBytes`: all that the server has after some position that was
-    /// delivered then, and so an account of every number up to the last one.
-    pub(crate) fn catch_up(&mut self, response: ProcessReadResponse) -> Step {
+    /// Takes the answer to a `process/read`, and tells how far it reached. `whole`: it was asked for without `maxBytes`.
+    ///
+    /// An answer accounts for every number up to its last chunk: what it leaves out was dropped, or is the exit. One that
+    /// is whole or holds no chunk accounts for all numbers that there are.
+    pub(crate) fn catch_up(&mut self, response: ProcessReadResponse, whole: bool) -> (Step, Reach) {
         let mut step = Step::default();
-        if self.closed {
-            return step;
-        }
+        let whole = whole || response.chunks.is_empty();
         let tip = Seq(response.next_seq.0.saturating_sub(1));
-        eprintln!("CATCH tip {tip} first {:?} last {:?} n {} exited {} closed {} dropped {:?} delivered {} before {}", response.chunks.first().map(|c|c.seq), response.chunks.last().map(|c|c.seq), response.chunks.len(), response.exited, response.closed, response.dropped, self.delivered(), self.pushed_before_read);
-        if tip < self.pushed_before_read {
-            step.fault = Some(ProcessError::Inconsistent {
-                process_id: self.process_id.clone(),
-                pushed: self.pushed_before_read.0,
-                tip: tip.0,
-            });
-            return step;
+        let end = match response.chunks.last() {
+            Some(last) if !whole => last.seq,
+            _ => tip,
+        };
+        let reach = if whole { Reach::End } else { Reach::Page(end) };
+        if self.closed {
+            return (step, reach);
+        }
+        // Either would make us ask for ever: an end before what was pushed, or a page that leads nowhere.
+        if (whole && end < self.read.pushed) || (!whole && end <= self.read.after) {
+            let (process_id, seen) = (self.process_id.clone(), self.read.pushed.max(self.read.after));
+            step.fault = Some(ProcessError::Inconsistent { process_id, seen, tip: end });
+            return (step, reach);
+        }
+        if let (true, None, Some(code)) = (response.exited, self.exit, response.exit_code) {
+            let sandbox_denied = response.sandbox_denied;
+            self.exit = Some(Exit { code, sandbox_denied, reason: None, signal: None, usage: None });
         }
         let dropped = response.dropped;
         let mut entries: Vec<Numbered> = Vec::with_capacity(response.chunks.len() + 2);
@@ -158,43 +201,50 @@ impl Timeline {
             let entry = Entry::Output { stream: chunk.stream, bytes, offset: chunk.offset };
             entries.push(Numbered { seq: chunk.seq, entry });
         }
-        if response.closed {
+        if whole && response.closed {
             let entry = Entry::Closed { output_bytes: response.output_bytes, crc32c: None };
             entries.push(Numbered { seq: tip, entry });
         }
-        let mut lost_exit = None;
-        if let (true, Some(code)) = (response.exited && !self.exit_seen, response.exit_code) {
-            let sandbox_denied = response.sandbox_denied;
-            let exit = Exit { code, sandbox_denied, reason: None, signal: None, usage: None };
-            let floor = dropped.map_or(Seq::START, |dropped| dropped.through_seq);
-            match self.place_of_exit(&entries, floor, tip) {
+        if let (Some(exit), false) = (self.exit, self.exit_seen) {
+            match self.place_of_exit(&entries, dropped, end) {
                 Some((at, seq)) => entries.insert(at, Numbered { seq, entry: Entry::Exited(exit) }),
-                None => lost_exit = Some(exit),
+                None => step.exit_is_gone = whole,
             }
         }
         for Numbered { seq, entry } in entries {
             if seq > self.delivered().next() {
-                self.skip(Seq(seq.0 - 1), dropped, &mut lost_exit, &mut step);
+                let through = Seq(seq.0 - 1);
+                // The server may have dropped more since it took this picture; where the next chunk begins is exact.
+                let gap_end = entry.offset().or_else(|| dropped_through(dropped, through));
+                self.skip(through, gap_end, &mut step);
             }
-            if step.fault.is_none() {
-                self.accept(seq, entry, &mut step);
-            }
+            self.accept(seq, entry, &mut step);
         }
-        if step.fault.is_none() {
-            self.skip(tip, dropped, &mut lost_exit, &mut step);
+        self.skip(end, dropped_through(dropped, end), &mut step);
+        if step.exit_is_gone {
+            self.release_exit(&mut step);
         }
-        // What was pushed meanwhile may have left holes of its own.
-        step.missing |= self.sequencer.has_gap();
-        step
+        (step, reach)
     }
 
     /// Where in `entries`, and at which position, the exit stands that was not seen yet. The exit is the one number that
-    /// a read accounts for by leaving it out; beyond `floor` nothing else is left out, and servers that do not tell a floor
-    /// drop from the front. `None` when it can't be told from dropped output around it.
-    fn place_of_exit(&self, entries: &[Numbered], floor: Seq, tip: Seq) -> Option<(usize, Seq)> {
-        let mut before = self.delivered().max(floor);
+    /// an answer leaves out although it was not dropped. Servers drop from the front, but not all of them tell how far.
+    /// `None` when it can't be told from dropped output, or is not within this answer.
+    fn place_of_exit(
+        &self,
+        entries: &[Numbered],
+        dropped: Option<DroppedOutput>,
+        end: Seq,
+    ) -> Option<(usize, Seq)> {
+        let mut before = self.delivered();
+        if let Some(dropped) = dropped {
+            // Some of it may be in this answer, and behind that nothing is missing.
+            let first =
+                entries.first().map_or(dropped.through_seq, |first| Seq(first.seq.0.saturating_sub(1)));
+            before = before.max(dropped.through_seq.min(first));
+        }
         let mut place = None;
-        for (at, next) in entries.iter().map(|entry| entry.seq).chain([tip.next()]).enumerate() {
+        for (at, next) in entries.iter().map(|entry| entry.seq).chain([end.next()]).enumerate() {
             if next > before.next() {
                 place = (next.0 - before.0 == 2).then_some((at, before.next()));
             }
@@ -206,39 +256,36 @@ impl Timeline {
     fn accept(&mut self, seq: Seq, entry: Entry, step: &mut Step) {
         let bytes = entry.len();
         let is_exit = matches!(entry, Entry::Exited(_));
-        match self.sequencer.accept(seq, Numbered { seq, entry }) {
-            Ok(events) => {
-                self.exit_seen |= is_exit;
-                self.parked_bytes += bytes;
-                self.release(events, step);
-            }
-            Err(_) => step.missing = true,
+        // One that comes too early is dropped, and read again with what it would have waited for.
+        if let Ok(events) = self.sequencer.accept(seq, Numbered { seq, entry }) {
+            self.exit_seen |= is_exit;
+            self.parked_bytes += bytes;
+            self.release(events, step);
         }
     }
 
-    /// Goes on behind `through`, of which the server has nothing any more that is not here.
-    fn skip(&mut self, through: Seq, dropped: Option<DroppedOutput>, lost_exit: &mut Option<Exit>, step: &mut Step) {
+    /// Goes on behind `through`, of which the server has nothing any more that is not here. `end`: bytes of output through
+    /// there.
+    fn skip(&mut self, through: Seq, end: Option<u64>, step: &mut Step) {
         let mut expected = self.delivered().next();
         let events = self.sequencer.skip_through(through);
         for event in events {
             if event.seq > expected {
-                let offset = match &event.entry {
-                    Entry::Output { offset, .. } => *offset,
-                    Entry::Exited(_) | Entry::Closed { .. } => None,
-                };
-                self.gap(Seq(event.seq.0 - 1), offset, lost_exit, step);
+                self.gap(Seq(event.seq.0 - 1), event.entry.offset(), step);
             }
             expected = event.seq.next();
             self.release(vec![event], step);
         }
         if through >= expected {
-            let end = dropped.filter(|dropped| dropped.through_seq == through).map(|dropped| dropped.bytes);
-            self.gap(through, end, lost_exit, step);
+            self.gap(through, end, step);
         }
     }
 
     /// `end`: bytes of output through the end of the gap.
-    fn gap(&mut self, through: Seq, end: Option<u64>, lost_exit: &mut Option<Exit>, step: &mut Step) {
+    fn gap(&mut self, through: Seq, end: Option<u64>, step: &mut Step) {
+        if self.closed || step.fault.is_some() {
+            return;
+        }
         let bytes = end.filter(|_| self.bytes_known).and_then(|end| end.checked_sub(self.bytes));
         match bytes {
             Some(bytes) => self.bytes += bytes,
@@ -246,12 +293,18 @@ impl Timeline {
         }
         // A number without a byte is that of an exit that nobody could place.
         if bytes != Some(0) {
-            eprintln!("GAP through {through} end {end:?} self.bytes {} delivered {} exit_seen {} lost_exit {lost_exit:?}", self.bytes, self.delivered(), self.exit_seen);
-        self.has_gaps = true;
+            self.has_gaps = true;
             step.events.push(Event::Gap { through, bytes });
         }
-        if let Some(exit) = lost_exit.take() {
-            // It happened somewhere in what is gone.
+        if step.exit_is_gone {
+            self.release_exit(step);
+        }
+    }
+
+    /// Delivers an exit that was told, and happened somewhere in what is gone.
+    fn release_exit(&mut self, step: &mut Step) {
+        step.exit_is_gone = false;
+        if let (Some(exit), false) = (self.exit, self.exit_seen) {
             self.exit_seen = true;
             step.events.push(Event::Exited(exit));
         }
@@ -274,6 +327,7 @@ impl Timeline {
                 Entry::Exited(exit) => step.events.push(Event::Exited(exit)),
                 Entry::Closed { output_bytes, crc32c } => match self.prove(output_bytes, crc32c) {
                     Ok(proof) => {
+                        self.release_exit(step);
                         self.closed = true;
                         step.events.push(Event::Closed(proof));
                     }

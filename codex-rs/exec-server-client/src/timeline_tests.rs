@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: ProcessLimits = ProcessLimits { ready_bytes: 1 << 20, parked_events: 64, parked_bytes: 1 << 20 };
+const LIMITS: ProcessLimits =
+    ProcessLimits { ready_bytes: 1 << 20, parked_events: 64, parked_bytes: 1 << 20 };
 
 fn timeline() -> Timeline {
     Timeline::new("p".into(), LIMITS)
@@ -45,7 +46,6 @@ fn answer(chunks: Vec<ProcessOutputChunk>, tip: u64) -> ProcessReadResponse {
 
 fn events(step: Step) -> Vec<Event> {
     assert!(step.fault.is_none(), "{:?}", step.fault);
-    assert!(!step.missing);
     step.events
 }
 
@@ -66,11 +66,11 @@ fn what_comes_in_order_goes_out_at_once_and_is_proven_complete() {
 #[test]
 fn what_comes_early_waits_for_what_is_missing_and_twins_are_dropped() {
     let mut timeline = timeline();
-    let early = timeline.push(Seq(2), out("b", 1));
-    assert!(early.missing && early.events.is_empty());
-    let twin = timeline.push(Seq(2), out("b", 1));
-    assert!(twin.missing && twin.events.is_empty());
+    assert_eq!(events(timeline.push(Seq(2), out("b", 1))), []);
+    assert_eq!(events(timeline.push(Seq(2), out("b", 1))), []);
+    assert!(!timeline.is_up_to_date());
     assert_eq!(events(timeline.push(Seq(1), out("a", 0))), [output("a"), output("b")]);
+    assert!(timeline.is_up_to_date());
     assert_eq!(events(timeline.push(Seq(1), out("a", 0))), []);
 }
 
@@ -78,11 +78,13 @@ fn what_comes_early_waits_for_what_is_missing_and_twins_are_dropped() {
 fn a_read_fills_the_hole_and_places_the_exit_where_it_was() {
     let mut timeline = timeline();
     events(timeline.push(Seq(1), out("a", 0)));
-    assert!(timeline.push(Seq(5), out("e", 3)).missing);
+    events(timeline.push(Seq(5), out("e", 3)));
+    assert!(!timeline.is_up_to_date());
     assert_eq!(timeline.begin_read(), Seq(1));
-    let mut response = answer(vec![chunk(2, "b", Some(1)), chunk(4, "d", Some(2)), chunk(5, "e", Some(3))], 5);
+    let mut response =
+        answer(vec![chunk(2, "b", Some(1)), chunk(4, "d", Some(2)), chunk(5, "e", Some(3))], 5);
     (response.exited, response.exit_code) = (true, Some(7));
-    let step = timeline.catch_up(response);
+    let step = timeline.catch_up(response, true).0;
     assert_eq!(events(step), [output("b"), Event::Exited(exit(7)), output("d"), output("e")]);
 }
 
@@ -92,7 +94,7 @@ fn a_close_that_was_missed_is_taken_from_the_read_and_proven_by_length() {
     let mut response = answer(vec![chunk(1, "abc", Some(0))], 3);
     (response.exited, response.exit_code, response.closed) = (true, Some(0), true);
     response.output_bytes = Some(3);
-    let step = timeline.catch_up(response);
+    let step = timeline.catch_up(response, true).0;
     assert_eq!(events(step), [output("abc"), Event::Exited(exit(0)), Event::Closed(Proof::Length)]);
 }
 
@@ -103,9 +105,18 @@ fn what_the_server_dropped_is_a_gap_with_its_bytes() {
     let mut response = answer(vec![chunk(5, "z", Some(12))], 5);
     response.dropped = Some(DroppedOutput { through_seq: Seq(4), bytes: 12 });
     let gap = Event::Gap { through: Seq(4), bytes: Some(10) };
-    assert_eq!(events(timeline.catch_up(response)), [gap, output("z")]);
+    assert_eq!(events(timeline.catch_up(response, true).0), [gap, output("z")]);
     events(timeline.push(Seq(6), Entry::Exited(exit(0))));
     assert_eq!(events(timeline.push(Seq(7), closed(13, 0))), [Event::Closed(Proof::Gap)]);
+}
+
+#[test]
+fn what_the_server_dropped_after_it_took_the_picture_is_in_the_picture() {
+    let mut timeline = timeline();
+    let mut response = answer(vec![chunk(3, "cc", Some(4)), chunk(4, "dd", Some(6))], 4);
+    response.dropped = Some(DroppedOutput { through_seq: Seq(3), bytes: 6 });
+    let gap = Event::Gap { through: Seq(2), bytes: Some(4) };
+    assert_eq!(events(timeline.catch_up(response, true).0), [gap, output("cc"), output("dd")]);
 }
 
 #[test]
@@ -113,18 +124,19 @@ fn a_gap_that_reaches_to_the_end_of_the_log_is_counted_too() {
     let mut timeline = timeline();
     let mut response = answer(vec![], 4);
     response.dropped = Some(DroppedOutput { through_seq: Seq(4), bytes: 9 });
-    assert_eq!(events(timeline.catch_up(response)), [Event::Gap { through: Seq(4), bytes: Some(9) }]);
+    assert_eq!(events(timeline.catch_up(response, true).0), [Event::Gap { through: Seq(4), bytes: Some(9) }]);
 }
 
 #[test]
 fn what_was_pushed_before_the_server_dropped_it_stands_between_two_gaps() {
     let mut timeline = timeline();
-    assert!(timeline.push(Seq(3), out("cc", 2)).missing);
+    events(timeline.push(Seq(3), out("cc", 2)));
+    assert!(!timeline.is_up_to_date());
     timeline.begin_read();
     let mut response = answer(vec![], 5);
     response.dropped = Some(DroppedOutput { through_seq: Seq(5), bytes: 7 });
     let gap = |through, bytes| Event::Gap { through: Seq(through), bytes: Some(bytes) };
-    assert_eq!(events(timeline.catch_up(response)), [gap(2, 2), output("cc"), gap(5, 3)]);
+    assert_eq!(events(timeline.catch_up(response, true).0), [gap(2, 2), output("cc"), gap(5, 3)]);
 }
 
 #[test]
@@ -134,7 +146,7 @@ fn an_exit_among_dropped_output_is_told_behind_the_gap() {
     (response.exited, response.exit_code) = (true, Some(1));
     response.dropped = Some(DroppedOutput { through_seq: Seq(8), bytes: 5 });
     let gap = Event::Gap { through: Seq(8), bytes: Some(5) };
-    assert_eq!(events(timeline.catch_up(response)), [gap, Event::Exited(exit(1)), output("z")]);
+    assert_eq!(events(timeline.catch_up(response, true).0), [gap, Event::Exited(exit(1)), output("z")]);
 }
 
 #[test]
@@ -142,10 +154,23 @@ fn a_server_that_does_not_count_makes_gaps_of_unknown_size_and_no_proof() {
     let mut timeline = timeline();
     let mut response = answer(vec![chunk(4, "d", None), chunk(6, "f", None)], 7);
     (response.exited, response.exit_code, response.closed) = (true, Some(0), true);
-    let step = timeline.catch_up(response);
+    let step = timeline.catch_up(response, true).0;
     let gap = Event::Gap { through: Seq(3), bytes: None };
     let exited = Event::Exited(exit(0));
     assert_eq!(events(step), [gap, output("d"), exited, output("f"), Event::Closed(Proof::Gap)]);
+}
+
+#[test]
+fn an_exit_among_dropped_output_is_told_before_the_close_at_the_latest() {
+    let mut timeline = timeline();
+    let mut page = answer(vec![chunk(9, "z", Some(5))], 9);
+    (page.exited, page.exit_code) = (true, Some(1));
+    page.dropped = Some(DroppedOutput { through_seq: Seq(8), bytes: 5 });
+    let gap = Event::Gap { through: Seq(8), bytes: Some(5) };
+    let (step, reach) = timeline.catch_up(page, false);
+    assert_eq!((events(step), reach), (vec![gap, output("z")], Reach::Page(Seq(9))));
+    let end = events(timeline.push(Seq(10), closed(6, 0)));
+    assert_eq!(end, [Event::Exited(exit(1)), Event::Closed(Proof::Gap)]);
 }
 
 #[test]
@@ -161,20 +186,23 @@ fn an_account_that_differs_from_what_was_delivered_is_a_fault() {
 #[test]
 fn a_server_that_denies_what_it_pushed_is_found_out_instead_of_asked_for_ever() {
     let mut timeline = timeline();
-    assert!(timeline.push(Seq(5), out("e", 4)).missing);
+    events(timeline.push(Seq(5), out("e", 4)));
+    assert!(!timeline.is_up_to_date());
     timeline.begin_read();
-    let fault = timeline.catch_up(answer(vec![], 2)).fault;
-    assert!(matches!(fault, Some(ProcessError::Inconsistent { pushed: 5, tip: 2, .. })), "{fault:?}");
+    let fault = timeline.catch_up(answer(vec![], 2), true).0.fault;
+    assert!(matches!(fault, Some(ProcessError::Inconsistent { seen: Seq(5), tip: Seq(2), .. })), "{fault:?}");
 }
 
 #[test]
 fn early_events_beyond_the_bound_are_dropped_and_read_again() {
     let limits = ProcessLimits { parked_bytes: 4, ..LIMITS };
     let mut timeline = Timeline::new("p".into(), limits);
-    assert!(timeline.push(Seq(2), out("bbb", 1)).missing);
-    assert!(timeline.push(Seq(3), out("ccc", 4)).missing);
-    let step = timeline.push(Seq(1), out("a", 0));
-    assert_eq!(step.events, [output("a"), output("bbb")]);
+    events(timeline.push(Seq(2), out("bbb", 1)));
+    assert!(!timeline.is_up_to_date());
+    events(timeline.push(Seq(3), out("ccc", 4)));
+    assert!(!timeline.is_up_to_date());
+    assert_eq!(events(timeline.push(Seq(1), out("a", 0))), [output("a"), output("bbb")]);
+    assert!(!timeline.is_up_to_date());
     assert_eq!(events(timeline.push(Seq(3), out("ccc", 4))), [output("ccc")]);
 }
 
@@ -211,8 +239,8 @@ impl Log {
         }
     }
 
-    /// What a server answers when the log has grown to `tip`.
-    fn read(&self, after: Seq, tip: u64) -> ProcessReadResponse {
+    /// What a server answers when the log has grown to `tip`, with `page` bytes at most.
+    fn read(&self, after: Seq, tip: u64, page: Option<usize>) -> ProcessReadResponse {
         let seqs = (after.0 + 1..=tip).filter(|seq| *seq != self.exit_at && *seq != self.last());
         let mut response =
             answer(seqs.map(|seq| chunk(seq, &self.byte(seq), Some(self.offset(seq)))).collect(), tip);
@@ -220,6 +248,10 @@ impl Log {
         response.exit_code = response.exited.then_some(0);
         response.closed = tip == self.last();
         response.output_bytes = response.closed.then_some(self.chunks);
+        response.chunks.truncate(page.unwrap_or(usize::MAX));
+        if let (Some(last), Some(_)) = (response.chunks.last(), page) {
+            response.next_seq = last.seq.next();
+        }
         response
     }
 }
@@ -230,27 +262,35 @@ proptest! {
         chunks in 1..30_u64,
         exit_at in 1..31_u64,
         lost in proptest::collection::vec(any::<bool>(), 40),
-        reads in proptest::collection::vec((any::<bool>(), 0..4_u64), 40),
+        last_page in proptest::option::of(1..4_usize),
+        reads in proptest::collection::vec((any::<bool>(), 0..4_u64, proptest::option::of(1..4_usize)), 40),
     ) {
         let log = Log { chunks, exit_at: exit_at.min(chunks + 1) };
         let mut timeline = timeline();
         let mut delivered = Vec::new();
+        let mut tip = 0;
         for seq in 1..=log.last() {
             if !lost[seq as usize] {
                 delivered.extend(timeline.push(Seq(seq), log.entry(seq)).events);
             }
-            let (read, ahead) = reads[seq as usize];
-            if read {
+            let (read, ahead, page) = &reads[seq as usize];
+            if *read {
+                tip = (seq + *ahead).min(log.last()).max(tip);
                 let after = timeline.begin_read();
-                let step = timeline.catch_up(log.read(after, (seq + ahead).min(log.last())));
+                let step = timeline.catch_up(log.read(after, tip, *page), page.is_none()).0;
                 prop_assert!(step.fault.is_none());
                 delivered.extend(step.events);
             }
         }
-        let after = timeline.begin_read();
-        let step = timeline.catch_up(log.read(after, log.last()));
-        prop_assert!(step.fault.is_none() && !step.missing);
-        delivered.extend(step.events);
+        let mut reached = Reach::Page(Seq::START);
+        while reached != Reach::End {
+            let after = timeline.begin_read();
+            let (step, reach) = timeline.catch_up(log.read(after, log.last(), last_page), last_page.is_none());
+            prop_assert!(step.fault.is_none());
+            delivered.extend(step.events);
+            reached = reach;
+        }
+        prop_assert!(timeline.is_up_to_date());
         let text: String = delivered.iter().filter_map(|event| match event {
             Event::Output { bytes, .. } => Some(String::from_utf8_lossy(bytes).into_owned()),
             _ => None,

@@ -136,9 +136,18 @@ impl EventLog {
         }
     }
 
-    /// Appends output. Adjacent output of one stream that nobody has seen yet becomes one chunk. Empty output is
-    /// nothing. Output after the close is refused by ignoring it: the numbering has ended.
-    pub fn push_output(&mut self, stream: OutputStream, bytes: BytesMut) {
+    /// Appends output. Adjacent output of one stream that nobody has seen yet becomes one chunk, and more than a chunk
+    /// may hold becomes several. Empty output is nothing. Output after the close is refused by ignoring it: the
+    /// numbering has ended.
+    pub fn push_output(&mut self, stream: OutputStream, mut bytes: BytesMut) {
+        while bytes.len() > self.limits.chunk_bytes {
+            let piece = bytes.split_to(self.limits.chunk_bytes.max(1));
+            self.push_piece(stream, piece);
+        }
+        self.push_piece(stream, bytes);
+    }
+
+    fn push_piece(&mut self, stream: OutputStream, bytes: BytesMut) {
         if bytes.is_empty() || self.closed.is_some() {
             return;
         }
@@ -322,7 +331,8 @@ impl EventLog {
         self.chunks.len() - self.chunks.partition_point(|chunk| chunk.seq <= after)
     }
 
-    fn seal(&mut self) {
+    /// Settles the extent of what is there: what comes next gets a position of its own.
+    pub fn seal(&mut self) {
         if let Some(Open { seq, stream, offset, bytes }) = self.open.take() {
             self.chunks.push_back(Chunk { seq, stream, offset, bytes: bytes.freeze() });
         }

@@ -14,6 +14,8 @@ pub struct Limits {
     /// Bytes of finished answers that a connection may owe a client that does not read; beyond it no further
     /// request is taken from the socket until the client reads.
     pub owed_reply_bytes: usize,
+    /// How long a connection that ends may take to send the answers it owes and to say good-bye.
+    pub farewell: Duration,
     /// Sessions, attached and detached.
     pub sessions: usize,
     /// How long a session waits for its client to come back. The reference peer's 80 s.
@@ -77,6 +79,7 @@ impl Default for Limits {
             requests_in_flight: 8_192,
             request_bytes_in_flight: 64 << 20,
             owed_reply_bytes: 32 << 20,
+            farewell: Duration::from_secs(3),
             sessions: 10_000,
             detached_session: Duration::from_secs(80),
             processes_per_session: 16_384,

@@ -18,3 +18,4 @@ pub mod rpc;
 pub mod sandbox;
 pub mod scan;
 pub mod session;
+pub mod table;

@@ -3,11 +3,14 @@
 //! The server's dispatch, a client's typed calls, the JSON Schema and the TypeScript method map all come from these
 //! rows. A row names the wire method, the Rust name, the parameters and what is answered.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+use ts_rs::TS;
 
 use crate::capabilities::*;
 use crate::environment::*;
@@ -17,6 +20,7 @@ use crate::network::*;
 use crate::process::*;
 use crate::rpc::RequestId;
 use crate::session::*;
+use crate::table::{RowVisitor, Wire};
 
 /// A group of methods that a server implements, and a client must be allowed to use, as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,17 +49,34 @@ pub enum Family {
 pub trait Method {
     /// Name on the wire.
     const NAME: &'static str;
+    /// What it does, in a sentence.
+    const DOCS: &'static str;
     /// The group it belongs to.
     const FAMILY: Family;
     /// What is sent.
-    type Params: Serialize + DeserializeOwned;
+    type Params: Wire;
     /// What is answered.
-    type Response: Serialize + DeserializeOwned;
+    type Response: Wire;
 }
 
 /// Parameters of a method that has none: `null`, nothing, or `{}`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, TS)]
+#[ts(type = "Record<string, never> | null")]
 pub struct NoParams {}
+
+impl JsonSchema for NoParams {
+    fn schema_name() -> Cow<'static, str> {
+        "NoParams".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Parameters of a method that has none: `null`, nothing, or `{}`.",
+            "type": ["object", "null"],
+            "maxProperties": 0,
+        })
+    }
+}
 
 impl<'de> Deserialize<'de> for NoParams {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -103,13 +124,14 @@ fn decode<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, DecodeErr
 }
 
 macro_rules! requests {
-    ($(#[$enum_doc:meta])* $enum:ident: $($(#[$doc:meta])* $family:ident $name:literal $variant:ident($params:ty) -> $response:ty;)*) => {
-        $($(#[$doc])*
+    ($(#[$enum_doc:meta])* $enum:ident: $($(#[doc = $doc:literal])* $family:ident $name:literal $variant:ident($params:ty) -> $response:ty;)*) => {
+        $($(#[doc = $doc])*
         #[derive(Debug, Clone, Copy)]
         pub enum $variant {}
 
         impl Method for $variant {
             const NAME: &'static str = $name;
+            const DOCS: &'static str = concat!($($doc),*).trim_ascii();
             const FAMILY: Family = Family::$family;
             type Params = $params;
             type Response = $response;
@@ -119,12 +141,17 @@ macro_rules! requests {
         #[derive(Debug, Clone)]
         #[allow(clippy::large_enum_variant, reason = "a request is decoded, matched and gone; none are stored")]
         pub enum $enum {
-            $($(#[$doc])* $variant($params),)*
+            $($(#[doc = $doc])* $variant($params),)*
         }
 
         impl $enum {
             /// Names and families of all rows, in the order of the table.
             pub const METHODS: &'static [(&'static str, Family)] = &[$(($name, Family::$family),)*];
+
+            /// Shows every row, in the order of the table.
+            pub fn visit(visitor: &mut impl RowVisitor) {
+                $(visitor.request::<$variant>();)*
+            }
 
             /// The family of a method, if the table has it.
             #[must_use]
@@ -155,16 +182,21 @@ macro_rules! requests {
 }
 
 macro_rules! notifications {
-    ($(#[$enum_doc:meta])* $enum:ident: $($(#[$doc:meta])* $name:literal $variant:ident($params:ty);)*) => {
+    ($(#[$enum_doc:meta])* $enum:ident: $($(#[doc = $doc:literal])* $name:literal $variant:ident($params:ty);)*) => {
         $(#[$enum_doc])*
         #[derive(Debug, Clone)]
         pub enum $enum {
-            $($(#[$doc])* $variant($params),)*
+            $($(#[doc = $doc])* $variant($params),)*
         }
 
         impl $enum {
             /// Names of all rows, in the order of the table.
             pub const NAMES: &'static [&'static str] = &[$($name,)*];
+
+            /// Shows every row, in the order of the table.
+            pub fn visit(visitor: &mut impl RowVisitor) {
+                $(visitor.notification::<$params>($name, concat!($($doc),*).trim_ascii());)*
+            }
 
             /// Takes a notification from its name and parameters.
             pub fn decode(method: &str, params: Option<&RawValue>) -> Result<Self, DecodeError> {
@@ -295,8 +327,19 @@ pub struct CancelNotification {
 }
 
 /// Parameters that are ignored, whatever they are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, TS)]
+#[ts(type = "unknown")]
 pub struct AnyParams {}
+
+impl JsonSchema for AnyParams {
+    fn schema_name() -> Cow<'static, str> {
+        "AnyParams".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "description": "Parameters that are ignored, whatever they are." })
+    }
+}
 
 impl<'de> Deserialize<'de> for AnyParams {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -276,6 +276,44 @@ impl Client {
         }
     }
 
+    /// What a client does that came back with `output`, all that came through event `after`: reads what it missed, up
+    /// to where the server pushes again, and lets itself be pushed the rest. Returns everything, up to the close.
+    ///
+    /// # Panics
+    /// When a byte is missing, or comes twice.
+    pub async fn recover(&mut self, process: &str, mut output: Vec<u8>, mut after: u64) -> Vec<u8> {
+        let pushed_from = loop {
+            let page =
+                json!({"processId": process, "afterSeq": after, "maxBytes": 1 << 20, "waitMs": 60_000});
+            let page = self.read(page).await;
+            // What was pushed before the server read its log has come before this page, and may be missing from it.
+            let pushed_from = self.transcripts.get(process).and_then(Transcript::first_offset);
+            if pushed_from.is_some_and(|offset| offset <= output.len() as u64) {
+                break pushed_from;
+            }
+            for chunk in &page.chunks {
+                assert_eq!(
+                    chunk.offset,
+                    Some(output.len() as u64),
+                    "nothing is missing and nothing comes twice"
+                );
+                output.extend_from_slice(&chunk.chunk);
+            }
+            after = page.next_seq.0 - 1;
+            if page.closed && page.chunks.is_empty() {
+                break None;
+            }
+        };
+        if let Some(pushed_from) = pushed_from {
+            let pushed = self.until(process, "the close", |transcript| transcript.closed.is_some()).await;
+            assert!(pushed.holes.len() <= 1, "{:?}", pushed.holes);
+            // The last page may have held the first of what was pushed, too.
+            let known = output.len() - usize::try_from(pushed_from).expect("it is not more than there is");
+            output.extend_from_slice(&pushed.output[known.min(pushed.output.len())..]);
+        }
+        output
+    }
+
     /// What was pushed of a process so far.
     #[must_use]
     pub fn transcript(&self, process: &str) -> Transcript {

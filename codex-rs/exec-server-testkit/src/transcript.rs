@@ -38,6 +38,7 @@ pub struct Transcript {
     pub exited: Option<ProcessExitedNotification>,
     /// The close.
     pub closed: Option<ProcessClosedNotification>,
+    first_offset: Option<u64>,
     next_offset: u64,
 }
 
@@ -90,6 +91,7 @@ impl Transcript {
         if offset != self.next_offset {
             self.holes.push((self.next_offset, offset));
         }
+        self.first_offset.get_or_insert(offset);
         self.next_offset = offset + bytes.len() as u64;
         self.output.extend_from_slice(bytes);
         match stream {
@@ -97,6 +99,12 @@ impl Transcript {
             OutputStream::Stderr => self.stderr.extend_from_slice(bytes),
             OutputStream::Pty => self.pty.extend_from_slice(bytes),
         }
+    }
+
+    /// Output bytes of the process before the first that is in here; `None` while there is none.
+    #[must_use]
+    pub fn first_offset(&self) -> Option<u64> {
+        self.first_offset
     }
 
     /// Whether the output so far holds `text`.

@@ -158,7 +158,7 @@ async fn the_whole_handshake_and_the_first_start_may_come_in_one_burst(server: A
     client.feed_text(json!({"method": "initialized", "params": {}}).to_string()).await;
     let start = client.feed_request("process/start", shell("p", "echo x")).await;
     client.flush().await;
-    session_id(&client.answer(initialize).await.expect("a session"));
+    let _ = session_id(&client.answer(initialize).await.expect("a session"));
     client.answer(start).await.expect("a process");
     assert_eq!(client.closed("p").await.text(), "x\n");
 }

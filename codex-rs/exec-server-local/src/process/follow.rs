@@ -61,7 +61,14 @@ impl Follow {
     }
 
     /// From the next event on. What is there already stays readable for whoever missed it.
-    pub(super) fn from_now(id: FollowId, follower: Arc<dyn Follower>, log: &EventLog, now: Instant) -> Self {
+    pub(super) fn from_now(
+        id: FollowId,
+        follower: Arc<dyn Follower>,
+        log: &mut EventLog,
+        now: Instant,
+    ) -> Self {
+        // The last chunk must not grow any more, or what is added to it would count as taken.
+        log.seal();
         let from = log.dropped().map_or(Seq::START, |dropped| dropped.through_seq);
         let catch_up =
             (log.last() > Seq::START).then_some(CatchUp { from, tip: log.last(), until: now + CATCH_UP });

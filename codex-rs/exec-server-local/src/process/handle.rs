@@ -33,7 +33,7 @@ pub struct Process {
     /// Whether it came to life; unset while that is open.
     pub(super) started: SetOnce<bool>,
     pub(super) child: OnceLock<Arc<os::Child>>,
-    pub(super) stdin: tokio::sync::Mutex<Stdin>,
+    pub(super) stdin: Arc<tokio::sync::Mutex<Stdin>>,
     pub(super) ending: Mutex<Option<ExitReason>>,
     /// Set when everything that could be killed was killed: streams that are still open don't matter any more.
     pub(super) killed: SetOnce<()>,
@@ -92,10 +92,10 @@ impl Process {
             about,
             started: SetOnce::new(),
             child: OnceLock::new(),
-            stdin: tokio::sync::Mutex::new(Stdin {
+            stdin: Arc::new(tokio::sync::Mutex::new(Stdin {
                 state: StdinState::NotStarted,
                 seen: RecentIds::new(host.limits.remembered_write_ids),
-            }),
+            })),
             ending: Mutex::new(None),
             killed: SetOnce::new(),
             reading: Mutex::new(Reading { log, follow: None, unfollowed }),
@@ -157,12 +157,16 @@ impl Process {
 
     // What followers and readers do.
 
+    /// Nothing if `id` follows already, as after a start that was repeated: no event is told twice.
     pub(super) fn follow_from_start(self: &Arc<Self>, id: FollowId, follower: &Arc<dyn Follower>) {
+        if self.reading().follow.as_ref().is_some_and(|follow| follow.id == id) {
+            return;
+        }
         self.set_follow(Follow::from_start(id, Arc::clone(follower)));
     }
 
     pub(super) fn follow_from_now(self: &Arc<Self>, id: FollowId, follower: &Arc<dyn Follower>) {
-        let follow = Follow::from_now(id, Arc::clone(follower), &self.reading().log, Instant::now());
+        let follow = Follow::from_now(id, Arc::clone(follower), &mut self.reading().log, Instant::now());
         self.set_follow(follow);
     }
 
@@ -230,6 +234,8 @@ impl Process {
         }
         let mut reading = self.reading();
         let page = reading.log.read(after, params.max_bytes);
+        // As of this page: being read may let go of some of it.
+        let dropped = reading.log.dropped();
         let before = reading.log.retained_bytes();
         if let Some(follow) = &mut reading.follow {
             follow.was_read(after, page.next);
@@ -253,7 +259,7 @@ impl Process {
             closed: log.is_closed(),
             failure: None,
             sandbox_denied: Some(log.exit().is_some_and(|exit| exit.sandbox_denied)),
-            dropped: log.dropped(),
+            dropped,
             output_bytes: Some(log.totals().output_bytes),
         };
         drop(reading);

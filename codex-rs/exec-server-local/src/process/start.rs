@@ -24,6 +24,9 @@ use crate::os;
 /// The size of a terminal whose client names none.
 const DEFAULT_SIZE: os::Size = os::Size { rows: 24, cols: 80 };
 
+/// Chunks are not made smaller than this on account of a small budget.
+const SMALLEST_CHUNK_BYTES: usize = 1 << 10;
+
 /// Used as `SHELL` by terminals whose environment names none, as the reference peer does.
 const DEFAULT_SHELL: &str = "/bin/bash";
 
@@ -95,6 +98,8 @@ fn output_budget(host: &ProcessHost, params: &ProcessStartParams) -> (LogLimits,
     let budget = params.output.clone().unwrap_or_default();
     if let Some(bytes) = budget.retain_bytes {
         log.retain_bytes = log.retain_bytes.min(usize::try_from(bytes).unwrap_or(usize::MAX));
+        // Output is dropped by whole chunks, so a small budget needs small ones to be used.
+        log.chunk_bytes = log.chunk_bytes.min((log.retain_bytes / 8).max(SMALLEST_CHUNK_BYTES));
     }
     let unfollowed = match budget.when_full {
         None | Some(WhenFull::Wait) => Floor::Keep(Seq::START),

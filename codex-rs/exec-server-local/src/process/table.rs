@@ -19,7 +19,7 @@ use codex_exec_server_protocol::process::{
     ProcessWriteResponse, SandboxType, WriteStatus,
 };
 use tokio::io::Interest;
-use tokio::sync::SetOnce;
+use tokio::sync::{OwnedMutexGuard, SetOnce};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -97,7 +97,7 @@ impl ProcessTable {
     /// The part of a start that happens at once: the id is taken and later requests find it.
     fn begin_start(self: &Arc<Self>, params: ProcessStartParams) -> Result<StartOutcome, ServiceError> {
         let plan = start::plan(&self.host, &params)?;
-        let fingerprint = fingerprint(&params);
+        let fingerprint = params.request_key.as_ref().map_or(0, |_| fingerprint(&params));
         let outcome: StartOutcome = Arc::default();
         let mut inner = self.lock();
         if let Some(key) = &params.request_key {
@@ -118,21 +118,27 @@ impl ProcessTable {
         let id = params.process_id;
         let process =
             Arc::new(Process::new(id.clone(), about, Arc::clone(&self.host), EventLog::new(log), unfollowed));
+        // Held before anybody else can find the process, so whatever is asked of its stdin queues behind its start.
+        let stdin = Arc::clone(&process.stdin).try_lock_owned().expect("nobody else knows of it yet");
         inner.processes.insert(id, Arc::clone(&process));
         if let Some(key) = params.request_key {
             inner.answers.record(key, fingerprint, Arc::clone(&outcome));
         }
         drop(inner);
-        self.tasks.spawn(Arc::clone(self).run(process, command, Arc::clone(&outcome)));
+        self.tasks.spawn(Arc::clone(self).run(process, command, stdin, Arc::clone(&outcome)));
         Ok(outcome)
     }
 
     /// Starts a registered process and sees it through.
-    async fn run(self: Arc<Self>, process: Arc<Process>, command: os::Command, outcome: StartOutcome) {
+    async fn run(
+        self: Arc<Self>,
+        process: Arc<Process>,
+        command: os::Command,
+        mut stdin: OwnedMutexGuard<Stdin>,
+        outcome: StartOutcome,
+    ) {
         let id = process.id.clone();
         let born = {
-            // Held from before anybody could have queued for it.
-            let mut stdin = process.stdin.lock().await;
             let born = match tokio::task::spawn_blocking(move || os::spawn(&command)).await {
                 Ok(Ok(spawned)) => self.adopt(&process, spawned, &mut stdin),
                 Ok(Err(error)) => Err(start::start_error(error)),
@@ -143,6 +149,7 @@ impl ProcessTable {
             }
             // A second setting is impossible: only this task sets them.
             let _ = process.started.set(born.is_ok());
+            drop(stdin);
             born
         };
         match born {
@@ -410,19 +417,11 @@ const fn os_signal(signal: ProcessSignal) -> os::Signal {
     }
 }
 
-/// Tells a repeat of a start from another start.
+/// Tells a repeat of a start from another start: by everything that its parameters say.
 fn fingerprint(params: &ProcessStartParams) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (
-        &params.process_id,
-        &params.argv,
-        params.cwd.as_str(),
-        &params.env,
-        params.tty,
-        params.pipe_stdin,
-        &params.arg0,
-    )
-        .hash(&mut hasher);
+    // All maps in there are ordered, so equal parameters always look alike.
+    format!("{params:?}").hash(&mut hasher);
     hasher.finish()
 }
 

@@ -41,14 +41,20 @@ const FAREWELL: Duration = Duration::from_millis(50);
 /// How long a process that is no longer wanted may take to end.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
-/// The command's standard input, output and exit code are those of this command; 128 + n after signal n.
-///
-/// Exit codes of our own: 124 after --timeout, 125 when something other than the command failed, 126 when it can't be
-/// run, 127 when it is not there.
-///
-/// With --connect the command gets the server's basic environment (such as HOME, LANG, PATH, SHELL, USER, TMPDIR) and
-/// --env; without, it gets the environment of this command and --env.
+/// What `--help` says below the flags.
+const HELP: &str = "\
+The command's standard streams, signals and exit code are those of this command; 128 + n after signal n. \
+Exit codes of our own: 124 after --timeout, 125 when something other than the command failed, 126 when the command \
+can't be run, 127 when it is not there.
+
+With --connect the command gets the server's basic environment (such as HOME, LANG, PATH, SHELL, USER, TMPDIR) and \
+--env, and a lost connection is resumed without loss. Without --connect it gets the environment of this command, and \
+everything that it started ends with it.
+
+Ctrl-C interrupts the command; a second one within two seconds ends it. With --tty all keys go to the command.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
 pub(super) struct RunArgs {
     /// Server to run on: ws://HOST:PORT or unix:///PATH. Without it the command runs on this machine, in this process
     #[arg(long, value_name = "URL")]
@@ -59,7 +65,8 @@ pub(super) struct RunArgs {
     /// Run on a terminal: line editing, colors, programs that fill the screen
     #[arg(long)]
     tty: bool,
-    /// Working directory; a relative one starts from the server's own [default: the server's own]
+    /// Working directory; a relative one starts from where the command would run without [default: the server's own
+    /// directory, or this one]
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
     /// Variable to add to the environment; may be repeated
@@ -228,7 +235,9 @@ struct Teller {
 impl Teller {
     fn tell(self, words: fmt::Arguments<'_>) {
         let end = if self.raw { "\r\n" } else { "\n" };
+        // In one piece, as the command's own words may be on their way from another thread.
+        let line = format!("codex-exec-server: {words}{end}");
         // Without standard error there is nobody to tell.
-        let _ = write!(std::io::stderr().lock(), "codex-exec-server: {words}{end}");
+        let _ = std::io::stderr().write_all(line.as_bytes());
     }
 }

@@ -95,6 +95,8 @@ pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: C
                 break Ending::Lost;
             }
             _ = state.displaced.wait() => {
+                // What still waits is being refused now, and its answers come before the good-bye.
+                state.requests.answered().await;
                 let reason = "session was taken over by another connection".into();
                 break Ending::Say(CloseReason { code: close_code::POLICY, reason });
             }
@@ -110,9 +112,15 @@ pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: C
             state.outbound.close(reason);
             // While the writer says good-bye, the reader goes on, so that the peer's own words don't reset the socket.
             let drain = async { while reader.next().await.is_some_and(|message| message.is_ok()) {} };
-            tokio::select! {
-                _ = &mut writing => {}
-                () = drain => { let _ = (&mut writing).await; }
+            let farewell = async {
+                tokio::select! {
+                    _ = &mut writing => {}
+                    () = drain => { let _ = (&mut writing).await; }
+                }
+            };
+            if tokio::time::timeout(state.context.limits.farewell, farewell).await.is_err() {
+                tracing::debug!(%peer, "peer does not take its last answers");
+                writing.abort();
             }
         }
         Ending::Say(_) | Ending::Lost => writing.abort(),

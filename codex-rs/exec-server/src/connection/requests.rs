@@ -4,6 +4,7 @@
 //! and the many that never wait cost no task. What waits goes on beside the others, within bounds, and can be cancelled.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -12,7 +13,7 @@ use codex_exec_server_core::limits::Limits;
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::rpc::{RequestId, encode_error};
 use tokio::sync::SetOnce;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, unconstrained};
 
 use super::outbound::Outbound;
 use crate::handlers::{Answer, Work};
@@ -63,7 +64,9 @@ impl Requests {
     pub(crate) fn run(&mut self, id: RequestId, waiting: Waiting, bytes: usize, mut work: Work) {
         self.collect();
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        if let Poll::Ready(answer) = work.as_mut().poll(&mut context) {
+        // Unconstrained: a burst uses up the reading task's budget, and a request that is turned away for that would
+        // lose its place to the next one.
+        if let Poll::Ready(answer) = pin!(unconstrained(work.as_mut())).poll(&mut context) {
             return give(&self.outbound, answer);
         }
         match waiting {
@@ -130,6 +133,13 @@ impl Requests {
             if let Some(done) = self.tasks.join_next().await {
                 self.forget(done);
             }
+        }
+    }
+
+    /// Resolves when every request is answered; to be called when none can wait any more.
+    pub(crate) async fn answered(&mut self) {
+        while let Some(done) = self.tasks.join_next().await {
+            self.forget(done);
         }
     }
 

@@ -6,10 +6,12 @@ use codex_exec_server_protocol::process::{ExitReason, ProcessListResponse, Proce
 use codex_exec_server_testkit::{Client, Harness, patiently, shell, shell_with};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
-use serde_json::json;
+use serde_json::{Value, json};
 
-/// Waits for signals until it is killed; the caller's traps run at once.
-const SLEEP: &str = "echo ready; while :; do sleep 1000 & wait $!; done";
+/// Waits for a line, or for a signal whose trap ends it. Starts nobody who could outlive it.
+fn waits() -> Value {
+    json!({"pipeStdin": true})
+}
 
 async fn signal(client: &mut Client, process: &str, name: &str) {
     let answer = client.done("process/signal", json!({"processId": process, "signal": name})).await;
@@ -18,7 +20,9 @@ async fn signal(client: &mut Client, process: &str, name: &str) {
 
 pub(crate) async fn an_interrupt_reaches_the_trap_of_a_process(server: Arc<Harness>) {
     let mut client = server.ready().await;
-    client.start(shell("p", &format!("trap 'echo interrupted; exit 42' INT; {SLEEP}"))).await;
+    client
+        .start(shell_with("p", "trap 'echo interrupted; exit 42' INT; echo ready; read line", waits()))
+        .await;
     client.sees("p", "ready").await;
     signal(&mut client, "p", "interrupt").await;
     let transcript = client.closed("p").await;
@@ -38,7 +42,8 @@ async fn each_signal_goes_by_its_name(server: Arc<Harness>) {
         ("usr2", "USR2"),
         ("continue", "CONT"),
     ] {
-        client.start(shell(name, &format!("trap 'echo got {short}; exit 5' {short}; {SLEEP}"))).await;
+        let script = format!("trap 'echo got {short}; exit 5' {short}; echo ready; read line");
+        client.start(shell_with(name, &script, waits())).await;
         client.sees(name, "ready").await;
         signal(&mut client, name, name).await;
         let transcript = client.closed(name).await;
@@ -96,7 +101,7 @@ async fn the_list_tells_how_far_each_process_is(server: Arc<Harness>) {
         .start(shell_with("exited", "exec 3<&0; (read line <&3) & exit 4", json!({"pipeStdin": true})))
         .await;
     client.exited("exited").await;
-    client.start(shell_with("running", SLEEP, json!({"tty": true}))).await;
+    client.start(shell_with("running", "echo ready; read line", json!({"tty": true}))).await;
     client.sees("running", "ready").await;
     let list = client.done("process/list", json!({})).await;
     let list: ProcessListResponse = serde_json::from_value(list).expect("a list decodes");
@@ -146,7 +151,7 @@ mod stopping {
     /// The test itself is the parent of what the server starts, so the kernel tells it of stops.
     async fn a_stopped_process_stays_so_until_it_is_continued(server: Arc<Harness>) {
         let mut client = server.ready().await;
-        client.start(shell("p", SLEEP)).await;
+        client.start(shell("p", "echo ready; exec sleep 1000")).await;
         client.sees("p", "ready").await;
         let list = client.done("process/list", json!({})).await;
         let os_pid = list["processes"][0]["osPid"].as_i64().expect("it runs");

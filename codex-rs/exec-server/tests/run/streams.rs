@@ -95,7 +95,7 @@ fn a_slow_reader_loses_nothing() {
     }
 }
 
-pub fn count_to(last: u32) -> Vec<u8> {
+pub(crate) fn count_to(last: u32) -> Vec<u8> {
     let mut text = Vec::new();
     for number in 1..=last {
         writeln!(text, "{number}").expect("writing to memory never fails");

@@ -1,7 +1,7 @@
 //! Starting the program and servers for it, and a proxy that cuts connections.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
@@ -11,17 +11,18 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 /// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program.
-pub fn program() -> Command {
+pub(crate) fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_codex-exec-server"))
 }
 
 /// `codex-exec-server run`, with the flags given, on `argv`.
-pub fn run(flags: &[&str], argv: &[&str]) -> Command {
+pub(crate) fn run(flags: &[&str], argv: &[&str]) -> Command {
     let mut command = program();
     command.arg("run").args(flags).arg("--").args(argv);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -29,22 +30,22 @@ pub fn run(flags: &[&str], argv: &[&str]) -> Command {
 }
 
 /// As [`run`], on a script.
-pub fn run_script(flags: &[&str], script: &str) -> Command {
+pub(crate) fn run_script(flags: &[&str], script: &str) -> Command {
     run(flags, &["/bin/sh", "-c", script])
 }
 
 /// Runs to the end.
-pub fn output(mut command: Command) -> Output {
+pub(crate) fn output(mut command: Command) -> Output {
     command.output().expect("the program starts")
 }
 
 /// What was written to standard error.
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Where a command may run; each is told to the program by flags.
-pub enum Server {
+pub(crate) enum Server {
     /// In the program itself.
     Embedded,
     /// A server on a socket, which goes with its directory when dropped.
@@ -53,24 +54,24 @@ pub enum Server {
 
 impl Server {
     /// One of each kind.
-    pub fn each() -> Vec<Self> {
+    pub(crate) fn each() -> Vec<Self> {
         vec![Self::Embedded, Self::websocket(&[]), Self::unix()]
     }
 
     /// A server on a free port of loopback.
-    pub fn websocket(flags: &[&str]) -> Self {
+    pub(crate) fn websocket(flags: &[&str]) -> Self {
         Self::start(program(), "ws://127.0.0.1:0", flags, None)
     }
 
     /// A server on a Unix socket.
-    pub fn unix() -> Self {
+    pub(crate) fn unix() -> Self {
         let dir = TempDir::new().expect("a temporary directory");
         let url = format!("unix://{}", dir.path().join("server.sock").display());
         Self::start(program(), &url, &[], Some(dir))
     }
 
     /// Any program that says on its first line where it listens.
-    pub fn start(mut command: Command, url: &str, flags: &[&str], dir: Option<TempDir>) -> Self {
+    pub(crate) fn start(mut command: Command, url: &str, flags: &[&str], dir: Option<TempDir>) -> Self {
         command.args(["--listen", url]).args(flags).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the server starts");
         let stdout = child.stdout.take().expect("it has a pipe");
@@ -79,7 +80,7 @@ impl Server {
         Self::Separate { child, url: line.trim().to_owned(), _dir: dir }
     }
 
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         match self {
             Self::Embedded => "",
             Self::Separate { url, .. } => url,
@@ -87,7 +88,7 @@ impl Server {
     }
 
     /// The flags that lead to it.
-    pub fn flags(&self) -> Vec<&str> {
+    pub(crate) fn flags(&self) -> Vec<&str> {
         match self {
             Self::Embedded => vec![],
             Self::Separate { url, .. } => vec!["--connect", url],
@@ -95,12 +96,12 @@ impl Server {
     }
 
     /// `host:port` of a WebSocket server.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.url().strip_prefix("ws://").expect("a websocket server")
     }
 
     /// Ends it without a word.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Self::Separate { child, .. } = self {
             child.kill().expect("it can be killed");
             child.wait().expect("it ends");
@@ -118,34 +119,34 @@ impl Drop for Server {
     }
 }
 
-pub fn pid(child: &Child) -> Pid {
+pub(crate) fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).expect("pids are small"))
 }
 
 /// A program under way whose output is read line by line; killed when dropped.
-pub struct Running {
-    pub child: Child,
+pub(crate) struct Running {
+    pub(crate) child: Child,
     lines: mpsc::Receiver<String>,
 }
 
 impl Running {
-    pub fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let stdout = child.stdout.take().expect("it has a pipe");
         Self { child, lines: lines(stdout) }
     }
 
     /// Waits for a line of output.
-    pub fn await_line(&self, expected: &str) {
+    pub(crate) fn await_line(&self, expected: &str) {
         await_line(&self.lines, expected);
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(pid(&self.child), signal).expect("it takes signals");
     }
 
     /// Waits for the end.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         wait(&mut self.child)
     }
 }
@@ -158,7 +159,7 @@ impl Drop for Running {
 }
 
 /// Waits for the end of `child`; one that does not end fails the test instead of holding it up for ever.
-pub fn wait(child: &mut Child) -> ExitStatus {
+pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     let (done, waiting) = mpsc::channel::<()>();
     let target = pid(child);
     let watchdog = thread::spawn(move || {
@@ -173,7 +174,7 @@ pub fn wait(child: &mut Child) -> ExitStatus {
 }
 
 /// The lines of a stream, as they come.
-pub fn lines(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+pub(crate) fn lines(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut stream = BufReader::new(stream);
@@ -189,7 +190,7 @@ pub fn lines(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     receiver
 }
 
-pub fn await_line(lines: &mpsc::Receiver<String>, expected: &str) {
+pub(crate) fn await_line(lines: &mpsc::Receiver<String>, expected: &str) {
     let mut seen = Vec::new();
     loop {
         match lines.recv_timeout(PATIENCE) {
@@ -201,23 +202,26 @@ pub fn await_line(lines: &mpsc::Receiver<String>, expected: &str) {
 }
 
 /// A TCP proxy on loopback. Connection by connection it cuts what goes through after as many bytes from the server as it
-/// was told; when the list is used up, it lets everything through.
-pub struct Proxy {
-    pub url: String,
+/// was told; when the list is used up, it lets everything through. It holds little itself, as a cable does.
+pub(crate) struct Proxy {
+    pub(crate) url: String,
     /// One message per connection that was cut.
-    pub cuts: mpsc::Receiver<()>,
+    pub(crate) cuts: mpsc::Receiver<()>,
 }
 
+/// What the kernel holds for the proxy, in bytes.
+const CABLE_BYTES: u32 = 64 << 10;
+
 impl Proxy {
-    pub fn before(server: &Server, cut_after_bytes: Vec<usize>) -> Self {
+    pub(crate) fn before(server: &Server, cut_after_bytes: Vec<usize>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be listened on");
         let url = format!("ws://{}", listener.local_addr().expect("it is bound"));
-        let target = server.address().to_owned();
+        let target: SocketAddr = server.address().parse().expect("an address");
         let (cut, cuts) = mpsc::channel();
         thread::spawn(move || {
             let mut budgets = cut_after_bytes.into_iter();
             for client in listener.incoming() {
-                let (Ok(client), Ok(server)) = (client, TcpStream::connect(&target)) else { continue };
+                let (Ok(client), Ok(server)) = (client, connect(target)) else { continue };
                 let (budget, cut) = (budgets.next(), cut.clone());
                 let up = (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
                 thread::spawn(move || pass(up.0, up.1, usize::MAX));
@@ -230,6 +234,18 @@ impl Proxy {
         });
         Self { url, cuts }
     }
+}
+
+/// A connection with a small receive buffer, which the standard library does not offer.
+fn connect(target: SocketAddr) -> std::io::Result<TcpStream> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let stream = runtime.block_on(async {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(CABLE_BYTES)?;
+        socket.connect(target).await?.into_std()
+    })?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 /// Carries bytes until either side ends or `budget` is used up, in which case it cuts both ways in the middle of whatever
@@ -258,7 +274,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mut budget: usize) -> bool {
 }
 
 /// Bytes that look random and are the same every time.
-pub fn noise(len: usize) -> Vec<u8> {
+pub(crate) fn noise(len: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let next = || {
         state ^= state << 13;
@@ -270,7 +286,7 @@ pub fn noise(len: usize) -> Vec<u8> {
 }
 
 /// A file in a directory that goes away with the first part.
-pub fn file(contents: &[u8]) -> (TempDir, PathBuf) {
+pub(crate) fn file(contents: &[u8]) -> (TempDir, PathBuf) {
     let dir = TempDir::new().expect("a temporary directory");
     let path = dir.path().join("file");
     std::fs::write(&path, contents).expect("it can be written");

@@ -64,7 +64,8 @@ fn on_terminal(server: &Server, script: &str) -> Session {
 #[test]
 fn the_command_sees_a_terminal_of_the_same_size_and_kind() {
     for server in Server::each() {
-        let session = on_terminal(&server, "stty size; echo $TERM; test -t 0 && test -t 1 && test -t 2; exit $?");
+        let session =
+            on_terminal(&server, "stty size; echo $TERM; test -t 0 && test -t 1 && test -t 2; exit $?");
         session.await_line("33 101");
         session.await_line("vt100");
         assert_eq!(session.end(), Some(0));

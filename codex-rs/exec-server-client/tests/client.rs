@@ -1,0 +1,10 @@
+//! The client as its callers see it, before a server that does exactly what the test says.
+
+#[path = "client/fake.rs"]
+mod fake;
+#[path = "client/flow.rs"]
+mod flow;
+#[path = "client/recovery.rs"]
+mod recovery;
+#[path = "client/requests.rs"]
+mod requests;
