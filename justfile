@@ -21,9 +21,9 @@ fix *args:
 lint:
     ../tools/lint.sh
 
-# Write what is generated from the Rust types
+# Write what is generated from the Rust types: schema/json/ and sdk-ts/src/generated/
 gen:
-    cargo test -q -p codex-exec-server-protocol --test schema -- --ignored write
+    cargo run -q -p codex-exec-server-schema-gen
 
 # Run the program: `just run run -- uname -a`
 run *args:

@@ -16,7 +16,8 @@ use ts_rs::TS;
 /// Bytes that are written as standard base64 (RFC 4648 section 4, padded) in one JSON string.
 ///
 /// Decoding accepts exactly one spelling of each byte string: no line breaks, no missing or surplus padding, no
-/// stray bits in the last symbol. Cloning is cheap, the bytes are shared.
+/// stray bits in the last symbol.
+// Cloning is cheap: the bytes are shared.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, TS)]
 #[ts(as = "String")]
 pub struct Base64Bytes(pub Bytes);

@@ -43,9 +43,11 @@ pub struct EnvironmentInfo {
     pub platform_os: Option<String>,
     /// Folders that the server puts before `PATH` for its children.
     #[serde(default)]
+    #[ts(optional, as = "Option<Vec<PathUri>>")]
     pub prepend_path_dirs: Vec<PathUri>,
     /// Temporary folders beyond `tempDir`.
     #[serde(default)]
+    #[ts(optional, as = "Option<Vec<PathUri>>")]
     pub temporary_directories: Vec<PathUri>,
     /// Where temporary files go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,6 +55,7 @@ pub struct EnvironmentInfo {
     pub temp_dir: Option<PathUri>,
     /// What this server can do; an absent flag means no.
     #[serde(default)]
+    #[ts(optional, as = "Option<EnvironmentCapabilities>")]
     pub capabilities: EnvironmentCapabilities,
 }
 
@@ -62,7 +65,7 @@ macro_rules! capabilities {
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
         #[serde(rename_all = "camelCase", default)]
         pub struct EnvironmentCapabilities {
-            $($(#[$doc])* pub $field: bool,)*
+            $($(#[$doc])* #[ts(optional, as = "Option<bool>")] pub $field: bool,)*
         }
     };
 }

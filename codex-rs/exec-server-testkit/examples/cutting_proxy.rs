@@ -42,7 +42,8 @@ async fn serve(target: &str, bytes: u64) -> std::io::Result<std::convert::Infall
 
 /// Passes bytes both ways until one side is done or so many went through in either direction.
 async fn carry(near: TcpStream, far: TcpStream, bytes: u64) {
-    let ((mut near_read, mut near_write), (mut far_read, mut far_write)) = (near.into_split(), far.into_split());
+    let ((mut near_read, mut near_write), (mut far_read, mut far_write)) =
+        (near.into_split(), far.into_split());
     let cut = tokio::select! {
         cut = pass(&mut near_read, &mut far_write, bytes) => cut,
         cut = pass(&mut far_read, &mut near_write, bytes) => cut,
@@ -56,7 +57,11 @@ async fn carry(near: TcpStream, far: TcpStream, bytes: u64) {
     }
 }
 
-async fn pass(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWriteExt + Unpin), bytes: u64) -> bool {
+async fn pass(
+    from: &mut (impl AsyncReadExt + Unpin),
+    to: &mut (impl AsyncWriteExt + Unpin),
+    bytes: u64,
+) -> bool {
     let mut buffer = vec![0; 64 << 10];
     let mut passed = 0;
     while let Ok(read @ 1..) = from.read(&mut buffer).await {

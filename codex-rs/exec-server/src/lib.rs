@@ -5,8 +5,8 @@
 //! operating system → log → follower → outbound scheduler → transport → socket
 //! ```
 //!
-//! [`Server`] holds what all connections share. [`connection`] carries one connection from its first message to its
-//! last, [`sessions`] keeps what outlives it, and [`handlers`] turn each request into one call of a service. The rules
+//! [`Server`] holds what all connections share. `connection` carries one connection from its first message to its
+//! last, `sessions` keeps what outlives it, and `handlers` turn each request into one call of a service. The rules
 //! themselves live in `codex-exec-server-core`.
 
 pub mod cli;

@@ -18,7 +18,7 @@ pub(crate) const DIRECTORY: &str = "schema/json";
 const BUNDLE: &str = "codex-exec-server.schema.json";
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 const COMMENT: &str = "Generated from codex-rs/exec-server-protocol; run `just gen`.";
-/// These open an object, in this order; the others follow by name.
+/// These open an object, in this order; the others follow by name, and `$defs` comes last.
 const FIRST: [&str; 6] = ["$schema", "$comment", "$ref", "title", "description", "type"];
 
 /// Adds all files.
@@ -161,7 +161,10 @@ impl Serialize for Ordered<'_> {
         match self.0 {
             Value::Object(members) => {
                 let mut keys: Vec<&String> = members.keys().collect();
-                keys.sort_by_key(|key| (FIRST.iter().position(|first| first == key).unwrap_or(FIRST.len()), *key));
+                keys.sort_by_key(|key| {
+                    let first = FIRST.iter().position(|first| first == key);
+                    (*key == "$defs", first.unwrap_or(FIRST.len()), *key)
+                });
                 let mut map = serializer.serialize_map(Some(keys.len()))?;
                 for key in keys {
                     map.serialize_entry(key, &Ordered(&members[key]))?;

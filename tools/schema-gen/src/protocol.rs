@@ -17,74 +17,74 @@ use ts_rs::{Config, TS, TypeVisitor};
 
 /// One type as a row names it.
 #[derive(Debug)]
-pub struct Described {
+pub(crate) struct Described {
     /// Its name in TypeScript.
-    pub typescript: String,
+    pub(crate) typescript: String,
     /// A JSON Schema that stands on its own.
-    pub standalone: Schema,
+    pub(crate) standalone: Schema,
     /// A JSON Schema that leans on [`Protocol::definitions`].
-    pub reference: Schema,
+    pub(crate) reference: Schema,
 }
 
 /// A row with an answer.
 #[derive(Debug)]
-pub struct RequestRow {
+pub(crate) struct RequestRow {
     /// Method on the wire.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it does.
-    pub docs: &'static str,
+    pub(crate) docs: &'static str,
     /// What is sent.
-    pub params: Described,
+    pub(crate) params: Described,
     /// What is answered.
-    pub response: Described,
+    pub(crate) response: Described,
 }
 
 /// A row without an answer.
 #[derive(Debug)]
-pub struct NotificationRow {
+pub(crate) struct NotificationRow {
     /// Method on the wire.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it says.
-    pub docs: &'static str,
+    pub(crate) docs: &'static str,
     /// What is sent.
-    pub params: Described,
+    pub(crate) params: Described,
 }
 
 /// What one side may send.
 #[derive(Debug, Default)]
-pub struct Side {
+pub(crate) struct Side {
     /// Requests, in the order of the table.
-    pub requests: Vec<RequestRow>,
+    pub(crate) requests: Vec<RequestRow>,
     /// Notifications, in the order of the table.
-    pub notifications: Vec<NotificationRow>,
+    pub(crate) notifications: Vec<NotificationRow>,
 }
 
 /// A TypeScript declaration.
 #[derive(Debug)]
-pub struct Declaration {
+pub(crate) struct Declaration {
     /// A block comment, or nothing.
-    pub docs: String,
+    pub(crate) docs: String,
     /// `type X = …;`
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// The whole protocol.
 #[derive(Debug)]
-pub struct Protocol {
+pub(crate) struct Protocol {
     /// What a client may send.
-    pub client: Side,
+    pub(crate) client: Side,
     /// What a server may send.
-    pub server: Side,
+    pub(crate) server: Side,
     /// JSON Schema of every named type, by name.
-    pub definitions: Map<String, Value>,
+    pub(crate) definitions: Map<String, Value>,
     /// TypeScript of every named type, by name.
-    pub declarations: BTreeMap<String, Declaration>,
+    pub(crate) declarations: BTreeMap<String, Declaration>,
 }
 
 impl Protocol {
     /// Reads the tables.
     #[must_use]
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let mut reader = Reader::default();
         ClientRequest::visit(&mut reader);
         ClientNotification::visit(&mut reader);
@@ -161,8 +161,7 @@ impl TypeVisitor for Types {
         if T::output_path().is_none() || !self.seen.insert(std::any::TypeId::of::<T>()) {
             return;
         }
-        let declaration =
-            Declaration { docs: T::docs().unwrap_or_default(), text: T::decl(&self.config) };
+        let declaration = Declaration { docs: T::docs().unwrap_or_default(), text: T::decl(&self.config) };
         let name = T::ident(&self.config);
         assert!(self.declarations.insert(name.clone(), declaration).is_none(), "two types are named {name}");
         T::visit_dependencies(self);
