@@ -59,6 +59,15 @@ fn unseen_neighbours_of_one_stream_become_one_chunk_up_to_the_bound() {
 }
 
 #[test]
+fn output_beyond_the_bound_of_a_chunk_becomes_several() {
+    let mut log = EventLog::new(limits(100));
+    out(&mut log, "a");
+    out(&mut log, "0123456789abcdef012");
+    let expected = [(1, "a"), (2, "01234567"), (3, "89abcdef"), (4, "012")];
+    assert_eq!(texts(&log.read(Seq(0), None)), expected.map(|(seq, text)| (seq, text.to_owned())));
+}
+
+#[test]
 fn a_chunk_that_somebody_saw_never_grows() {
     let mut log = EventLog::new(limits(100));
     out(&mut log, "a");

@@ -3,7 +3,7 @@
 //! One file per kind of work: whole files, open handles, directories, what a path is, watching, searching. These are
 //! shapes only; what a call does, and in which sandbox, is the business of the file service.
 //!
-//! Common to all of them: paths are [`PathUri`](crate::path_uri::PathUri)s; `sandbox`, where it exists, confines this
+//! Common to all of them: paths are [`PathUri`]s; `sandbox`, where it exists, confines this
 //! one call; `followSymlinks: false` refuses a path that has a symbolic link anywhere, and it is true if absent.
 //! A failure carries the system's own words; not found is -32004, permission and argument errors are -32600, all else
 //! is -32603. With flag `fsExtended`, its `data` is an [`FsErrorData`].

@@ -8,14 +8,16 @@
 mod client;
 mod harness;
 mod patience;
+mod processes;
 mod program;
 mod proxy;
 mod start;
 mod transcript;
 
-pub use client::{Answer, Client, Ended, session_id, write_params};
+pub use client::{Answer, Client, Ended, session_id};
 pub use harness::{Harness, Host};
 pub use patience::{PATIENCE, patiently};
+pub use processes::write_params;
 pub use program::Program;
 pub use proxy::Proxy;
 pub use start::{shell, shell_with, start_params};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::event_log::EventLog;
 use codex_exec_server_core::idempotency::{Answers, Repeat};
-use codex_exec_server_protocol::ids::{ProcessId, RequestKey};
+use codex_exec_server_protocol::ids::{ProcessId, RequestKey, WriteId};
 use codex_exec_server_protocol::process::{
     EmptyResponse, ExitReason, OutputStream, ProcessCloseStdinParams, ProcessListResponse, ProcessReadParams,
     ProcessReadResponse, ProcessResizeParams, ProcessSignal, ProcessSignalParams, ProcessStartParams,
@@ -241,15 +241,7 @@ impl ProcessTable {
 
     /// `process/write`
     pub async fn write(&self, params: ProcessWriteParams) -> Result<ProcessWriteResponse, ServiceError> {
-        let input = Input::Bytes(params.chunk.0);
-        let status = match self.find(&params.process_id) {
-            Ok(process) => process.feed(params.write_id, input).await?,
-            Err(_) if params.write_id.as_str().is_empty() => {
-                return Err(ServiceError::InvalidArgument("writeId must not be empty".into()));
-            }
-            Err(_) => WriteStatus::UnknownProcess,
-        };
-        Ok(ProcessWriteResponse { status })
+        self.feed(&params.process_id, params.write_id, Input::Bytes(params.chunk.0)).await
     }
 
     /// `process/closeStdin`
@@ -257,8 +249,20 @@ impl ProcessTable {
         &self,
         params: ProcessCloseStdinParams,
     ) -> Result<ProcessWriteResponse, ServiceError> {
-        let status = match self.find(&params.process_id) {
-            Ok(process) => process.feed(params.write_id, Input::End).await?,
+        self.feed(&params.process_id, params.write_id, Input::End).await
+    }
+
+    async fn feed(
+        &self,
+        id: &ProcessId,
+        write_id: WriteId,
+        input: Input,
+    ) -> Result<ProcessWriteResponse, ServiceError> {
+        if write_id.as_str().is_empty() {
+            return Err(ServiceError::InvalidArgument("writeId must not be empty".into()));
+        }
+        let status = match self.find(id) {
+            Ok(process) => process.feed(write_id, input).await?,
             Err(_) => WriteStatus::UnknownProcess,
         };
         Ok(ProcessWriteResponse { status })

@@ -9,6 +9,7 @@ mod output;
 mod place;
 mod signals;
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::fmt;
 use std::io::Write;
@@ -147,17 +148,18 @@ async fn attend(
 ) -> Result<u8, Failure> {
     let flags = client.peer().environment.capabilities.clone();
     let timed_out_here = args.timeout.filter(|_| params.timeout_ms.is_none());
+    let expired = Cell::new(false);
     let finish = tokio::select! {
         finish = play(events, teller) => finish,
         code = signals.pass_on(process, &flags, args.tty, teller) => return Ok(code),
         never = input::forward(process, &flags, args.tty, teller) => match never {},
         never = tell_status(status, teller) => match never {},
-        () = end_in_time(process, timed_out_here) => return Ok(timed_out(args, teller)),
+        () = end_in_time(process, timed_out_here, &expired) => return Ok(timed_out(args, teller)),
     };
     match finish {
         Finish::Ended { exit: None, .. } => Err("the process ended, but its exit code was lost".into()),
         Finish::Ended { exit: Some(exit), complete } => {
-            if exit.reason == Some(ExitReason::TimedOut) {
+            if expired.get() || exit.reason == Some(ExitReason::TimedOut) {
                 return Ok(timed_out(args, teller));
             }
             if !complete {
@@ -184,12 +186,16 @@ fn timed_out(args: &RunArgs, teller: Teller) -> u8 {
     TIMED_OUT
 }
 
-/// For a server that has no clock for its processes: ends the process when its time is over.
-async fn end_in_time(process: &RemoteProcess, limit: Option<Duration>) {
+/// For a server that has no clock for its processes: ends the process when its time is over, and notes that. Resolves
+/// only when the process does not end then.
+async fn end_in_time(process: &RemoteProcess, limit: Option<Duration>, expired: &Cell<bool>) {
     match limit {
         Some(limit) => {
             tokio::time::sleep(limit).await;
+            expired.set(true);
             let _ = tokio::time::timeout(END_WITHIN, process.terminate(None)).await;
+            // Its last words may still be on their way.
+            tokio::time::sleep(END_WITHIN).await;
         }
         None => std::future::pending().await,
     }

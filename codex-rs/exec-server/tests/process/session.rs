@@ -2,14 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use codex_exec_server::ServerConfig;
 use codex_exec_server_testkit::{Ended, Harness, Proxy, patiently, shell, shell_with, write_params};
 use codex_exec_server_transport::{CloseReason, close_code};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::json;
 
-use crate::support::{Transport, over};
+use crate::support::{Transport, over, with};
 
 /// What a client that lost its session to another hears at the end.
 fn taken_over() -> Ended {
@@ -239,7 +241,9 @@ async fn a_client_that_owes_and_vanishes_lets_go_of_its_session() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_owes_and_never_reads_can_be_taken_over() {
-    over(Transport::WebSocket, async |server: Arc<Harness>| {
+    let mut config = ServerConfig::from_process();
+    config.limits.farewell = Duration::from_millis(10);
+    with(config, async |server: Arc<Harness>| {
         let mut first = server.connect().await;
         let session = first.initialize().await;
         first.run(shell("p", "head -c 6000000 /dev/zero")).await;

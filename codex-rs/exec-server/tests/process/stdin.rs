@@ -29,6 +29,8 @@ async fn a_write_tells_what_became_of_it(server: Arc<Harness>) {
     let empty = (-32602, "writeId must not be empty".to_owned());
     for process in ["with", "without", "nobody"] {
         assert_eq!(write_error(&mut client, process, "", b"x").await, empty, "{process}");
+        let ended = client.refused("process/closeStdin", json!({"processId": process, "writeId": ""})).await;
+        assert_eq!((ended.code, ended.message), empty, "{process}");
     }
     assert_eq!(client.sees("with", "x").await.text(), "x");
 }

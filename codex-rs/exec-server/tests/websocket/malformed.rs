@@ -86,8 +86,8 @@ async fn malformed_messages_are_answered_and_the_connection_goes_on(server: Arc<
         let shown = &text[..text.floor_char_boundary(80)];
         assert!(complaint.contains("exec-server websocket 127.0.0.1:"), "{shown}: {complaint}");
         client.done("environment/status", json!({})).await;
+        bystander.is_unaffected().await;
     }
-    bystander.is_unaffected().await;
 }
 
 async fn the_bounds_of_a_message_are_inclusive(server: Arc<Harness>) {
