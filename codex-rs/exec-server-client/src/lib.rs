@@ -25,11 +25,10 @@ mod process;
 mod recovery;
 mod router;
 mod start;
-pub mod terminal;
 mod timeline;
 
 pub use client::{Client, Peer, Status, StatusWatch};
-pub use config::ClientConfig;
+pub use config::{ClientConfig, LinkLimits, ProcessLimits};
 pub use dial::{DialError, Dialer};
 pub use error::{ClientError, ProcessError, RequestError, StartError, Unsupported, WriteError};
 pub use event::{Event, Exit, Proof};

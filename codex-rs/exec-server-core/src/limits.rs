@@ -48,8 +48,9 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogLimits {
     /// Output kept: 6 MiB. Less `unread_bytes` that is more than what the kernels hold of a connection that breaks
-    /// (Linux: 6 MiB of receive buffer at most, which as base64 is 4.5 MiB of output), so a client that comes back
-    /// finds what was under way. As one base64 message it is less than the 16 MiB frame that ordinary clients take.
+    /// (our own client allows 4 MiB, which as base64 is 3 MiB of output; Linux' default for others is 6 MiB), so a
+    /// client that comes back finds what was under way. As one base64 message it is less than the 16 MiB frame that
+    /// ordinary clients take.
     pub retain_bytes: usize,
     /// Chunks kept, however small.
     pub retain_chunks: usize,

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use codex_exec_server_transport::client::{self, ConnectOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::Client;
+
+/// What each socket of the proxy may hold.
+const BUFFER_BYTES: u32 = 64 << 10;
 
 /// What the network does with the connections that go through it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,17 +34,20 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy before the server at `url`, which is `ws://IP:PORT`.
     pub async fn before(url: &str) -> Self {
-        let target = url.strip_prefix("ws://").expect("a websocket url").to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback can be listened on");
+        let target =
+            url.strip_prefix("ws://").and_then(|address| address.parse().ok()).expect("ws://IP:PORT");
+        let listener = socket();
+        listener.bind(([127, 0, 0, 1], 0).into()).expect("loopback can be bound to");
+        let listener = listener.listen(64).expect("loopback can be listened on");
         let url = format!("ws://{}", listener.local_addr().expect("it is bound"));
         let weather = Arc::new(watch::Sender::new(Weather::Fine));
         let over_all = Arc::clone(&weather);
         let accepting = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
-                let (target, weather) = (target.clone(), over_all.subscribe());
+                let weather = over_all.subscribe();
                 connections.spawn(async move {
-                    if let Ok(far) = TcpStream::connect(target).await {
+                    if let Ok(far) = socket().connect(target).await {
                         carry(near, far, weather).await;
                     }
                 });
@@ -71,6 +77,16 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.accepting.abort();
     }
+}
+
+/// A socket whose kernel buffers are small, so that the proxy adds next to nothing to what is on its way: a server
+/// keeps what the kernels at both ends of one connection may hold, and no more.
+fn socket() -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("there are descriptors left");
+    for set in [TcpSocket::set_recv_buffer_size, TcpSocket::set_send_buffer_size] {
+        set(&socket, BUFFER_BYTES).expect("a small buffer is always granted");
+    }
+    socket
 }
 
 /// Moves bytes both ways while the weather is fine; holds on to both sockets while it is silent; resets both when it

@@ -188,7 +188,9 @@ impl Target {
             Self::Tcp { host, port, .. } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 let address = stream.peer_addr()?;
-                Ok((Stream::from_tcp(stream), Peer::Tcp(address)))
+                let stream = Stream::from_tcp(stream);
+                stream.bound_window();
+                Ok((stream, Peer::Tcp(address)))
             }
             Self::Unix(path) => Ok((Stream::Unix(UnixStream::connect(path).await?), Peer::Unix)),
         }

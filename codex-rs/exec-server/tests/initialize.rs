@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_exec_server::ServerConfig;
-use codex_exec_server_testkit::{Client, Ended, Harness, session_id, shell, shell_with};
+use codex_exec_server_testkit::{Client, Ended, Harness, patiently, session_id, shell, shell_with};
 use codex_exec_server_transport::{CloseReason, close_code};
 use serde_json::{Value, json};
 use support::host;
@@ -300,19 +300,18 @@ async fn the_processes_of_an_expired_session_are_ended() {
     config.limits.detached_session = Duration::from_millis(1);
     let server = Harness::memory(host(config));
     let mut client = server.ready().await;
-    // Its end is seen at the other end of a fifo that it holds open.
+    // Their end is seen at the other end of a fifo that both hold open.
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("held");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a fifo can be made");
-    client
-        .start(shell(
-            "p",
-            &format!("exec 3<>'{}'; setsid sleep 1000 & echo up >&3; sleep 1000", path.display()),
-        ))
-        .await;
-    let held = tokio::task::spawn_blocking(move || std::fs::read_to_string(path));
+    let script =
+        format!("exec 3<>'{}'; setsid sleep 1000 & echo up >&3; echo ready; sleep 1000", path.display());
+    client.start(shell("p", &script)).await;
+    client.sees("p", "ready").await;
+    let held = std::fs::File::open(path).expect("it can be opened");
+    let held = tokio::task::spawn_blocking(move || std::io::read_to_string(held));
     client.vanish();
-    let text = codex_exec_server_testkit::patiently("the end of the processes", held).await;
+    let text = patiently("the end of the processes", held).await;
     assert_eq!(text.expect("no panic").expect("it can be read"), "up\n");
     server.stop().await;
 }

@@ -1,7 +1,7 @@
 //! JSON Schema (2020-12): a file for each type that a row names, and one bundle that describes every message.
 //!
-//! Schemas say what a reader has to understand. Keys are put in a fixed order here, so that the files do not depend on
-//! how the JSON library was built.
+//! Schemas say what a reader has to understand; looser spellings that are accepted for old peers' sake are not in
+//! them. Keys are put in a fixed order here, so that the files do not depend on how the JSON library was built.
 
 use codex_exec_server_protocol::rpc::{RequestId, TraceContext};
 use schemars::{JsonSchema, Schema};

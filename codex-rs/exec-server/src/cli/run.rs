@@ -8,6 +8,7 @@ mod input;
 mod output;
 mod place;
 mod signals;
+mod terminal;
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -17,7 +18,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use codex_exec_server_client::terminal::RawMode;
 use codex_exec_server_client::{Client, Events, Lag, RemoteProcess, StartError, Status, StatusWatch};
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::process::{ExitReason, ProcessStartParams};
@@ -25,6 +25,7 @@ use codex_exec_server_protocol::process::{ExitReason, ProcessStartParams};
 use self::output::{Finish, play};
 use self::place::Place;
 use self::signals::Signals;
+use self::terminal::RawMode;
 use super::Failure;
 
 /// The program was found but can't be run; as shells say it.

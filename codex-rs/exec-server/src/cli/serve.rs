@@ -7,19 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use codex_exec_server_local::os;
 use codex_exec_server_transport::{
     AcceptPolicy, Authenticator, Connection, ListenUrl, Listener, SignedTokenRules, WireLimits,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
+use super::orphans::Orphans;
 use crate::{Server, ServerConfig};
 
 /// How long a server may take to end its processes and connections once it was told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
-/// Dead orphans are collected this long after the first is noticed, many at a time.
-const SWEEP_DELAY: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -87,8 +85,7 @@ pub(super) fn main(args: ServeArgs) -> Result<ExitCode, Failure> {
 async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    os::become_subreaper()?;
-    let sweeping = tokio::spawn(sweep_orphans());
+    let orphans = Orphans::adopt()?;
 
     let auth = args.authenticator().await?;
     let config = ServerConfig::from_process();
@@ -110,7 +107,7 @@ async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     if tokio::time::timeout(STOP_WITHIN, server.shut_down()).await.is_err() {
         tracing::warn!("gave up waiting for processes to end");
     }
-    sweeping.abort();
+    drop(orphans);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -121,26 +118,6 @@ async fn bind(url: &ListenUrl, policy: AcceptPolicy, wire: WireLimits) -> Result
     writeln!(stdout, "{}", listener.local_url())?;
     stdout.flush()?;
     Ok(listener)
-}
-
-/// Collects descendants that outlived their parents and have died since, so that they don't stay as zombies.
-async fn sweep_orphans() -> io::Result<()> {
-    let mut child = signal(SignalKind::child())?;
-    loop {
-        child.recv().await;
-        tokio::time::sleep(SWEEP_DELAY).await;
-        loop {
-            match tokio::task::spawn_blocking(os::sweep).await {
-                Ok(Ok(sweep)) if sweep.more => {}
-                Ok(Ok(_)) => break,
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "orphans can't be collected");
-                    break;
-                }
-                Err(_) => return Ok(()),
-            }
-        }
-    }
 }
 
 impl ServeArgs {

@@ -79,8 +79,9 @@ async fn a_grandchild_out_of_reach_does_not_hold_back_the_close(server: Arc<Harn
     let mut client = server.ready().await;
     // It drops the brand of its tree, leaves the session, and has lost its parents; and it holds on to stdout.
     let escape = "(prlimit --rttime=1000000 setsid sh -c 'echo far=$$; exec sleep 1000' &)";
-    client.start(shell("p", &format!("{escape}; exec sleep 1000"))).await;
-    let told = client.until("p", "a number", |told| told.text().ends_with('\n')).await;
+    client.start(shell("p", &format!("{escape}; echo alone; exec sleep 1000"))).await;
+    // It is out of reach when its parent is gone, which the shell has waited for.
+    let told = client.until("p", "two lines", |told| told.text().matches('\n').count() == 2).await;
     let escaped = number(&told, "far");
     client.done("process/terminate", json!({"processId": "p"})).await;
     let transcript = client.closed("p").await;

@@ -1,6 +1,5 @@
 //! Signals that reach the command line, and where they go.
 
-use std::fs::File;
 use std::io::Read;
 
 use nix::sys::signal::{Signal, kill};
@@ -55,12 +54,11 @@ fn being_told_to_end_tells_the_command_to_end() {
 
 #[test]
 fn a_command_whose_output_nobody_takes_can_still_be_ended() {
-    let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
     let mut command = run(&[], &["yes"]);
     command.stdout(writer);
     let mut child = command.spawn().expect("the program starts");
     drop(command);
-    let mut reader = File::from(reader);
     let mut line = [0; 2];
     reader.read_exact(&mut line).expect("a line");
     // From here on nobody reads, so it stops somewhere in a write. The second signal does not wait for that.

@@ -5,41 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_exec_server_client::{DialError, Dialer};
-use codex_exec_server_local::os;
 use codex_exec_server_transport::memory;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
+use crate::cli::orphans::Orphans;
 use crate::{Server, ServerConfig};
 
 /// How long processes may take to end when the server is told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
-/// Dead orphans are collected this long after the first is noticed, many at a time.
-const SWEEP_DELAY: Duration = Duration::from_millis(250);
 
 /// See the module.
 pub(super) struct Embedded {
     server: Arc<Server>,
     connections: TaskTracker,
-    sweeping: AbortHandle,
+    /// Held for as long as there may be any.
+    _orphans: Orphans,
 }
 
 impl Embedded {
     /// Starts a server that adopts what its processes leave behind.
     pub(super) fn start() -> io::Result<Self> {
-        let mut children = signal(SignalKind::child())?;
-        os::become_subreaper()?;
+        let orphans = Orphans::adopt()?;
         let server = Server::new(ServerConfig::from_process());
-        let sweeping = tokio::spawn(async move {
-            while children.recv().await.is_some() {
-                tokio::time::sleep(SWEEP_DELAY).await;
-                while let Ok(Ok(os::Sweep { more: true, .. })) = tokio::task::spawn_blocking(os::sweep).await
-                {
-                }
-            }
-        });
-        Ok(Self { server, connections: TaskTracker::new(), sweeping: sweeping.abort_handle() })
+        Ok(Self { server, connections: TaskTracker::new(), _orphans: orphans })
     }
 
     /// Connections to it.
@@ -66,6 +54,5 @@ impl Embedded {
         if tokio::time::timeout(STOP_WITHIN, stopping).await.is_err() {
             tracing::warn!("gave up waiting for processes to end");
         }
-        self.sweeping.abort();
     }
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use codex_exec_server_client::terminal::window_size;
 use codex_exec_server_client::{Client, ClientConfig, ClientError, DialError, Dialer};
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::{EnvInherit, EnvPolicy, ProcessStartParams};
 use codex_exec_server_transport::client::{ConnectError, ConnectOptions};
 
 use super::embedded::Embedded;
+use super::terminal::window_size;
 use super::{Failure, RunArgs, input};
 
 /// See the module.

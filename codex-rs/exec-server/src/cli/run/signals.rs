@@ -7,7 +7,6 @@
 use std::io;
 use std::time::Duration;
 
-use codex_exec_server_client::terminal::window_size;
 use codex_exec_server_client::{RemoteProcess, RequestError};
 use codex_exec_server_protocol::environment::EnvironmentCapabilities;
 use codex_exec_server_protocol::process::ProcessSignal;
@@ -16,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::Teller;
+use super::terminal::window_size;
 
 /// Two interrupts in this time mean it.
 const TWICE_WITHIN: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! The terminal in front of a person, for clients that connect it to a remote one: its size, and raw mode.
+//! The terminal in front of a person: its size, and raw mode while it is connected to a remote one.
 //!
 //! Knows nothing of connections. Everything is about this process's own standard streams.
 
@@ -10,7 +10,7 @@ use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize,
 
 /// The size of the terminal that any of the standard streams is; `None` without one, or when it tells none.
 #[must_use]
-pub fn window_size() -> Option<PtySize> {
+pub(super) fn window_size() -> Option<PtySize> {
     let size = [stdin(), stdout(), stderr()].into_iter().find_map(|stream| tcgetwinsize(stream).ok())?;
     (size.ws_row > 0 && size.ws_col > 0).then_some(PtySize { rows: size.ws_row, cols: size.ws_col })
 }
@@ -18,7 +18,7 @@ pub fn window_size() -> Option<PtySize> {
 /// While it lives, the terminal on standard input hands over every key as it is and interprets none. Dropping it restores
 /// what was before, also when a panic unwinds.
 #[must_use = "dropping it ends raw mode"]
-pub struct RawMode {
+pub(super) struct RawMode {
     before: Termios,
 }
 
@@ -27,7 +27,7 @@ impl RawMode {
     ///
     /// # Errors
     /// What the operating system said.
-    pub fn enter() -> io::Result<Option<Self>> {
+    pub(super) fn enter() -> io::Result<Option<Self>> {
         if !isatty(stdin()) {
             return Ok(None);
         }
