@@ -20,44 +20,8 @@ use crate::network::*;
 use crate::process::*;
 use crate::rpc::RequestId;
 use crate::session::*;
-use crate::table::{RowVisitor, Wire};
-
-/// A group of methods that a server implements, and a client must be allowed to use, as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// The handshake itself.
-    Session,
-    /// `process/*`
-    Process,
-    /// `fs/*`
-    Filesystem,
-    /// `http/*`
-    Http,
-    /// `environment/info`
-    EnvironmentInfo,
-    /// `environment/status`
-    EnvironmentStatus,
-    /// `environmentConfig/*`
-    EnvironmentConfig,
-    /// `capabilities/*` and `capabilityRoots/*`
-    CapabilityDiscovery,
-    /// `net/*` and `network/*`
-    Network,
-}
-
-/// A request and its answer.
-pub trait Method {
-    /// Name on the wire.
-    const NAME: &'static str;
-    /// What it does, in a sentence.
-    const DOCS: &'static str;
-    /// The group it belongs to.
-    const FAMILY: Family;
-    /// What is sent.
-    type Params: Wire;
-    /// What is answered.
-    type Response: Wire;
-}
+use crate::table::RowVisitor;
+pub use crate::table::{Family, Method};
 
 /// Parameters of a method that has none: `null`, nothing, or `{}`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, TS)]

@@ -1,12 +1,47 @@
-//! Walking the method table with its types in hand: how generators of schemas, of other languages' types and of test
-//! cases see every row without a list of their own.
+//! What a row of the method table is, and how to walk the table with its types in hand: so generators of schemas, of
+//! other languages' types and of test cases see every row without a list of their own.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ts_rs::TS;
 
-use crate::methods::Method;
+/// A group of methods that a server implements, and a client must be allowed to use, as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// The handshake itself.
+    Session,
+    /// `process/*`
+    Process,
+    /// `fs/*`
+    Filesystem,
+    /// `http/*`
+    Http,
+    /// `environment/info`
+    EnvironmentInfo,
+    /// `environment/status`
+    EnvironmentStatus,
+    /// `environmentConfig/*`
+    EnvironmentConfig,
+    /// `capabilities/*` and `capabilityRoots/*`
+    CapabilityDiscovery,
+    /// `net/*` and `network/*`
+    Network,
+}
+
+/// A request and its answer.
+pub trait Method {
+    /// Name on the wire.
+    const NAME: &'static str;
+    /// What it does, in a sentence.
+    const DOCS: &'static str;
+    /// The group it belongs to.
+    const FAMILY: Family;
+    /// What is sent.
+    type Params: Wire;
+    /// What is answered.
+    type Response: Wire;
+}
 
 /// What every type on the wire can do: travel, and describe itself to readers of other languages.
 pub trait Wire: Serialize + DeserializeOwned + JsonSchema + TS + 'static {}

@@ -10,7 +10,7 @@ use hmac::digest::{CtOutput, Output};
 use hyper::header::HeaderValue;
 use sha2::{Digest, Sha256};
 
-use crate::jwt::{JwtRefusal, JwtVerifier};
+use crate::jwt::{JwtRefusal, JwtVerifier, SignedTokenRules};
 
 /// Shortest secret that may sign tokens, in bytes: as long as the hash that it keys.
 pub const MIN_SECRET_BYTES: usize = 32;
@@ -89,23 +89,6 @@ impl std::fmt::Debug for Scheme {
             Self::Capability(_) => "Capability",
             Self::Signed(_) => "Signed",
         })
-    }
-}
-
-/// What a signed token must say beyond being signed and not expired.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedTokenRules {
-    /// If set, what `iss` must be.
-    pub issuer: Option<String>,
-    /// If set, what `aud` must be or contain.
-    pub audience: Option<String>,
-    /// How far the clocks of issuer and server may disagree, in seconds. Default 30.
-    pub max_clock_skew_seconds: u64,
-}
-
-impl Default for SignedTokenRules {
-    fn default() -> Self {
-        Self { issuer: None, audience: None, max_clock_skew_seconds: 30 }
     }
 }
 

@@ -8,7 +8,22 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::auth::SignedTokenRules;
+/// What a signed token must say beyond being signed and not expired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedTokenRules {
+    /// If set, what `iss` must be.
+    pub issuer: Option<String>,
+    /// If set, what `aud` must be or contain.
+    pub audience: Option<String>,
+    /// How far the clocks of issuer and server may disagree, in seconds. Default 30.
+    pub max_clock_skew_seconds: u64,
+}
+
+impl Default for SignedTokenRules {
+    fn default() -> Self {
+        Self { issuer: None, audience: None, max_clock_skew_seconds: 30 }
+    }
+}
 
 pub(crate) struct JwtVerifier {
     /// Keyed and ready to be cloned for each token.

@@ -31,11 +31,11 @@ mod websocket;
 
 pub use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-pub use crate::auth::{AuthConfigError, AuthRefusal, Authenticator, MIN_SECRET_BYTES, SignedTokenRules};
+pub use crate::auth::{AuthConfigError, AuthRefusal, Authenticator, MIN_SECRET_BYTES};
 pub use crate::close::{CloseReason, close_code};
 pub use crate::connection::{Connection, MessageReader, MessageWriter};
 pub use crate::error::{ReadError, Violation, WriteError};
-pub use crate::jwt::JwtRefusal;
+pub use crate::jwt::{JwtRefusal, SignedTokenRules};
 pub use crate::limits::{Liveness, WireLimits};
 pub use crate::listen_url::{ListenUrl, ListenUrlError};
 pub use crate::listener::{BindError, Listener};

@@ -40,5 +40,6 @@ pub use mark::Mark;
 pub use orphans::{Sweep, become_subreaper, sweep};
 pub use pty::{Size, read_output, resize};
 pub use rustix::process::Signal;
-pub use spawn::{Output, Spawned, spawn};
+pub use spawn::{Spawned, spawn};
 pub use tree::{KillReport, kill_tree};
+pub use wiring::Output;

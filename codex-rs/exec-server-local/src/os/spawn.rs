@@ -19,7 +19,7 @@ use super::launch::launch;
 use super::ledger::{self, Flight};
 use super::mark::{self, Mark};
 use super::sys;
-use super::wiring::Wiring;
+use super::wiring::{Output, Wiring};
 
 /// How long at most a program that is "busy" is given until it is tried again.
 const BUSY_LIMIT: Duration = Duration::from_secs(1);
@@ -33,23 +33,6 @@ pub struct Spawned {
     pub stdin: Option<OwnedFd>,
     /// Where its output arrives.
     pub output: Output,
-}
-
-/// Where a child's output arrives.
-#[derive(Debug)]
-pub enum Output {
-    /// One pipe per stream.
-    Pipes {
-        /// The child's descriptor 1.
-        stdout: OwnedFd,
-        /// The child's descriptor 2.
-        stderr: OwnedFd,
-    },
-    /// Both streams on one terminal; input is written to it as well.
-    Pty {
-        /// Our side of the terminal.
-        master: OwnedFd,
-    },
 }
 
 /// Starts `command`. When this returns, the program runs: `execve` has succeeded.

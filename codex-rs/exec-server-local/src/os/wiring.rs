@@ -13,7 +13,23 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::command::{Stdin, Stdio};
 use super::error::{SpawnError, Stage};
 use super::pty;
-use super::spawn::Output;
+
+/// Where a child's output arrives.
+#[derive(Debug)]
+pub enum Output {
+    /// One pipe per stream.
+    Pipes {
+        /// The child's descriptor 1.
+        stdout: OwnedFd,
+        /// The child's descriptor 2.
+        stderr: OwnedFd,
+    },
+    /// Both streams on one terminal; input is written to it as well.
+    Pty {
+        /// Our side of the terminal.
+        master: OwnedFd,
+    },
+}
 
 /// Descriptors of a child about to be born. The child's ends are closed here when this is dropped.
 pub(super) struct Wiring {

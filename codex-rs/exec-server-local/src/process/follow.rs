@@ -130,6 +130,11 @@ impl Follow {
         draw
     }
 
+    /// Bytes of output that were not taken yet.
+    pub(super) fn waiting_bytes(&self, log: &EventLog) -> u64 {
+        log.bytes_after(self.taken)
+    }
+
     /// Whether everything was taken.
     pub(super) fn is_done(&self, log: &EventLog) -> bool {
         log.is_closed() && self.taken == log.last() && self.catch_up.is_none()

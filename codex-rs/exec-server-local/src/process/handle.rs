@@ -208,10 +208,7 @@ impl Process {
     /// Bytes of output that wait for the follower; a measure of whether it is a trickle or a flood.
     pub fn waiting_bytes(&self) -> u64 {
         let reading = self.reading();
-        match reading.log.floor() {
-            Floor::Taken(seq) => reading.log.bytes_after(seq),
-            Floor::Keep(_) | Floor::Free => reading.log.retained_bytes(),
-        }
+        reading.follow.as_ref().map_or(0, |follow| follow.waiting_bytes(&reading.log))
     }
 
     /// Whether the process is over and its follower, if it has one, has had everything.
