@@ -111,8 +111,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Self::Separate { child, .. } = self {
-            // It may have been killed already.
+        // One that was killed and waited for has given its number back.
+        if let Self::Separate { child, .. } = self
+            && matches!(child.try_wait(), Ok(None))
+        {
             let _ = kill(pid(child), Signal::SIGTERM);
             let _ = child.wait();
         }
