@@ -72,6 +72,11 @@ enum FlagError {
     TokenSource,
     #[error("--ws-auth signed-bearer-token needs --ws-shared-secret-file")]
     NoSecret,
+    #[error(
+        "{0} can be reached from other machines, so clients need a credential: add `--ws-auth capability-token \
+         --ws-token-file FILE`, or listen on 127.0.0.1 and use a tunnel"
+    )]
+    Exposed(ListenUrl),
 }
 
 pub(super) fn main(args: ServeArgs) -> Result<ExitCode, Failure> {
@@ -145,7 +150,12 @@ impl ServeArgs {
         {
             return Err(error.into());
         }
-        let Some(mode) = self.ws_auth else { return Ok(None) };
+        let Some(mode) = self.ws_auth else {
+            if self.listen.is_loopback() {
+                return Ok(None);
+            }
+            return Err(FlagError::Exposed(self.listen.clone()).into());
+        };
         if !matches!(self.listen, ListenUrl::Ws(_)) {
             return Err(FlagError::AuthWithoutSocket(self.listen.clone()).into());
         }
