@@ -97,7 +97,7 @@ pub(super) async fn supervise(
     };
     tokio::pin!(exit, pump, timeout, give_up);
 
-    let mut taps = Taps { process: &process, taps };
+    let mut taps = Taps { process: &process, taps, second_next: false };
     let (mut exited, mut pumped, mut timed_out) = (false, false, false);
     while !(exited && taps.taps.is_empty()) {
         tokio::select! {
@@ -155,6 +155,8 @@ fn exit_event(process: &Process, exit: &os::Exit, wall_ms: u128) -> Exit {
 struct Taps<'a> {
     process: &'a Arc<Process>,
     taps: Vec<Tap>,
+    /// Streams take turns when both have something; stdout begins.
+    second_next: bool,
 }
 
 impl Taps<'_> {
@@ -176,11 +178,18 @@ impl Taps<'_> {
         let (index, mut ready) = match &self.taps[..] {
             [] => return pending().await,
             [only] => (0, only.fd.readable().await),
+            [first, second, ..] if self.second_next => tokio::select! {
+                biased;
+                ready = second.fd.readable() => (1, ready),
+                ready = first.fd.readable() => (0, ready),
+            },
             [first, second, ..] => tokio::select! {
+                biased;
                 ready = first.fd.readable() => (0, ready),
                 ready = second.fd.readable() => (1, ready),
             },
         };
+        self.second_next = index == 0;
         let tap = &self.taps[index];
         let stopped = read_some(process, tap);
         match (&mut ready, stopped) {
