@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::rpc::RequestId;
 use codex_exec_server_transport::{
-    CloseReason, Connection, Message, MessageReader, MessageWriter, close_code,
+    CloseReason, Connection, Message, MessageReader, MessageWriter, WriteError, close_code,
 };
 use serde_json::{Value, json};
 
@@ -64,8 +64,9 @@ impl Client {
 
     /// Sends any bytes as one binary message.
     pub async fn send_binary(&mut self, bytes: impl Into<Vec<u8>>) {
-        let sent = self.writer.send(Message::binary(bytes.into()));
-        patiently("the server to take a message", sent).await.expect("the connection is open");
+        let fed = self.writer.feed(Message::binary(bytes.into()));
+        patiently("the server to take a message", fed).await.expect("the connection is open");
+        self.flush().await;
     }
 
     /// Adds a message to what leaves with the next [`Self::flush`], or earlier when it is much.
@@ -74,9 +75,13 @@ impl Client {
         patiently("the server to take a message", fed).await.expect("the connection is open");
     }
 
-    /// Sends what was fed.
+    /// Sends what was fed. A server that has ended the connection meanwhile, perhaps over what was fed, is no failure
+    /// here: the end shows itself to whoever reads.
     pub async fn flush(&mut self) {
-        patiently("the server to take messages", self.writer.flush()).await.expect("the connection is open");
+        match patiently("the server to take messages", self.writer.flush()).await {
+            Ok(()) | Err(WriteError::Closed) => {}
+            Err(error) => panic!("the connection is open: {error}"),
+        }
     }
 
     /// Feeds a request and returns its id.
