@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Everything that is checked besides the tests: formatting, clippy, documentation links, dependencies.
+# Everything that is checked besides the tests: formatting, clippy, documentation links, the architecture's rules, dependencies.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../codex-rs"
 cargo fmt --all --check
 cargo clippy --locked --workspace --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+cargo run --locked --quiet -p codex-exec-server-tidy -- --root ..
 ../tools/deny.sh
