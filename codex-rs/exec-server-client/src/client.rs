@@ -4,6 +4,7 @@
 //! connection, waits while there is none, and decides for each request whether it may be sent again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use codex_exec_server_protocol::environment::{EnvironmentCapabilities, EnvironmentInfo};
 use codex_exec_server_protocol::ids::SessionId;
@@ -29,6 +30,8 @@ pub struct Peer {
     pub environment: EnvironmentInfo,
     /// Bounds that the server told. Flag `serverLimits`.
     pub limits: Option<ServerLimits>,
+    /// How long the server keeps the session while no connection holds it. Flag `sessionLifetime`.
+    pub detached_lifetime: Option<Duration>,
 }
 
 /// A connection with an open session.

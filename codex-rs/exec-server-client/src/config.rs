@@ -16,6 +16,10 @@ pub struct ClientConfig {
     pub recovery_deadline: Duration,
     /// Pause between two attempts. The first one follows the loss at once. Default 100 ms.
     pub recovery_pause: Duration,
+    /// How long the server is asked to keep the session while no connection holds it; `None` leaves it at what it is.
+    /// Servers without the flag `sessionLifetime` ignore it, others grant as much as they may:
+    /// [`Peer::detached_lifetime`](crate::Peer::detached_lifetime). Default `None`.
+    pub detached_lifetime: Option<Duration>,
     /// Bounds of each connection.
     pub link: LinkLimits,
     /// Bounds of each process.
@@ -53,6 +57,7 @@ impl Default for ClientConfig {
             initialize_timeout: Duration::from_secs(10),
             recovery_deadline: Duration::from_secs(45),
             recovery_pause: Duration::from_millis(100),
+            detached_lifetime: None,
             link: LinkLimits { calls_in_flight: 1024, queued_messages: 64 },
             process: ProcessLimits { ready_bytes: 1 << 20, parked_events: 4096, parked_bytes: 16 << 20 },
         }

@@ -86,6 +86,9 @@ async fn attempt(
         client_name: config.client_name.clone(),
         resume_session_id: resumed.map(|peer| peer.session_id.clone()),
         takeover: resumed.is_some_and(|peer| peer.environment.capabilities.session_takeover),
+        detached_lifetime_ms: config
+            .detached_lifetime
+            .map(|lifetime| u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
     };
     let answer = match timeout(config.initialize_timeout, link.call::<Initialize>(&params)).await {
         Ok(Ok(answer)) => answer,
@@ -107,7 +110,12 @@ async fn attempt(
         .environment_info
         .or_else(|| resumed.map(|peer| peer.environment.clone()))
         .unwrap_or_else(unknown_environment);
-    let peer = Peer { session_id: answer.session_id, environment, limits: answer.limits };
+    let peer = Peer {
+        session_id: answer.session_id,
+        environment,
+        limits: answer.limits,
+        detached_lifetime: answer.detached_lifetime_ms.map(Duration::from_millis),
+    };
     Ok(Arc::new(Attached { link, peer: Arc::new(peer) }))
 }
 

@@ -18,12 +18,16 @@ pub struct Limits {
     pub farewell: Duration,
     /// Sessions, attached and detached.
     pub sessions: usize,
-    /// How long a session waits for its client to come back. The reference peer's 80 s.
+    /// How long a session waits for its client to come back, unless the client asked for another time. The reference
+    /// peer's 80 s.
     pub detached_session: Duration,
+    /// The longest that a client may ask for: a day, so that work started in the evening is still there in the morning.
+    pub detached_session_max: Duration,
     /// Processes of one session, closed ones included. At the bound the oldest closed one that was wholly delivered
     /// makes room.
     pub processes_per_session: usize,
-    /// How long a closed process stays readable. The reference peer's 80 s.
+    /// How long a closed process stays readable: the reference peer's 80 s, or the time for which its session waits for
+    /// its client, if that is longer.
     pub closed_process_retention: Duration,
     /// Write ids remembered for each process. The reference peer's 4,096.
     pub remembered_write_ids: usize,
@@ -83,6 +87,7 @@ impl Default for Limits {
             farewell: Duration::from_secs(3),
             sessions: 10_000,
             detached_session: Duration::from_secs(80),
+            detached_session_max: Duration::from_hours(24),
             processes_per_session: 16_384,
             closed_process_retention: Duration::from_secs(80),
             remembered_write_ids: 4_096,

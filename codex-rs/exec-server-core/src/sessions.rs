@@ -43,53 +43,98 @@ pub enum ResumeError {
 #[error("server holds {0} sessions, its limit; end one or wait for a detached one to expire")]
 pub struct TooManySessions(pub usize);
 
+/// How long sessions wait for their clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Where the client did not ask for anything else.
+    pub default: Duration,
+    /// The longest that a client gets.
+    pub max: Duration,
+}
+
+impl Lifetimes {
+    fn grant(self, asked: Option<Duration>) -> Duration {
+        asked.map_or(self.default, |asked| asked.min(self.max))
+    }
+}
+
+/// One session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    attachment: Attachment,
+    /// How long it waits whenever it is detached.
+    lifetime: Duration,
+}
+
+/// What came of a resume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumed {
+    /// The connection that lost the session, if one did.
+    pub displaced: Option<ConnectionId>,
+    /// How long the session waits whenever it is detached.
+    pub lifetime: Duration,
+}
+
 /// All sessions of a server.
 #[derive(Debug)]
 pub struct Sessions {
-    ttl: Duration,
+    lifetimes: Lifetimes,
     limit: usize,
-    sessions: HashMap<SessionId, Attachment>,
+    sessions: HashMap<SessionId, Held>,
 }
 
 impl Sessions {
-    /// No sessions yet. A detached one lives for `ttl`; there are at most `limit`.
+    /// No sessions yet; there are at most `limit`.
     #[must_use]
-    pub fn new(ttl: Duration, limit: usize) -> Self {
-        Self { ttl, limit, sessions: HashMap::new() }
+    pub fn new(lifetimes: Lifetimes, limit: usize) -> Self {
+        Self { lifetimes, limit, sessions: HashMap::new() }
     }
 
-    /// Adds a session that `by` holds. The id is fresh by its making.
-    pub fn open(&mut self, id: SessionId, by: ConnectionId) -> Result<(), TooManySessions> {
+    /// Adds a session that `by` holds. The id is fresh by its making. Returns how long it waits whenever it is detached:
+    /// as long as was asked for, within the bound.
+    pub fn open(
+        &mut self,
+        id: SessionId,
+        by: ConnectionId,
+        asked: Option<Duration>,
+    ) -> Result<Duration, TooManySessions> {
         if self.sessions.len() >= self.limit {
             return Err(TooManySessions(self.limit));
         }
-        self.sessions.insert(id, Attachment::Attached(by));
-        Ok(())
+        let lifetime = self.lifetimes.grant(asked);
+        self.sessions.insert(id, Held { attachment: Attachment::Attached(by), lifetime });
+        Ok(lifetime)
     }
 
-    /// Attaches an existing session to `by`. Returns the connection that lost it, if one did.
+    /// Attaches an existing session to `by`. Its lifetime changes only if one is asked for.
     pub fn resume(
         &mut self,
         now: Instant,
         id: &SessionId,
         by: ConnectionId,
         if_attached: IfAttached,
-    ) -> Result<Option<ConnectionId>, ResumeError> {
-        let displaced = match self.sessions.get(id) {
-            Some(Attachment::Detached { expires_at }) if now < *expires_at => None,
-            Some(Attachment::Attached(holder)) if if_attached == IfAttached::TakeOver => Some(*holder),
-            Some(Attachment::Attached(_)) => return Err(ResumeError::InUse(id.clone())),
-            Some(Attachment::Detached { .. }) | None => return Err(ResumeError::Unknown(id.clone())),
+        asked: Option<Duration>,
+    ) -> Result<Resumed, ResumeError> {
+        let unknown = || ResumeError::Unknown(id.clone());
+        let held = self.sessions.get_mut(id).ok_or_else(unknown)?;
+        let displaced = match held.attachment {
+            Attachment::Detached { expires_at } if now < expires_at => None,
+            Attachment::Detached { .. } => return Err(unknown()),
+            Attachment::Attached(holder) if if_attached == IfAttached::TakeOver => Some(holder),
+            Attachment::Attached(_) => return Err(ResumeError::InUse(id.clone())),
         };
-        self.sessions.insert(id.clone(), Attachment::Attached(by));
-        Ok(displaced)
+        if asked.is_some() {
+            held.lifetime = self.lifetimes.grant(asked);
+        }
+        held.attachment = Attachment::Attached(by);
+        Ok(Resumed { displaced, lifetime: held.lifetime })
     }
 
     /// `by` is gone. Returns whether it still held the session, which now waits for somebody to resume it.
     pub fn detach(&mut self, now: Instant, id: &SessionId, by: ConnectionId) -> bool {
         match self.sessions.get_mut(id) {
-            Some(attachment) if *attachment == Attachment::Attached(by) => {
-                *attachment = Attachment::Detached { expires_at: now + self.ttl };
+            Some(held) if held.attachment == Attachment::Attached(by) => {
+                held.attachment = Attachment::Detached { expires_at: now + held.lifetime };
                 true
             }
             _ => false,
@@ -98,15 +143,16 @@ impl Sessions {
 
     /// Removes and returns the sessions whose time has run out.
     pub fn expire(&mut self, now: Instant) -> Vec<SessionId> {
-        let gone = |attachment: &Attachment| matches!(attachment, Attachment::Detached { expires_at } if *expires_at <= now);
-        self.sessions.extract_if(|_, attachment| gone(attachment)).map(|(id, _)| id).collect()
+        let gone =
+            |held: &Held| matches!(held.attachment, Attachment::Detached { expires_at } if expires_at <= now);
+        self.sessions.extract_if(|_, held| gone(held)).map(|(id, _)| id).collect()
     }
 
     /// When [`Self::expire`] next has something to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let expiry = |attachment: &Attachment| match attachment {
-            Attachment::Detached { expires_at } => Some(*expires_at),
+        let expiry = |held: &Held| match held.attachment {
+            Attachment::Detached { expires_at } => Some(expires_at),
             Attachment::Attached(_) => None,
         };
         self.sessions.values().filter_map(expiry).min()
@@ -120,58 +166,90 @@ mod tests {
     use super::*;
 
     const TTL: Duration = Duration::from_secs(80);
+    const MAX: Duration = Duration::from_secs(200);
+    const LIFETIMES: Lifetimes = Lifetimes { default: TTL, max: MAX };
     const ONE: ConnectionId = ConnectionId(1);
     const TWO: ConnectionId = ConnectionId(2);
 
     fn held_by_one() -> (Sessions, SessionId, Instant) {
-        let mut sessions = Sessions::new(TTL, 10);
+        let mut sessions = Sessions::new(LIFETIMES, 10);
         let id = SessionId::from("s");
-        sessions.open(id.clone(), ONE).unwrap();
+        sessions.open(id.clone(), ONE, None).unwrap();
         (sessions, id, Instant::now())
     }
 
     #[test]
     fn a_detached_session_waits_for_its_time_and_not_longer() {
         for (waited, outcome) in [
-            (TTL - Duration::from_millis(1), Ok(None)),
+            (TTL - Duration::from_millis(1), Ok(Resumed { displaced: None, lifetime: TTL })),
             (TTL, Err(ResumeError::Unknown(SessionId::from("s")))),
         ] {
             let (mut sessions, id, now) = held_by_one();
             assert!(sessions.detach(now, &id, ONE));
-            assert_eq!(sessions.resume(now + waited, &id, TWO, IfAttached::Refuse), outcome);
+            assert_eq!(sessions.resume(now + waited, &id, TWO, IfAttached::Refuse, None), outcome);
         }
+    }
+
+    #[test]
+    fn a_client_may_ask_for_another_time_within_the_bound_and_whoever_resumes_without_asking_keeps_it() {
+        let mut sessions = Sessions::new(LIFETIMES, 10);
+        let (id, now) = (SessionId::from("s"), Instant::now());
+        assert_eq!(sessions.open(id.clone(), ONE, Some(Duration::MAX)), Ok(MAX));
+        sessions.detach(now, &id, ONE);
+        let later = now + MAX - Duration::from_millis(1);
+        let resumed = sessions.resume(later, &id, TWO, IfAttached::Refuse, None);
+        assert_eq!(resumed, Ok(Resumed { displaced: None, lifetime: MAX }));
+        sessions.detach(later, &id, TWO);
+        assert_eq!(sessions.poll_timeout(), Some(later + MAX));
+    }
+
+    #[test]
+    fn a_lifetime_of_nothing_ends_a_session_as_soon_as_it_is_detached() {
+        let (mut sessions, id, now) = held_by_one();
+        sessions.resume(now, &id, TWO, IfAttached::TakeOver, Some(Duration::ZERO)).unwrap();
+        assert!(sessions.detach(now, &id, TWO));
+        assert_eq!(
+            sessions.resume(now, &id, ONE, IfAttached::Refuse, None),
+            Err(ResumeError::Unknown(id.clone()))
+        );
+        assert_eq!(sessions.expire(now), [id]);
     }
 
     #[test]
     fn an_attached_session_is_refused_or_taken_over_as_the_client_asks() {
         let (mut sessions, id, now) = held_by_one();
-        assert_eq!(sessions.resume(now, &id, TWO, IfAttached::Refuse), Err(ResumeError::InUse(id.clone())));
-        assert_eq!(sessions.resume(now, &id, TWO, IfAttached::TakeOver), Ok(Some(ONE)));
+        let refused = sessions.resume(now, &id, TWO, IfAttached::Refuse, None);
+        assert_eq!(refused, Err(ResumeError::InUse(id.clone())));
+        let taken = sessions.resume(now, &id, TWO, IfAttached::TakeOver, None);
+        assert_eq!(taken, Ok(Resumed { displaced: Some(ONE), lifetime: TTL }));
         assert!(!sessions.detach(now, &id, ONE), "the old holder has nothing left to detach");
         assert_eq!(sessions.poll_timeout(), None);
     }
 
     #[test]
     fn there_are_never_more_sessions_than_the_limit() {
-        let mut sessions = Sessions::new(TTL, 1);
-        sessions.open(SessionId::from("a"), ONE).unwrap();
-        assert_eq!(sessions.open(SessionId::from("b"), TWO), Err(TooManySessions(1)));
+        let mut sessions = Sessions::new(LIFETIMES, 1);
+        sessions.open(SessionId::from("a"), ONE, None).unwrap();
+        assert_eq!(sessions.open(SessionId::from("b"), TWO, None), Err(TooManySessions(1)));
     }
 
     #[derive(Debug, Clone)]
     enum Step {
-        Resume { session: u8, by: u64, take_over: bool },
+        Resume { session: u8, by: u64, take_over: bool, asked: Option<u64> },
         Detach { session: u8, by: u64 },
         Wait(u64),
         Expire,
     }
 
+    /// Seconds that a client asks for, some of them more than it gets.
+    fn asked() -> impl Strategy<Value = Option<u64>> {
+        proptest::option::of(0..2 * MAX.as_secs())
+    }
+
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            (0..3_u8, 0..4_u64, any::<bool>()).prop_map(|(session, by, take_over)| Step::Resume {
-                session,
-                by,
-                take_over
+            (0..3_u8, 0..4_u64, any::<bool>(), asked()).prop_map(|(session, by, take_over, asked)| {
+                Step::Resume { session, by, take_over, asked }
             }),
             (0..3_u8, 0..4_u64).prop_map(|(session, by)| Step::Detach { session, by }),
             (0..100_u64).prop_map(Step::Wait),
@@ -179,44 +257,68 @@ mod tests {
         ]
     }
 
+    /// Seconds that a client gets.
+    fn granted(asked: Option<u64>) -> Duration {
+        Duration::from_secs(asked.unwrap_or(TTL.as_secs()).min(MAX.as_secs()))
+    }
+
     proptest! {
-        /// The model holds, for each session, its holder or the time at which it was let go.
+        /// The model holds, for each session, its holder or the time at which it was let go; and its lifetime.
         #[test]
-        fn it_agrees_with_a_plain_model(steps in proptest::collection::vec(step(), 0..60)) {
+        fn it_agrees_with_a_plain_model(
+            first in proptest::array::uniform3(asked()),
+            steps in proptest::collection::vec(step(), 0..60),
+        ) {
             let name = |session: u8| SessionId::from(session.to_string());
-            let mut sessions = Sessions::new(TTL, 10);
-            let mut model: HashMap<u8, Result<u64, Instant>> = HashMap::new();
-            for session in 0..3 {
-                sessions.open(name(session), ConnectionId(session.into())).unwrap();
-                model.insert(session, Ok(session.into()));
+            let mut sessions = Sessions::new(LIFETIMES, 10);
+            let mut model: HashMap<u8, (Result<u64, Instant>, Duration)> = HashMap::new();
+            for (session, asked) in (0..3).zip(first) {
+                let lifetime = sessions
+                    .open(name(session), ConnectionId(session.into()), asked.map(Duration::from_secs))
+                    .unwrap();
+                prop_assert_eq!(lifetime, granted(asked));
+                model.insert(session, (Ok(session.into()), lifetime));
             }
             let mut now = Instant::now();
             for step in steps {
                 match step {
-                    Step::Resume { session, by, take_over } => {
+                    Step::Resume { session, by, take_over, asked } => {
                         let choice = if take_over { IfAttached::TakeOver } else { IfAttached::Refuse };
-                        let outcome = sessions.resume(now, &name(session), ConnectionId(by), choice);
+                        let lifetime = asked.map(Duration::from_secs);
+                        let outcome =
+                            sessions.resume(now, &name(session), ConnectionId(by), choice, lifetime);
+                        let after = |before: Duration| asked.map_or(before, |_| granted(asked));
                         let expected = match model.get(&session) {
-                            Some(Err(since)) if now < *since + TTL => Ok(None),
-                            Some(Ok(holder)) if take_over => Ok(Some(ConnectionId(*holder))),
-                            Some(Ok(_)) => Err(ResumeError::InUse(name(session))),
+                            Some((Err(since), lifetime)) if now < *since + *lifetime => {
+                                Ok(Resumed { displaced: None, lifetime: after(*lifetime) })
+                            }
+                            Some((Ok(holder), lifetime)) if take_over => {
+                                let displaced = Some(ConnectionId(*holder));
+                                Ok(Resumed { displaced, lifetime: after(*lifetime) })
+                            }
+                            Some((Ok(_), _)) => Err(ResumeError::InUse(name(session))),
                             _ => Err(ResumeError::Unknown(name(session))),
                         };
-                        if expected.is_ok() { model.insert(session, Ok(by)); }
+                        if let Ok(resumed) = &expected {
+                            model.insert(session, (Ok(by), resumed.lifetime));
+                        }
                         prop_assert_eq!(outcome, expected);
                     }
                     Step::Detach { session, by } => {
-                        let held = model.get(&session) == Some(&Ok(by));
-                        prop_assert_eq!(sessions.detach(now, &name(session), ConnectionId(by)), held);
-                        if held { model.insert(session, Err(now)); }
+                        let held = model.get_mut(&session).filter(|(state, _)| *state == Ok(by));
+                        prop_assert_eq!(sessions.detach(now, &name(session), ConnectionId(by)), held.is_some());
+                        if let Some((state, _)) = held { *state = Err(now); }
                     }
                     Step::Wait(seconds) => now += Duration::from_secs(seconds),
                     Step::Expire => {
                         let due = sessions.poll_timeout().is_some_and(|at| at <= now);
                         let mut gone = sessions.expire(now);
                         gone.sort();
+                        let over = |state: &Result<u64, Instant>, lifetime: Duration| {
+                            matches!(state, Err(since) if *since + lifetime <= now)
+                        };
                         let mut expected: Vec<SessionId> = model
-                            .extract_if(|_, state| matches!(state, Err(since) if *since + TTL <= now))
+                            .extract_if(|_, (state, lifetime)| over(state, *lifetime))
                             .map(|(session, _)| name(session))
                             .collect();
                         expected.sort();

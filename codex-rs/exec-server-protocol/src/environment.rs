@@ -105,6 +105,8 @@ capabilities! {
     linux_approved_root_write_preserves_restrictions,
     /// `initialize.takeover`.
     session_takeover,
+    /// `initialize.detachedLifetimeMs`.
+    session_lifetime,
     /// `initialize` result `limits`.
     server_limits,
     /// Output and bodies as binary messages.

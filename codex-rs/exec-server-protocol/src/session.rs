@@ -21,6 +21,13 @@ pub struct InitializeParams {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[ts(optional, as = "Option<bool>")]
     pub takeover: bool,
+    /// How long the session is to wait for its client whenever it is detached, instead of `limits.detachedSessionMs`; and
+    /// how long its closed processes stay readable, if that is longer than `limits.closedProcessRetentionMs`. The server
+    /// grants `limits.detachedSessionMaxMs` at most and says what it granted. 0 ends the session, with its processes, as
+    /// soon as it is detached. Absent when resuming: as before. Flag `sessionLifetime`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub detached_lifetime_ms: Option<u64>,
 }
 
 /// Result of `initialize`. Very old peers answer an empty object.
@@ -37,6 +44,10 @@ pub struct InitializeResponse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub limits: Option<ServerLimits>,
+    /// How long this session waits for its client whenever it is detached. Flag `sessionLifetime`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub detached_lifetime_ms: Option<u64>,
 }
 
 /// Bounds of the server, with their units in the names. All are inclusive: a value equal to the bound is accepted.
@@ -77,9 +88,13 @@ pub struct ServerLimits {
     /// How long a closed process stays readable.
     #[ts(type = "number")]
     pub closed_process_retention_ms: u64,
-    /// How long a session waits for its client to come back.
+    /// How long a session waits for its client to come back, unless the client asked for another time.
     #[ts(type = "number")]
     pub detached_session_ms: u64,
+    /// The longest that a client may ask for with `detachedLifetimeMs`. Flag `sessionLifetime`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub detached_session_max_ms: Option<u64>,
     /// Write ids remembered for each process.
     #[ts(type = "number")]
     pub remembered_write_ids: u64,

@@ -46,6 +46,7 @@ impl ServerConfig {
             output_chunk_bytes: count(self.limits.log.chunk_bytes),
             closed_process_retention_ms: ms(self.limits.closed_process_retention),
             detached_session_ms: ms(self.limits.detached_session),
+            detached_session_max_ms: Some(ms(self.limits.detached_session_max)),
             remembered_write_ids: count(self.limits.remembered_write_ids),
             remembered_request_keys: count(self.limits.remembered_request_keys),
             queued_stdin_bytes: count(self.limits.queued_stdin_bytes),

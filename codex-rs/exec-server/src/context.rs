@@ -1,7 +1,7 @@
 //! What all connections of a server share.
 
 use codex_exec_server_core::limits::Limits;
-use codex_exec_server_core::sessions::Sessions;
+use codex_exec_server_core::sessions::{Lifetimes, Sessions};
 use codex_exec_server_local::process::ProcessHost;
 use codex_exec_server_protocol::environment::EnvironmentInfo;
 use codex_exec_server_protocol::session::ServerLimits;
@@ -26,7 +26,9 @@ impl Context {
     pub(crate) fn new(config: ServerConfig) -> Self {
         let told_limits = config.server_limits();
         let environment = environment::describe(&config.environment);
-        let rules = Sessions::new(config.limits.detached_session, config.limits.sessions);
+        let lifetimes =
+            Lifetimes { default: config.limits.detached_session, max: config.limits.detached_session_max };
+        let rules = Sessions::new(lifetimes, config.limits.sessions);
         let host = ProcessHost::new(config.environment, config.limits.clone());
         Self {
             limits: config.limits,

@@ -38,6 +38,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
         temp_dir: uri(&temp),
         capabilities: EnvironmentCapabilities {
             session_takeover: true,
+            session_lifetime: true,
             server_limits: true,
             gap_accounting: true,
             output_budget: true,

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::sessions::{ConnectionId, IfAttached, Sessions};
@@ -50,35 +51,46 @@ impl SessionRegistry {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new session, held by `by`, which is told through `displaced` if it loses it.
-    pub(crate) fn open(&self, by: ConnectionId, displaced: Displaced) -> Result<Arc<Session>, ServiceError> {
+    /// A new session, held by `by`, which is told through `displaced` if it loses it. Returns as well how long it waits
+    /// whenever it is detached.
+    pub(crate) fn open(
+        &self,
+        by: ConnectionId,
+        displaced: Displaced,
+        lifetime: Option<Duration>,
+    ) -> Result<(Arc<Session>, Duration), ServiceError> {
         let id = SessionId::from(Uuid::new_v4().to_string());
         let mut inner = self.lock();
-        inner.rules.open(id.clone(), by)?;
+        let lifetime = inner.rules.open(id.clone(), by, lifetime)?;
         let session =
             Arc::new(Session { id: id.clone(), processes: ProcessTable::new(Arc::clone(&self.host)) });
+        session.processes.keep_closed_for(lifetime);
         inner.sessions.insert(id, Arc::clone(&session));
         inner.holders.insert(by, displaced);
-        Ok(session)
+        Ok((session, lifetime))
     }
 
-    /// An existing session, from now on held by `by`.
+    /// An existing session, from now on held by `by`. Returns as well how long it waits whenever it is detached.
     pub(crate) fn resume(
         &self,
         id: &SessionId,
         by: ConnectionId,
         displaced: Displaced,
         if_attached: IfAttached,
-    ) -> Result<Arc<Session>, ServiceError> {
+        lifetime: Option<Duration>,
+    ) -> Result<(Arc<Session>, Duration), ServiceError> {
         let mut inner = self.lock();
-        let loser = inner.rules.resume(Instant::now().into_std(), id, by, if_attached)?;
-        if let Some(loser) = loser.and_then(|loser| inner.holders.remove(&loser)) {
+        let resumed = inner.rules.resume(Instant::now().into_std(), id, by, if_attached, lifetime)?;
+        if let Some(loser) = resumed.displaced.and_then(|loser| inner.holders.remove(&loser)) {
             // It may have been told already, by a third.
             let _ = loser.set(());
         }
         inner.holders.insert(by, displaced);
         let session = inner.sessions.get(id).cloned();
-        session.ok_or_else(|| ServiceError::Internal(format!("session {id} has no processes")))
+        let session =
+            session.ok_or_else(|| ServiceError::Internal(format!("session {id} has no processes")))?;
+        session.processes.keep_closed_for(resumed.lifetime);
+        Ok((session, resumed.lifetime))
     }
 
     /// `by` is gone. Returns whether it still held the session.

@@ -122,6 +122,7 @@ async fn the_answer_tells_limits_capabilities_and_the_machine(server: Arc<Harnes
         ("rememberedWriteIds", 4_096),
         ("closedProcessRetentionMs", 80_000),
         ("detachedSessionMs", 80_000),
+        ("detachedSessionMaxMs", 86_400_000),
     ] {
         assert_eq!(limits[name], json!(value), "{name}");
     }
@@ -129,6 +130,7 @@ async fn the_answer_tells_limits_capabilities_and_the_machine(server: Arc<Harnes
     let environment = &answer["environmentInfo"];
     for flag in [
         "sessionTakeover",
+        "sessionLifetime",
         "serverLimits",
         "gapAccounting",
         "outputBudget",
@@ -273,6 +275,32 @@ async fn resume_after(seconds: u64) -> Result<Value, String> {
 async fn a_detached_session_waits_for_80_seconds() {
     resume_after(79).await.expect("it is still there");
     assert_eq!(resume_after(81).await, Err("unknown session id S".to_owned()));
+}
+
+/// Opens a session, lets it go, and says how it is after so many seconds.
+async fn lifetime_after(asked_ms: u64, seconds: u64) -> (Value, Result<Value, i64>) {
+    let server = Harness::memory(host(ServerConfig::from_process()));
+    let mut client = server.connect().await;
+    let answer = client.initialize_with(json!({"clientName": "t", "detachedLifetimeMs": asked_ms})).await;
+    client.vanish();
+    server.idle().await;
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    let mut client = server.connect().await;
+    let params = json!({"clientName": "t", "resumeSessionId": answer["sessionId"]});
+    let resumed = client.call("initialize", params).await.map_err(|error| error.code);
+    client.vanish();
+    server.stop().await;
+    (answer["detachedLifetimeMs"].clone(), resumed.map(|answer| answer["detachedLifetimeMs"].clone()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_waits_for_as_long_as_its_client_asked_for_within_the_limit() {
+    let day = json!(86_400_000);
+    assert_eq!(lifetime_after(7_200_000, 7_199).await, (json!(7_200_000), Ok(json!(7_200_000))));
+    assert_eq!(lifetime_after(7_200_000, 7_201).await, (json!(7_200_000), Err(-32600)));
+    assert_eq!(lifetime_after(u64::MAX, 86_399).await, (day.clone(), Ok(day.clone())));
+    assert_eq!(lifetime_after(u64::MAX, 86_401).await, (day, Err(-32600)));
+    assert_eq!(lifetime_after(0, 0).await, (json!(0), Err(-32600)));
 }
 
 #[tokio::test(start_paused = true)]

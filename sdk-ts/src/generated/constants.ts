@@ -42,6 +42,7 @@ export const CAPABILITY_FLAGS = [
   "sandboxDenials",
   "sandboxedFileStreaming",
   "serverLimits",
+  "sessionLifetime",
   "sessionTakeover",
   "shellSnapshotV2",
   "windowsMxc",

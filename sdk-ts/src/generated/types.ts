@@ -190,6 +190,8 @@ export type EnvironmentCapabilities = {
   readonly linuxApprovedRootWritePreservesRestrictions?: boolean;
   /** `initialize.takeover`. */
   readonly sessionTakeover?: boolean;
+  /** `initialize.detachedLifetimeMs`. */
+  readonly sessionLifetime?: boolean;
   /** `initialize` result `limits`. */
   readonly serverLimits?: boolean;
   /** Output and bodies as binary messages. */
@@ -983,6 +985,13 @@ export type InitializeParams = {
    * Flag `sessionTakeover`.
    */
   readonly takeover?: boolean;
+  /**
+   * How long the session is to wait for its client whenever it is detached, instead of `limits.detachedSessionMs`; and
+   * how long its closed processes stay readable, if that is longer than `limits.closedProcessRetentionMs`. The server
+   * grants `limits.detachedSessionMaxMs` at most and says what it granted. 0 ends the session, with its processes, as
+   * soon as it is detached. Absent when resuming: as before. Flag `sessionLifetime`.
+   */
+  readonly detachedLifetimeMs?: number;
 };
 
 /** Result of `initialize`. Very old peers answer an empty object. */
@@ -993,6 +1002,8 @@ export type InitializeResponse = {
   readonly environmentInfo?: EnvironmentInfo;
   /** Every bound that a client may run into. Flag `serverLimits`. */
   readonly limits?: ServerLimits;
+  /** How long this session waits for its client whenever it is detached. Flag `sessionLifetime`. */
+  readonly detachedLifetimeMs?: number;
 };
 
 /**
@@ -1685,8 +1696,10 @@ export type ServerLimits = {
   readonly outputChunkBytes: number;
   /** How long a closed process stays readable. */
   readonly closedProcessRetentionMs: number;
-  /** How long a session waits for its client to come back. */
+  /** How long a session waits for its client to come back, unless the client asked for another time. */
   readonly detachedSessionMs: number;
+  /** The longest that a client may ask for with `detachedLifetimeMs`. Flag `sessionLifetime`. */
+  readonly detachedSessionMaxMs?: number;
   /** Write ids remembered for each process. */
   readonly rememberedWriteIds: number;
   /** Request keys remembered for each session. */

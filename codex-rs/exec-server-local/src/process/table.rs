@@ -48,8 +48,10 @@ pub struct ProcessTable {
 
 struct Inner {
     processes: HashMap<ProcessId, Arc<Process>>,
-    /// Closed processes, oldest first, and when each is forgotten.
+    /// Closed processes, oldest first, and when each was closed.
     closed: VecDeque<(Instant, Arc<Process>)>,
+    /// How long each stays readable from then on.
+    retention: Duration,
     /// Whether a task is forgetting them.
     forgetting: bool,
     answers: Answers<RequestKey, StartOutcome>,
@@ -63,6 +65,7 @@ impl ProcessTable {
         let inner = Inner {
             processes: HashMap::new(),
             closed: VecDeque::new(),
+            retention: host.limits.closed_process_retention,
             forgetting: false,
             answers: Answers::new(host.limits.remembered_request_keys),
             follower: None,
@@ -78,6 +81,12 @@ impl ProcessTable {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every change under this lock is a single insertion or removal.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closed processes stay readable for this long, if that is more than the server's own bound. One that is about to be
+    /// forgotten may stay a little longer when the time becomes shorter.
+    pub fn keep_closed_for(&self, lifetime: Duration) {
+        self.lock().retention = lifetime.max(self.host.limits.closed_process_retention);
     }
 
     fn find(&self, id: &ProcessId) -> Result<Arc<Process>, ServiceError> {
@@ -217,7 +226,7 @@ impl ProcessTable {
     /// A process is closed: it stays readable for its time.
     fn retire(self: &Arc<Self>, process: Arc<Process>) {
         let mut inner = self.lock();
-        inner.closed.push_back((Instant::now() + self.host.limits.closed_process_retention, process));
+        inner.closed.push_back((Instant::now(), process));
         if !inner.forgetting {
             inner.forgetting = true;
             let (table, ended) = (Arc::downgrade(self), self.ended.clone());
@@ -442,13 +451,13 @@ impl Inner {
     }
 
     fn next_to_forget(&mut self) -> Option<Instant> {
-        let due = self.closed.front().map(|(due, _)| *due);
+        let due = self.closed.front().map(|(since, _)| *since + self.retention);
         self.forgetting = due.is_some();
         due
     }
 
     fn forget(&mut self, now: Instant) {
-        while self.closed.front().is_some_and(|(due, _)| *due <= now) {
+        while self.closed.front().is_some_and(|(since, _)| *since + self.retention <= now) {
             self.forget_front();
         }
     }

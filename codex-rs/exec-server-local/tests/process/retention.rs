@@ -62,6 +62,23 @@ async fn each_closed_process_is_forgotten_at_its_own_time_and_its_id_is_free_aga
 }
 
 #[tokio::test]
+async fn closed_processes_stay_for_as_long_as_their_session_waits_for_its_client_if_that_is_longer() {
+    let table = table(Limits::default());
+    table.keep_closed_for(Duration::from_secs(1));
+    for name in ["early", "late"] {
+        table.start(shell(name, "exit 0")).await.expect("it starts");
+        read_until(&table, name, |page| page.closed).await;
+        // Also one that was closed before the session was to wait longer.
+        table.keep_closed_for(5 * RETENTION);
+    }
+    let known = || ["early", "late"].map(|name| is_known(&table, name));
+    pass(5 * RETENTION - Duration::from_secs(1)).await;
+    assert_eq!(known(), [true, true]);
+    pass(Duration::from_secs(2)).await;
+    assert_eq!(known(), [false, false]);
+}
+
+#[tokio::test]
 async fn a_full_table_forgets_what_was_delivered_and_nothing_else() {
     let table = table(Limits { processes_per_session: 2, ..small() });
     let (recorder, follow) = Recorder::follow(&table);

@@ -8,6 +8,7 @@ mod outbound;
 mod requests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use codex_exec_server_core::error::ServiceError;
@@ -203,11 +204,12 @@ impl Reader {
     fn initialize(&mut self, params: InitializeParams) -> Result<InitializeResponse, ServiceError> {
         self.handshake.may_initialize()?;
         let displaced = Arc::clone(&self.displaced);
-        let session = match &params.resume_session_id {
-            None => self.context.sessions.open(self.id, displaced)?,
+        let lifetime = params.detached_lifetime_ms.map(Duration::from_millis);
+        let (session, lifetime) = match &params.resume_session_id {
+            None => self.context.sessions.open(self.id, displaced, lifetime)?,
             Some(session) => {
                 let if_attached = if params.takeover { IfAttached::TakeOver } else { IfAttached::Refuse };
-                self.context.sessions.resume(session, self.id, displaced, if_attached)?
+                self.context.sessions.resume(session, self.id, displaced, if_attached, lifetime)?
             }
         };
         self.handshake.initialize_succeeded();
@@ -220,6 +222,7 @@ impl Reader {
             session_id,
             environment_info: Some(self.context.environment.clone()),
             limits: Some(self.context.told_limits.clone()),
+            detached_lifetime_ms: Some(u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
         })
     }
 
