@@ -115,6 +115,8 @@ pub struct EventLog {
     dropped: DroppedOutput,
     floor: Floor,
     exit: Option<(Seq, Exit)>,
+    /// Bytes of output before the exit.
+    exit_offset: u64,
     closed: Option<(Seq, Totals)>,
 }
 
@@ -132,6 +134,7 @@ impl EventLog {
             dropped: DroppedOutput { through_seq: Seq::START, bytes: 0 },
             floor: Floor::Keep(Seq::START),
             exit: None,
+            exit_offset: 0,
             closed: None,
         }
     }
@@ -174,6 +177,7 @@ impl EventLog {
             self.seal();
             self.last = self.last.next();
             self.exit = Some((self.last, exit));
+            self.exit_offset = self.output_bytes;
         }
     }
 
@@ -262,6 +266,16 @@ impl EventLog {
             (Some(chunk), _) => Some(Event::Output(chunk.clone())),
             (None, Some((seq, exit))) => Some(Event::Exited(seq, exit)),
             (None, None) => closed.map(|(seq, totals)| Event::Closed(seq, totals)),
+        }
+    }
+
+    /// Bytes of output before `event`, which is one of this log's.
+    #[must_use]
+    pub const fn offset_of(&self, event: &Event) -> u64 {
+        match event {
+            Event::Output(chunk) => chunk.offset,
+            Event::Exited(..) => self.exit_offset,
+            Event::Closed(_, totals) => totals.output_bytes,
         }
     }
 

@@ -1,14 +1,15 @@
 //! The rules of the server and its clients, without IO: no clock, no task, no socket. Time arrives as an argument.
 //!
-//! What is kept of a process's output is decided in [`event_log`], who may speak for a session in [`sessions`], what
-//! a repeat means in [`idempotency`], and in which order a receiver sees events in [`sequencer`]. [`service`] is what a
-//! caller can ask of a machine, near or far, and [`process_event`] what it is told.
+//! What is kept of a process's output is decided in [`event_log`], how it is followed in [`log_cursor`], who may speak
+//! for a session in [`sessions`], what a repeat means in [`idempotency`], and in which order a receiver sees events in
+//! [`sequencer`]. [`service`] is what a caller can ask of a machine, near or far, and [`process_event`] what it is told.
 
 pub mod error;
 pub mod event_log;
 pub mod handshake;
 pub mod idempotency;
 pub mod limits;
+pub mod log_cursor;
 pub mod process_event;
 pub mod sequencer;
 pub mod service;

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_exec_server_protocol::environment::EnvironmentInfo;
+use codex_exec_server_protocol::environment::{EnvironmentCapabilities, EnvironmentInfo};
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
 use codex_exec_server_protocol::process::{
     ProcessReadResponse, ProcessSignal, ProcessStartParams, ProcessTerminateResponse, PtySize,
 };
 
+use crate::error::ServiceError;
 use crate::process_event::ExecProcessEvent;
 
 /// An answer to come. Boxed, so that backends can stand behind `dyn`.
@@ -114,4 +115,30 @@ pub enum ExecError {
     /// The process can't be followed any further: what is told of it does not add up. Says what.
     #[error("{0}")]
     Inconsistent(Arc<str>),
+}
+
+impl From<ServiceError> for ExecError {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::UnknownProcess(id) => Self::UnknownProcess(id),
+            ServiceError::ProcessExists(id) => Self::ProcessExists(id),
+            other => Self::Refused(RpcError::from(&other)),
+        }
+    }
+}
+
+/// Refuses a start that asks for what a backend with these `flags` would ignore.
+pub fn check_start(params: &ProcessStartParams, flags: &EnvironmentCapabilities) -> Result<(), ExecError> {
+    let needs = [
+        (params.output.is_some(), flags.output_budget, "outputBudget"),
+        (params.size.is_some(), flags.process_resize, "processResize"),
+        (params.timeout_ms.is_some(), flags.process_timeout, "processTimeout"),
+        (params.limits.is_some(), flags.process_limits, "processLimits"),
+        (params.request_key.is_some(), flags.idempotent_requests, "idempotentRequests"),
+        (params.network_proxy.is_some(), flags.network_proxy_launch, "networkProxyLaunch"),
+    ];
+    match needs.into_iter().find(|(asked, has, _)| *asked && !has) {
+        Some((_, _, name)) => Err(ExecError::Unsupported(name)),
+        None => Ok(()),
+    }
 }

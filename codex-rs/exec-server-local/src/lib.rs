@@ -1,8 +1,16 @@
 //! The services on this machine. Knows nothing of connections or messages.
 //!
-//! [`process`] is the process service: tables of processes, their logs and supervisors. [`os`] is what it stands on,
-//! every call into the kernel that makes, watches or ends a child. [`env`](mod@env) decides what a child inherits.
+//! [`LocalBackend`] is this machine as an [`ExecBackend`](codex_exec_server_core::service::ExecBackend), for callers in the
+//! same program. [`process`] is the process service: tables of processes, their logs and supervisors. [`os`] is what it stands on,
+//! every call into the kernel that makes, watches or ends a child. [`env`](mod@env) decides what a child inherits;
+//! [`environment`] describes the machine.
 
+mod backend;
 pub mod env;
+pub mod environment;
+mod orphans;
 pub mod os;
 pub mod process;
+
+pub use backend::LocalBackend;
+pub use orphans::Orphans;

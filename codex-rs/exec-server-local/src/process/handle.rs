@@ -3,22 +3,21 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use codex_exec_server_core::error::ServiceError;
-use codex_exec_server_core::event_log::{Event, EventLog, Exit, Floor};
-use codex_exec_server_core::idempotency::RecentIds;
-use codex_exec_server_protocol::ids::{ProcessId, Seq, WriteId};
+use codex_exec_server_core::event_log::{EventLog, Exit, Floor};
+use codex_exec_server_protocol::ids::{ProcessId, Seq};
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::{
-    ExitReason, OutputStream, ProcessOutputChunk, ProcessReadParams, ProcessReadResponse, ProcessState,
-    ProcessSummary, WriteStatus,
+    ExitReason, OutputStream, ProcessOutputChunk, ProcessReadResponse, ProcessState, ProcessSummary,
 };
 use tokio::sync::{Notify, SetOnce};
 use tokio::time::Instant;
 
+use super::audience::Audience;
 use super::follow::{Draw, Follow, FollowId, Follower};
 use super::host::ProcessHost;
-use super::stdin::StdinPipe;
+use super::input::Stdin;
 use crate::os;
 
 /// Longer waits than this are as good as for ever, and safe to add to any instant.
@@ -37,8 +36,10 @@ pub struct Process {
     pub(super) ending: Mutex<Option<ExitReason>>,
     /// Set when everything that could be killed was killed: streams that are still open don't matter any more.
     pub(super) killed: SetOnce<()>,
+    /// Set when everybody who waited for its start has stopped waiting: it is to be ended.
+    pub(super) unwanted: SetOnce<()>,
     reading: Mutex<Reading>,
-    grew: Notify,
+    pub(super) grew: Notify,
     /// Something was taken or read, so that the supervisor may be allowed to read on.
     pub(super) drained: Notify,
 }
@@ -53,28 +54,11 @@ pub(super) struct About {
     pub(super) timeout: Option<Duration>,
 }
 
-/// What the requests on one process's stdin share. Its lock is fair, so they take effect in the order of arrival;
-/// it is first held by the start itself.
-pub(super) struct Stdin {
-    pub(super) state: StdinState,
-    seen: RecentIds<WriteId>,
-}
-
-/// What a write meets.
-pub(super) enum StdinState {
-    /// The process did not start.
-    NotStarted,
-    /// It was started without one.
-    None,
-    /// A pipe or terminal.
-    Open(Arc<StdinPipe>),
-    /// The client ended it.
-    Ended,
-}
-
-struct Reading {
-    log: EventLog,
+/// A log and who reads it. A connection follows; local callers are an audience. A process has one or the other.
+pub(super) struct Reading {
+    pub(super) log: EventLog,
     follow: Option<Follow>,
+    pub(super) audience: Audience,
     /// What the log keeps while nobody follows.
     unfollowed: Floor,
 }
@@ -92,20 +76,18 @@ impl Process {
             about,
             started: SetOnce::new(),
             child: OnceLock::new(),
-            stdin: Arc::new(tokio::sync::Mutex::new(Stdin {
-                state: StdinState::NotStarted,
-                seen: RecentIds::new(host.limits.remembered_write_ids),
-            })),
+            stdin: Arc::new(tokio::sync::Mutex::new(Stdin::new(host.limits.remembered_write_ids))),
             ending: Mutex::new(None),
             killed: SetOnce::new(),
-            reading: Mutex::new(Reading { log, follow: None, unfollowed }),
+            unwanted: SetOnce::new(),
+            reading: Mutex::new(Reading { log, follow: None, audience: Audience::default(), unfollowed }),
             grew: Notify::new(),
             drained: Notify::new(),
             host,
         }
     }
 
-    fn reading(&self) -> MutexGuard<'_, Reading> {
+    pub(super) fn reading(&self) -> MutexGuard<'_, Reading> {
         // The log's own methods don't panic halfway; a poisoned lock holds a log that is still in order.
         self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -211,26 +193,31 @@ impl Process {
         reading.follow.as_ref().map_or(0, |follow| follow.waiting_bytes(&reading.log))
     }
 
-    /// Whether the process is over and its follower, if it has one, has had everything.
+    /// Whether the process is over and whoever reads it has had everything.
     pub(super) fn is_delivered(&self) -> bool {
         let reading = self.reading();
-        reading.log.is_closed() && reading.follow.as_ref().is_some_and(|follow| follow.is_done(&reading.log))
+        let followed = reading.follow.as_ref().is_some_and(|follow| follow.is_done(&reading.log));
+        reading.log.is_closed() && (followed || reading.audience.is_done(&reading.log))
     }
 
     /// `process/read`. Waits as long as asked while there is nothing new; a terminal event that the reader has not
     /// seen is new.
-    pub(super) async fn read(&self, params: &ProcessReadParams) -> Result<ProcessReadResponse, ServiceError> {
+    pub(super) async fn read(
+        &self,
+        after: Seq,
+        max_bytes: Option<u64>,
+        wait: Duration,
+    ) -> Result<ProcessReadResponse, ServiceError> {
         if !*self.started.wait().await {
             return Err(ServiceError::UnknownProcess(self.id.clone()));
         }
-        let after = params.after_seq.unwrap_or_default();
-        let wait = Duration::from_millis(params.wait_ms.unwrap_or(0)).min(LONGEST_WAIT);
+        let wait = wait.min(LONGEST_WAIT);
         if !wait.is_zero() {
             // A time-out is no failure: the answer then is what there is.
             let _ = tokio::time::timeout(wait, self.wait_until_ready(after)).await;
         }
         let mut reading = self.reading();
-        let page = reading.log.read(after, params.max_bytes);
+        let page = reading.log.read(after, max_bytes);
         // As of this page: being read may let go of some of it.
         let dropped = reading.log.dropped();
         let before = reading.log.retained_bytes();
@@ -272,17 +259,6 @@ impl Process {
             }
             grew.await;
         }
-    }
-
-    /// The whole log as events, for tests and local callers.
-    #[must_use]
-    pub fn event_after(&self, after: Seq) -> Option<Event> {
-        self.reading().log.next_after(after)
-    }
-
-    /// Resolves when the log has grown beyond `after`, or is closed.
-    pub async fn grown(&self, after: Seq) {
-        self.wait_until_ready(after).await;
     }
 
     /// Notes why the process is about to end. The first reason counts.
@@ -333,54 +309,15 @@ impl Process {
             dropped: log.dropped(),
         }
     }
-
-    // What those who feed it do.
-
-    /// Takes `input` in order, once per `write_id`: `process/write` and `process/closeStdin`.
-    ///
-    /// A terminal has no end of its own; it gets its end-of-file character, and goes on.
-    pub(super) async fn feed(&self, write_id: WriteId, input: Input) -> Result<WriteStatus, ServiceError> {
-        const END_OF_TRANSMISSION: &[u8] = &[0x04];
-        let mut stdin = self.stdin.lock().await;
-        if stdin.seen.contains(&write_id) {
-            return Ok(WriteStatus::Accepted);
-        }
-        let pipe = match &stdin.state {
-            StdinState::NotStarted => return Ok(WriteStatus::UnknownProcess),
-            StdinState::None | StdinState::Ended => return Ok(WriteStatus::StdinClosed),
-            StdinState::Open(pipe) => Arc::clone(pipe),
-        };
-        if self.killed.get().is_some() {
-            return Err(ServiceError::StdinFailed);
-        }
-        match input {
-            Input::Bytes(bytes) => pipe.write(bytes).await,
-            Input::End if self.about.tty => pipe.write(Bytes::from_static(END_OF_TRANSMISSION)).await,
-            Input::End => {
-                pipe.end();
-                stdin.state = StdinState::Ended;
-            }
-        }
-        stdin.seen.insert(write_id);
-        Ok(WriteStatus::Accepted)
-    }
-}
-
-/// What a client gives to a process's stdin.
-pub(super) enum Input {
-    /// Bytes.
-    Bytes(Bytes),
-    /// The end.
-    End,
 }
 
 impl Reading {
     /// Brings floor, retention and the host's account in line with what has changed.
-    fn settle(&mut self, host: &ProcessHost, before: u64) {
+    pub(super) fn settle(&mut self, host: &ProcessHost, before: u64) {
         let floor = match (&self.follow, self.unfollowed) {
             (_, Floor::Free) => Floor::Free,
             (Some(follow), _) => follow.floor(),
-            (None, unfollowed) => unfollowed,
+            (None, unfollowed) => self.audience.floor().unwrap_or(unfollowed),
         };
         self.log.set_floor(floor);
         self.log.trim(host.is_crowded());

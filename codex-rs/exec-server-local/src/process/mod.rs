@@ -4,9 +4,11 @@
 //! [`Process`], whose log any number of readers may look at, and a supervisor task that alone moves bytes from the
 //! operating system into that log. How a process is made and found again by the kernel is [`crate::os`]'s matter.
 
+mod audience;
 mod follow;
 mod handle;
 mod host;
+mod input;
 mod kill;
 mod start;
 mod stdin;
@@ -14,7 +16,10 @@ mod supervise;
 mod table;
 mod watch;
 
+pub(crate) use audience::{Held, Subscription};
 pub use follow::{Draw, FollowId, Follower};
 pub use handle::Process;
 pub use host::ProcessHost;
+pub(crate) use input::Input;
 pub use table::ProcessTable;
+pub(crate) use table::os_signal;

@@ -82,23 +82,30 @@ pub(super) async fn supervise(
     };
     let timeout = async {
         match process.about.timeout.and_then(|timeout| started.checked_add(timeout)) {
-            Some(at) => {
-                sleep_until(at).await;
+            Some(at) => sleep_until(at).await,
+            None => pending().await,
+        }
+    };
+    let ending = async {
+        tokio::select! {
+            _ = process.unwanted.wait() => {
+                end(Arc::clone(&process), ExitReason::Terminated).await;
+            }
+            () = timeout => {
                 if !process.is_exited() {
                     end(Arc::clone(&process), ExitReason::TimedOut).await;
                 }
             }
-            None => pending().await,
         }
     };
     let give_up = async {
         process.killed.wait().await;
         tokio::time::sleep(process.host.limits.close_grace).await;
     };
-    tokio::pin!(exit, pump, timeout, give_up);
+    tokio::pin!(exit, pump, ending, give_up);
 
     let mut taps = Taps { process: &process, taps, second_next: false };
-    let (mut exited, mut pumped, mut timed_out) = (false, false, false);
+    let (mut exited, mut pumped, mut ended) = (false, false, false);
     while !(exited && taps.taps.is_empty()) {
         tokio::select! {
             biased;
@@ -110,7 +117,7 @@ pub(super) async fn supervise(
                 process.push_exited(exit_event(&process, &status, started.elapsed().as_millis()));
             }
             () = &mut pump, if !pumped => pumped = true,
-            () = &mut timeout, if !timed_out => timed_out = true,
+            () = &mut ending, if !ended => ended = true,
             () = &mut give_up, if exited => {
                 taps.read_what_is_there();
                 taps.taps.clear();

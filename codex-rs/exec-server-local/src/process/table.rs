@@ -5,7 +5,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use codex_exec_server_core::error::ServiceError;
@@ -24,9 +25,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::audience::Held;
 use super::follow::{FollowId, Follower};
-use super::handle::{Input, Process, Stdin, StdinState};
+use super::handle::Process;
 use super::host::ProcessHost;
+use super::input::{Input, Stdin, StdinState};
 use super::kill::{end, give_notice};
 use super::start::{self, Plan};
 use super::stdin::StdinPipe;
@@ -36,6 +39,14 @@ use crate::os;
 
 /// What became of a start: known once, told to every repeat.
 type StartOutcome = Arc<SetOnce<Result<ProcessStartResponse, ServiceError>>>;
+
+/// A start under way, or one that is remembered by its key.
+#[derive(Clone)]
+struct Start {
+    outcome: StartOutcome,
+    /// Gone when it failed, or was forgotten.
+    process: Weak<Process>,
+}
 
 /// See the module.
 pub struct ProcessTable {
@@ -54,7 +65,7 @@ struct Inner {
     retention: Duration,
     /// Whether a task is forgetting them.
     forgetting: bool,
-    answers: Answers<RequestKey, StartOutcome>,
+    answers: Answers<RequestKey, Start>,
     follower: Option<(FollowId, Arc<dyn Follower>)>,
 }
 
@@ -99,12 +110,28 @@ impl ProcessTable {
         self: &Arc<Self>,
         params: ProcessStartParams,
     ) -> Result<ProcessStartResponse, ServiceError> {
-        let outcome = self.begin_start(params)?;
-        outcome.wait().await.clone()
+        let start = self.begin_start(params)?;
+        start.outcome.wait().await.clone()
+    }
+
+    /// A start for somebody on this machine, who reads the process as one of its audience. A process that nobody waits
+    /// for any more when it has started is ended.
+    pub(crate) async fn start_held(
+        self: &Arc<Self>,
+        params: ProcessStartParams,
+    ) -> Result<Held, ServiceError> {
+        let id = params.process_id.clone();
+        let start = self.begin_start(params)?;
+        let held = start.process.upgrade().map(Held::new);
+        drop(start.process);
+        start.outcome.wait().await.clone()?;
+        let held = held.ok_or(ServiceError::UnknownProcess(id))?;
+        held.claim();
+        Ok(held)
     }
 
     /// The part of a start that happens at once: the id is taken and later requests find it.
-    fn begin_start(self: &Arc<Self>, params: ProcessStartParams) -> Result<StartOutcome, ServiceError> {
+    fn begin_start(self: &Arc<Self>, params: ProcessStartParams) -> Result<Start, ServiceError> {
         let plan = start::plan(&self.host, &params)?;
         let fingerprint = params.request_key.as_ref().map_or(0, |_| fingerprint(&params));
         let outcome: StartOutcome = Arc::default();
@@ -130,46 +157,49 @@ impl ProcessTable {
         // Held before anybody else can find the process, so whatever is asked of its stdin queues behind its start.
         let stdin = Arc::clone(&process.stdin).try_lock_owned().expect("nobody else knows of it yet");
         inner.processes.insert(id, Arc::clone(&process));
+        let start = Start { outcome: Arc::clone(&outcome), process: Arc::downgrade(&process) };
         if let Some(key) = params.request_key {
-            inner.answers.record(key, fingerprint, Arc::clone(&outcome));
+            inner.answers.record(key, fingerprint, start.clone());
         }
         drop(inner);
-        self.tasks.spawn(Arc::clone(self).run(process, command, stdin, Arc::clone(&outcome)));
-        Ok(outcome)
+        // `execve` may hang on a slow file system, so a thread that may is where all of the birth happens.
+        let table = Arc::clone(self);
+        self.tasks.spawn_blocking(move || table.bear(process, &command, stdin, &outcome));
+        Ok(start)
     }
 
-    /// Starts a registered process and sees it through.
-    async fn run(
+    /// Starts a registered process, and has it supervised. Within the runtime, on a thread that may wait.
+    fn bear(
         self: Arc<Self>,
         process: Arc<Process>,
-        command: os::Command,
+        command: &os::Command,
         mut stdin: OwnedMutexGuard<Stdin>,
-        outcome: StartOutcome,
+        outcome: &SetOnce<Result<ProcessStartResponse, ServiceError>>,
     ) {
         let id = process.id.clone();
-        let born = {
-            let born = match tokio::task::spawn_blocking(move || os::spawn(&command)).await {
-                Ok(Ok(spawned)) => self.adopt(&process, spawned, &mut stdin),
-                Ok(Err(error)) => Err(start::start_error(error)),
-                Err(panic) => Err(ServiceError::Internal(format!("start of process {id} failed: {panic}"))),
-            };
-            if born.is_err() {
-                self.lock().processes.remove(&id);
-            }
-            // A second setting is impossible: only this task sets them.
-            let _ = process.started.set(born.is_ok());
-            drop(stdin);
-            born
+        let born = match catch_unwind(AssertUnwindSafe(|| os::spawn(command))) {
+            Ok(Ok(spawned)) => self.adopt(&process, spawned, &mut stdin),
+            Ok(Err(error)) => Err(start::start_error(error)),
+            Err(_) => Err(ServiceError::Internal(format!("start of process {id} panicked"))),
         };
+        if born.is_err() {
+            self.lock().processes.remove(&id);
+        }
+        // A second setting is impossible: only this sets them.
+        let _ = process.started.set(born.is_ok());
+        drop(stdin);
         match born {
             Ok((taps, child, stdin)) => {
                 let response = ProcessStartResponse { process_id: id, sandbox_type: Some(SandboxType::None) };
-                let _ = outcome.set(Ok(response));
                 if self.ended.is_cancelled() {
                     self.tasks.spawn(end(Arc::clone(&process), ExitReason::Terminated));
                 }
-                supervise(Arc::clone(&process), child, taps, stdin).await;
-                self.retire(process);
+                let table = Arc::clone(&self);
+                self.tasks.spawn(async move {
+                    supervise(Arc::clone(&process), child, taps, stdin).await;
+                    table.retire(process);
+                });
+                let _ = outcome.set(Ok(response));
             }
             Err(error) => {
                 let _ = outcome.set(Err(error));
@@ -245,7 +275,9 @@ impl ProcessTable {
 
     /// `process/read`
     pub async fn read(&self, params: ProcessReadParams) -> Result<ProcessReadResponse, ServiceError> {
-        self.find(&params.process_id)?.read(&params).await
+        let wait = Duration::from_millis(params.wait_ms.unwrap_or(0));
+        let process = self.find(&params.process_id)?;
+        process.read(params.after_seq.unwrap_or_default(), params.max_bytes, wait).await
     }
 
     /// `process/write`
@@ -271,7 +303,7 @@ impl ProcessTable {
             return Err(ServiceError::InvalidArgument("writeId must not be empty".into()));
         }
         let status = match self.find(id) {
-            Ok(process) => process.feed(write_id, input).await?,
+            Ok(process) => process.feed_once(write_id, input).await?,
             Err(_) => WriteStatus::UnknownProcess,
         };
         Ok(ProcessWriteResponse { status })
@@ -279,36 +311,17 @@ impl ProcessTable {
 
     /// `process/resize`. In turn with writes.
     pub async fn resize(&self, params: ProcessResizeParams) -> Result<EmptyResponse, ServiceError> {
+        // What is wrong with the request itself is said first.
         start::check_size(params.rows, params.cols)?;
         let process = self.find(&params.process_id)?;
-        let stdin = process.stdin.lock().await;
-        match &stdin.state {
-            StdinState::Open(pipe) if process.about.tty => {
-                pipe.resize(os::Size { rows: params.rows, cols: params.cols }).map_err(|error| {
-                    ServiceError::Internal(format!("resize of process {}: {error}", process.id))
-                })?
-            }
-            StdinState::NotStarted => return Err(ServiceError::UnknownProcess(params.process_id)),
-            _ => {
-                return Err(ServiceError::WrongState(format!(
-                    "process {} has no terminal to resize",
-                    process.id
-                )));
-            }
-        }
+        process.resize(os::Size { rows: params.rows, cols: params.cols }).await?;
         Ok(EmptyResponse {})
     }
 
     /// `process/signal`: to the process group. Unknown and dead processes are no failure.
     pub async fn signal(&self, params: ProcessSignalParams) -> Result<EmptyResponse, ServiceError> {
-        if let Ok(process) = self.find(&params.process_id)
-            && *process.started.wait().await
-            && let Some(child) = process.child.get()
-        {
-            let signal = os_signal(params.signal);
-            if let Err(error) = child.signal_group(signal) {
-                tracing::debug!(process = %process.id, ?signal, %error, "signal was not delivered");
-            }
+        if let Ok(process) = self.find(&params.process_id) {
+            process.signal(os_signal(params.signal)).await;
         }
         Ok(EmptyResponse {})
     }
@@ -320,13 +333,21 @@ impl ProcessTable {
         &self,
         params: ProcessTerminateParams,
     ) -> Result<ProcessTerminateResponse, ServiceError> {
-        let nothing = ProcessTerminateResponse { running: false, survivors: None };
-        let Ok(process) = self.find(&params.process_id) else { return Ok(nothing) };
+        let Ok(process) = self.find(&params.process_id) else {
+            return Ok(ProcessTerminateResponse { running: false, survivors: None });
+        };
+        self.terminate_process(process, Duration::from_millis(params.grace_ms.unwrap_or(0))).await
+    }
+
+    pub(crate) async fn terminate_process(
+        &self,
+        process: Arc<Process>,
+        grace: Duration,
+    ) -> Result<ProcessTerminateResponse, ServiceError> {
         if !*process.started.wait().await || process.is_closed() {
-            return Ok(nothing);
+            return Ok(ProcessTerminateResponse { running: false, survivors: None });
         }
         let running = !process.is_exited();
-        let grace = Duration::from_millis(params.grace_ms.unwrap_or(0));
         let ending = self.tasks.spawn(async move {
             if running && !grace.is_zero() {
                 give_notice(&process, grace).await;
@@ -416,7 +437,7 @@ impl ProcessTable {
     }
 }
 
-const fn os_signal(signal: ProcessSignal) -> os::Signal {
+pub(crate) const fn os_signal(signal: ProcessSignal) -> os::Signal {
     match signal {
         ProcessSignal::Interrupt => os::Signal::INT,
         ProcessSignal::Terminate => os::Signal::TERM,

@@ -3,6 +3,7 @@
 //! Processes run in real time. Where a test is about a span of time it stops the clock while nothing real is under
 //! way, moves it, and lets it run again.
 
+mod audience;
 mod budget;
 mod follow;
 mod requests;

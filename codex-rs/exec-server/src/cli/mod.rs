@@ -1,6 +1,5 @@
 //! The command line for people: which command, and how its outcome becomes an exit code.
 
-mod orphans;
 mod run;
 mod serve;
 

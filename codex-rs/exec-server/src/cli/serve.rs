@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use codex_exec_server_local::Orphans;
 use codex_exec_server_transport::{
     AcceptPolicy, Authenticator, Connection, ListenUrl, Listener, SignedTokenRules, WireLimits,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
-use super::orphans::Orphans;
 use crate::{Server, ServerConfig};
 
 /// How long a server may take to end its processes and connections once it was told to stop.

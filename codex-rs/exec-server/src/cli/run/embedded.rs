@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_exec_server_client::{DialError, Dialer};
+use codex_exec_server_local::Orphans;
 use codex_exec_server_transport::memory;
 use tokio_util::task::TaskTracker;
 
-use crate::cli::orphans::Orphans;
 use crate::{Server, ServerConfig};
 
 /// How long processes may take to end when the server is told to stop.

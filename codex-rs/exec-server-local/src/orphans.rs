@@ -4,20 +4,24 @@
 use std::io;
 use std::time::Duration;
 
-use codex_exec_server_local::os;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::AbortHandle;
+
+use crate::os;
 
 /// Dead orphans are collected this long after the first is noticed, many at a time.
 const SWEEP_DELAY: Duration = Duration::from_millis(250);
 
 /// Collects orphans until it is dropped.
-pub(super) struct Orphans(AbortHandle);
+#[derive(Debug)]
+pub struct Orphans(AbortHandle);
 
 impl Orphans {
     /// Makes this process the parent of whatever its descendants leave behind. From now on it must not start children
-    /// other than through a server.
-    pub(super) fn adopt() -> io::Result<Self> {
+    /// other than through this crate: others' exit statuses would be collected with the orphans'. That this process
+    /// adopts lasts as long as it does; held once, by `main` or whoever speaks for the whole program. Must be called
+    /// within a tokio runtime.
+    pub fn adopt() -> io::Result<Self> {
         let children = signal(SignalKind::child())?;
         os::become_subreaper()?;
         Ok(Self(tokio::spawn(sweep(children)).abort_handle()))
