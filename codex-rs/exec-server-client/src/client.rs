@@ -4,48 +4,29 @@
 //! connection, waits while there is none, and decides for each request whether it may be sent again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use codex_exec_server_protocol::environment::{EnvironmentCapabilities, EnvironmentInfo};
+use codex_exec_server_protocol::environment::EnvironmentCapabilities;
 use codex_exec_server_protocol::ids::SessionId;
-use codex_exec_server_protocol::methods::Method;
-use codex_exec_server_protocol::session::ServerLimits;
+use codex_exec_server_protocol::methods::{Method, NoParams, ProcessList};
+use codex_exec_server_protocol::process::ProcessSummary;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::config::ClientConfig;
 use crate::dial::Dialer;
 use crate::error::{ClientError, Outcome, RequestError, Unsupported};
-use crate::link::{End, Link};
+use crate::link::End;
 use crate::recovery;
 use crate::router::Router;
-
-/// Who is at the other end of a session.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// The session.
-    pub session_id: SessionId,
-    /// What the server's machine is like and what the server can do.
-    pub environment: EnvironmentInfo,
-    /// Bounds that the server told. Flag `serverLimits`.
-    pub limits: Option<ServerLimits>,
-    /// How long the server keeps the session while no connection holds it. Flag `sessionLifetime`.
-    pub detached_lifetime: Option<Duration>,
-}
-
-/// A connection with an open session.
-#[derive(Debug)]
-pub(crate) struct Attached {
-    pub(crate) link: Link,
-    pub(crate) peer: Arc<Peer>,
-}
+use crate::session::{Attached, Peer, Wanted, open};
 
 /// How a client is connected right now.
 #[derive(Debug, Clone)]
 enum State {
     Connected(Arc<Attached>),
-    Recovering(Arc<Peer>),
+    Recovering(Arc<Peer>, Instant),
     Failed(Arc<Peer>, ClientError),
 }
 
@@ -55,9 +36,21 @@ pub enum Status {
     /// Requests are on their way as soon as they are made.
     Connected,
     /// The connection was lost and is sought again; requests wait.
-    Recovering,
+    Recovering {
+        /// When the client gives up.
+        until: Instant,
+    },
     /// It did not come back, or the client was closed; requests fail.
     Failed(ClientError),
+}
+
+/// What to do about a session that another connection has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfAttached {
+    /// Leave it there.
+    Refuse,
+    /// Take it; the other connection is told and ended. For one that is half dead, or somebody's own elsewhere.
+    TakeOver,
 }
 
 /// Tells how the connection changes; see [`Client::status`].
@@ -78,7 +71,7 @@ impl StatusWatch {
     pub fn now(&mut self) -> Status {
         match &*self.0.borrow_and_update() {
             State::Connected(_) => Status::Connected,
-            State::Recovering(_) => Status::Recovering,
+            State::Recovering(_, until) => Status::Recovering { until: *until },
             State::Failed(_, error) => Status::Failed(error.clone()),
         }
     }
@@ -106,9 +99,30 @@ pub(crate) struct Inner {
 
 impl Client {
     /// Connects and opens a new session. Must be called within a tokio runtime, whose tasks the client uses.
+    ///
+    /// One attempt: whoever begins wants to hear of a wrong address at once.
     pub async fn connect(dialer: Dialer, config: ClientConfig) -> Result<Self, ClientError> {
+        Self::open(dialer, config, Wanted::New).await
+    }
+
+    /// Connects and resumes a session that exists already, such as one that another client has left. Its processes are
+    /// told by [`Client::list`] and followed with [`Client::adopt`].
+    ///
+    /// [`ClientError::SessionInUse`] if another connection has it, unless it may be taken over and the server can (flag
+    /// `sessionTakeover`); [`ClientError::SessionLost`] if the server does not know it.
+    pub async fn attach(
+        dialer: Dialer,
+        config: ClientConfig,
+        session_id: SessionId,
+        if_attached: IfAttached,
+    ) -> Result<Self, ClientError> {
+        let takeover = if_attached == IfAttached::TakeOver;
+        Self::open(dialer, config, Wanted::Existing { session_id, takeover }).await
+    }
+
+    async fn open(dialer: Dialer, config: ClientConfig, wanted: Wanted<'_>) -> Result<Self, ClientError> {
         let router = Arc::new(Router::default());
-        let first = recovery::open(&dialer, &router, &config).await?;
+        let first = open(&dialer, &router, &config, wanted).await?;
         let stop = CancellationToken::new();
         let inner = Arc::new(Inner {
             config,
@@ -132,6 +146,12 @@ impl Client {
     #[must_use]
     pub fn status(&self) -> StatusWatch {
         StatusWatch(self.inner.state.subscribe())
+    }
+
+    /// The session's processes, in the order of their starts. Flag `processList`.
+    pub async fn list(&self) -> Result<Vec<ProcessSummary>, RequestError> {
+        self.inner.require("processList", |flags| flags.process_list)?;
+        Ok(self.call::<ProcessList>(&NoParams {}).await?.processes)
     }
 
     /// Sends a request once, waiting for the connection if need be. For requests that must not be repeated: when the
@@ -173,7 +193,7 @@ impl Inner {
     pub(crate) fn peer(&self) -> Arc<Peer> {
         match &*self.state.borrow() {
             State::Connected(attached) => Arc::clone(&attached.peer),
-            State::Recovering(peer) | State::Failed(peer, _) => Arc::clone(peer),
+            State::Recovering(peer, _) | State::Failed(peer, _) => Arc::clone(peer),
         }
     }
 
@@ -194,11 +214,28 @@ impl Inner {
     where
         M::Response: Send + 'static,
     {
+        let response = self.call_while::<M>(params, repeat, || true).await?;
+        Ok(response.expect("there was no reason not to send it"))
+    }
+
+    /// As [`Self::call`], but `None` when `holds` no longer does before it is sent, or sent again.
+    pub(crate) async fn call_while<M: Method>(
+        &self,
+        params: &M::Params,
+        repeat: Repeat,
+        holds: impl Fn() -> bool,
+    ) -> Result<Option<M::Response>, RequestError>
+    where
+        M::Response: Send + 'static,
+    {
         let mut present = self.connections();
         loop {
             let attached = present.next().await?;
+            if !holds() {
+                return Ok(None);
+            }
             match attached.link.call::<M>(params).await.map_err(Outcome::from) {
-                Ok(response) => return Ok(response),
+                Ok(response) => return Ok(Some(response)),
                 Err(Outcome::Refused(error)) => return Err(RequestError::Refused(error)),
                 Err(Outcome::Lost { sent: true }) if repeat == Repeat::IfUnsent => {
                     return Err(RequestError::Unknown);
@@ -227,7 +264,7 @@ impl Connections {
             self.0.changed().await.map_err(|_| ClientError::Closed)?;
             match &*self.0.borrow_and_update() {
                 State::Connected(attached) => return Ok(Arc::clone(attached)),
-                State::Recovering(_) => {}
+                State::Recovering(..) => {}
                 State::Failed(_, error) => return Err(error.clone()),
             }
         }
@@ -254,11 +291,14 @@ async fn supervise(inner: Arc<Inner>, mut attached: Arc<Attached>) {
             End::Violation(reason) => return fail(&peer, ClientError::Protocol(Arc::clone(reason))),
         };
         tracing::debug!(reason = %lost, session = %peer.session_id, "connection was lost");
-        inner.state.send_replace(State::Recovering(Arc::clone(&peer)));
+        let until = Instant::now() + inner.config.recovery_deadline;
+        inner.state.send_replace(State::Recovering(Arc::clone(&peer), until));
         // What it still held must not be taken for something that came over the next one.
         attached.link.abandon().await;
         let resumed = tokio::select! {
-            resumed = recovery::resume(&inner.dialer, &inner.router, &inner.config, &peer, &end) => resumed,
+            resumed = recovery::resume(&inner.dialer, &inner.router, &inner.config, &peer, lost, until) => {
+                resumed
+            }
             () = inner.stop.cancelled() => Err(ClientError::Closed),
         };
         attached = match resumed {

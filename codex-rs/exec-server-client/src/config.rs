@@ -38,9 +38,15 @@ pub struct LinkLimits {
 /// Bounds on what one process's events may take up between the connection and the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessLimits {
-    /// Bytes of output that may wait for the caller. What happens beyond is said by [`Lag`](crate::Lag). What was
+    /// Events that are kept for subscribers to come, whoever took them already. Default 256.
+    pub history_events: usize,
+    /// Bytes of output in such events. Default 1 MiB.
+    pub history_bytes: usize,
+    /// Bytes of output that may wait for a subscriber. What happens beyond is said by [`Lag`](crate::Lag). What was
     /// missed and is read again may go beyond it once, by what the server retains. Default 1 MiB.
     pub ready_bytes: usize,
+    /// Events that may wait for a subscriber. What comes beyond makes it read the oldest from the server. Default 16 384.
+    pub ready_events: usize,
     /// Events that may wait for an earlier one that is being read again; what comes beyond is dropped and read again as
     /// well. Default 4 096.
     pub parked_events: usize,
@@ -59,7 +65,20 @@ impl Default for ClientConfig {
             recovery_pause: Duration::from_millis(100),
             detached_lifetime: None,
             link: LinkLimits { calls_in_flight: 1024, queued_messages: 64 },
-            process: ProcessLimits { ready_bytes: 1 << 20, parked_events: 4096, parked_bytes: 16 << 20 },
+            process: ProcessLimits::default(),
+        }
+    }
+}
+
+impl Default for ProcessLimits {
+    fn default() -> Self {
+        Self {
+            history_events: 256,
+            history_bytes: 1 << 20,
+            ready_bytes: 1 << 20,
+            ready_events: 16_384,
+            parked_events: 4096,
+            parked_bytes: 16 << 20,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use codex_exec_server_core::service::ExecError;
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::ids::{ProcessId, Seq, SessionId};
 
@@ -17,7 +18,7 @@ pub enum ClientError {
     Dial(Arc<DialError>),
     /// The first connection was lost before `initialize` was answered.
     #[error("{0}")]
-    Lost(String),
+    Lost(Arc<str>),
     /// Connecting took too long.
     #[error("no connection within {} ms", after.as_millis())]
     ConnectTimedOut {
@@ -33,6 +34,12 @@ pub enum ClientError {
     /// The server refuses a new session.
     #[error("server refused initialize: {0}")]
     Refused(RpcError),
+    /// The session is attached to another connection.
+    #[error("session {session} is attached to another connection")]
+    SessionInUse {
+        /// The session.
+        session: SessionId,
+    },
     /// The server has forgotten the session: it was restarted, or the client was away for too long.
     #[error("session {session} can't be resumed: {source}")]
     SessionLost {
@@ -138,6 +145,16 @@ pub enum ProcessError {
         /// As it was delivered.
         found: String,
     },
+    /// Output is gone, and the caller asked not to go on without it: see [`OnGap`](crate::OnGap).
+    #[error("output of process {process_id} through event {through} is not retained any more")]
+    Gap {
+        /// The process.
+        process_id: ProcessId,
+        /// The last position that is missing.
+        through: Seq,
+        /// How many bytes are missing, where that is known.
+        bytes: Option<u64>,
+    },
     /// The server has forgotten the process.
     #[error("process {process_id} can't be read any more: {source}")]
     Forgotten {
@@ -159,6 +176,68 @@ pub enum ProcessError {
     /// There is no connection any more.
     #[error(transparent)]
     Client(#[from] ClientError),
+}
+
+/// Why a process that runs already can't be followed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AdoptError {
+    /// The session has no such process, or not any more.
+    #[error("unknown process id {0}")]
+    UnknownProcess(ProcessId),
+    /// There is no connection any more.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+impl From<RequestError> for ExecError {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Refused(error) => Self::Refused(error),
+            RequestError::Unknown => Self::OutcomeUnknown,
+            RequestError::Unsupported(Unsupported(flag)) => Self::Unsupported(flag),
+            RequestError::Client(error) => error.into(),
+        }
+    }
+}
+
+impl From<ClientError> for ExecError {
+    fn from(error: ClientError) -> Self {
+        Self::Disconnected(error.to_string().into())
+    }
+}
+
+impl From<StartError> for ExecError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Refused(error) => Self::Refused(error),
+            StartError::Exists(id) => Self::ProcessExists(id),
+            StartError::Ambiguous { .. } => Self::OutcomeUnknown,
+            StartError::Unsupported(Unsupported(flag)) => Self::Unsupported(flag),
+            StartError::Client(error) => error.into(),
+        }
+    }
+}
+
+impl From<WriteError> for ExecError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::StdinClosed(id) => Self::StdinClosed(id),
+            WriteError::UnknownProcess(id) => Self::UnknownProcess(id),
+            WriteError::Request(error) => error.into(),
+        }
+    }
+}
+
+impl From<ProcessError> for ExecError {
+    fn from(error: ProcessError) -> Self {
+        match error {
+            ProcessError::Forgotten { process_id, .. } => Self::UnknownProcess(process_id),
+            ProcessError::Client(error) => error.into(),
+            other @ (ProcessError::Incomplete { .. }
+            | ProcessError::Gap { .. }
+            | ProcessError::Inconsistent { .. }) => Self::Inconsistent(other.to_string().into()),
+        }
+    }
 }
 
 /// Sorts what one call on one connection came to into what its caller must know.

@@ -1,60 +1,189 @@
-//! The caller's end of a process's events.
+//! A subscription to a process's events.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use codex_exec_server_protocol::ids::ProcessId;
+use codex_exec_server_core::process_event::ExecProcessEvent;
+use codex_exec_server_core::service::{ExecError, ExecEvents, ServiceFuture};
+use codex_exec_server_protocol::ids::Seq;
+use tokio::sync::oneshot;
 
-use crate::error::ProcessError;
-use crate::event::Event;
-use crate::inbox::Inbox;
-use crate::router::Router;
+use crate::client::Inner;
+use crate::error::{ClientError, ProcessError};
+use crate::feed::Next;
+use crate::follow::{Follow, Lag, OnGap};
+use crate::history::{ReaderId, Taken};
+use crate::reading::{Page, page};
+use crate::record::{Record, Tally};
+use crate::router::Route;
+use crate::timeline::{Entry, Timeline};
 
 /// The events of one process, in order and each once, over as many connections as it takes.
 ///
-/// Dropping it stops delivery; the process runs on.
+/// Dropping it ends the subscription; the process runs on.
 #[derive(Debug)]
 pub struct Events {
-    inbox: Arc<Inbox>,
-    /// Held for what its end does.
-    _route: Route,
+    client: Arc<Inner>,
+    route: Arc<Route>,
+    reader: ReaderId,
+    /// Where it began.
+    after: Seq,
+    on_gap: OnGap,
+    tally: Tally,
+    /// Taken, and not told yet.
+    ready: VecDeque<Result<Record, ProcessError>>,
+    /// While what comes next is not here any more.
+    replay: Option<Replay>,
+    over: bool,
+}
+
+/// What is read from the server, in order.
+#[derive(Debug)]
+struct Replay {
+    timeline: Timeline,
+    /// The answer under way. A task waits for it, so that nothing is asked twice when a caller loses patience.
+    page: Option<oneshot::Receiver<Result<Page, ProcessError>>>,
 }
 
 impl Events {
-    pub(crate) const fn new(inbox: Arc<Inbox>, route: Route) -> Self {
-        Self { inbox, _route: route }
+    /// What comes behind `after`.
+    pub(crate) fn new(client: Arc<Inner>, route: Arc<Route>, after: Seq, follow: Follow) -> Self {
+        let reader = route.feed().subscribe(after, follow.lag == Lag::HoldConnection);
+        Self {
+            client,
+            route,
+            reader,
+            after,
+            on_gap: follow.on_gap,
+            tally: Tally::new(after),
+            ready: VecDeque::new(),
+            replay: None,
+            over: false,
+        }
     }
 
-    /// The next event. `None` after [`Event::Closed`], or after an error, which is told once.
+    /// The next event. `None` after [`ExecProcessEvent::Closed`], or after an error, which is told once.
     ///
     /// Cancel-safe: an event is either returned or still to come.
-    pub async fn next(&mut self) -> Option<Result<Event, ProcessError>> {
-        self.inbox.next().await
+    pub async fn next(&mut self) -> Option<Result<ExecProcessEvent, ProcessError>> {
+        loop {
+            if self.over {
+                return None;
+            }
+            if let Some(ready) = self.ready.pop_front() {
+                let told = ready.and_then(|record| self.tell(record));
+                self.over = matches!(told, Err(_) | Ok(ExecProcessEvent::Closed { .. }));
+                return Some(told);
+            }
+            if let Some(page) = self.replay.as_mut().and_then(|replay| replay.page.as_mut()) {
+                let outcome = page.await.unwrap_or_else(|_| Err(ClientError::Closed.into()));
+                self.replayed(outcome);
+                continue;
+            }
+            let route = Arc::clone(&self.route);
+            let news = route.feed().news();
+            match route.feed().take(self.reader) {
+                Next::Taken(Taken::Record(record)) => {
+                    self.replay = None;
+                    self.ready.push_back(Ok(record));
+                }
+                Next::Taken(Taken::Evicted { after, base }) => self.begin_replay(after, base),
+                Next::Taken(Taken::Nothing) => news.await,
+                Next::Over(fault) => {
+                    self.over = true;
+                    return fault.map(Err);
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, record: Record) -> Result<ExecProcessEvent, ProcessError> {
+        let record = match record {
+            Record::Gap { through, bytes } if self.on_gap == OnGap::Fail => {
+                let process_id = self.route.feed().id().clone();
+                return Err(ProcessError::Gap { process_id, through, bytes });
+            }
+            Record::Closed { seq, account } => match self.missing_exit() {
+                // It happened within what was gone.
+                Some(exit) => {
+                    self.ready.push_front(Ok(Record::Closed { seq, account }));
+                    exit
+                }
+                None => Record::Closed { seq, account },
+            },
+            record => record,
+        };
+        self.tally.tell(record)
+    }
+
+    /// The exit, if it has happened behind where this began and was not told.
+    fn missing_exit(&self) -> Option<Record> {
+        let (seq, exit) = self.route.feed().exit()?;
+        (seq > self.after && !self.tally.has_exited()).then_some(Record::Exited { seq, exit })
+    }
+
+    /// Asks the server for what comes behind `after`, up to `base` at least.
+    fn begin_replay(&mut self, after: Seq, base: Seq) {
+        let feed = Arc::clone(self.route.feed());
+        let replay = self.replay.get_or_insert_with(|| Replay {
+            timeline: Timeline::new(feed.id().clone(), *feed.limits(), after),
+            page: None,
+        });
+        if let Some((seq, exit)) = feed.exit() {
+            // Where it stands is known, and would otherwise have to be told from the hole that it leaves.
+            let step = replay.timeline.push(seq, Entry::Exited(exit));
+            self.ready.extend(step.records.into_iter().map(Ok));
+        }
+        replay.timeline.overlook(base);
+        let after = replay.timeline.begin_read();
+        let (mut tell, told) = oneshot::channel();
+        replay.page = Some(told);
+        let client = Arc::clone(&self.client);
+        self.client.tasks.spawn(async move {
+            tokio::select! {
+                page = page(&client, feed.id(), || after) => {
+                    let _ = tell.send(page);
+                }
+                () = tell.closed() => {}
+                () = client.stop.cancelled() => {}
+            }
+        });
+    }
+
+    fn replayed(&mut self, outcome: Result<Page, ProcessError>) {
+        let Some(replay) = &mut self.replay else { return };
+        replay.page = None;
+        let feed = self.route.feed();
+        match outcome {
+            Ok(Page { response, whole }) => {
+                let (step, _) = replay.timeline.catch_up(response, whole);
+                self.ready.extend(step.records.into_iter().map(Ok));
+                self.ready.extend(step.fault.map(Err));
+                feed.rejoin(self.reader, replay.timeline.delivered());
+            }
+            // The server has forgotten it all, but its last events are here.
+            Err(ProcessError::Forgotten { .. }) => {
+                let (through, base_bytes) = feed.base();
+                let bytes =
+                    base_bytes.zip(self.tally.bytes()).and_then(|(base, told)| base.checked_sub(told));
+                self.ready.push_back(Ok(Record::Gap { through, bytes }));
+                self.ready.extend(self.missing_exit().filter(|exit| exit.seq() <= through).map(Ok));
+                feed.rejoin(self.reader, through);
+                self.replay = None;
+            }
+            Err(error) => self.ready.push_back(Err(error)),
+        }
     }
 }
 
 impl Drop for Events {
     fn drop(&mut self) {
-        self.inbox.abandon();
+        self.route.feed().unsubscribe(self.reader);
     }
 }
 
-/// Keeps an inbox reachable; dropping it frees the id.
-#[derive(Debug)]
-pub(crate) struct Route {
-    router: Arc<Router>,
-    id: ProcessId,
-}
-
-impl Route {
-    /// `None` if a process of that id is followed already.
-    pub(crate) fn new(router: &Arc<Router>, id: &ProcessId, inbox: &Arc<Inbox>) -> Option<Self> {
-        let added = router.add(id.clone(), Arc::clone(inbox));
-        added.then(|| Self { router: Arc::clone(router), id: id.clone() })
-    }
-}
-
-impl Drop for Route {
-    fn drop(&mut self) {
-        self.router.remove(&self.id);
+impl ExecEvents for Events {
+    fn next(&mut self) -> ServiceFuture<'_, Option<Result<ExecProcessEvent, ExecError>>> {
+        Box::pin(async { Some(Self::next(self).await?.map_err(ExecError::from)) })
     }
 }

@@ -1,37 +1,46 @@
 //! The services over a connection.
 //!
 //! ```text
-//! transport → link → router → inbox (timeline) → Events, read by the caller
+//! transport → link → router → feed (timeline, history) → Events, read by the caller
 //! caller → RemoteProcess → Client (session, recovery) → link → transport
 //! ```
 //!
 //! [`Client`] holds a session and keeps it over lost connections; whatever carries it comes from a [`Dialer`].
-//! [`Client::start`] gives a [`RemoteProcess`] to act on and the [`Events`] to read. A [`link::Link`] is one
+//! [`Client::start`] gives a [`RemoteProcess`] to act on and the [`Events`] to read; [`Client::attach`] and
+//! [`Client::adopt`] give those of a process that runs already. Behind the traits of
+//! [`core::service`](codex_exec_server_core::service) a client is a machine like any other. A [`link::Link`] is one
 //! connection, and nothing that outlives it.
 //!
 //! What is promised: every event of a process is delivered once, in order, whatever connections break; what the
-//! server no longer holds is an explicit [`Event::Gap`]; and at the end [`Event::Closed`] says how far it was proven
-//! that nothing is missing.
+//! server no longer holds is an explicit [`ExecProcessEvent::Gap`]; and at the end [`ExecProcessEvent::Closed`] says how
+//! far it was proven that nothing is missing.
 
+mod adopt;
+mod backend;
 mod client;
 mod config;
 mod dial;
 mod error;
-mod event;
 mod events;
-mod inbox;
+mod feed;
+mod follow;
+mod history;
 pub mod link;
 mod process;
+mod reading;
+mod record;
 mod recovery;
 mod router;
+mod session;
 mod start;
 mod timeline;
 
-pub use client::{Client, Peer, Status, StatusWatch};
+pub use client::{Client, IfAttached, Status, StatusWatch};
+pub use codex_exec_server_core::process_event::{ExecProcessEvent, Exit, Proof};
 pub use config::{ClientConfig, LinkLimits, ProcessLimits};
 pub use dial::{DialError, Dialer};
-pub use error::{ClientError, ProcessError, RequestError, StartError, Unsupported, WriteError};
-pub use event::{Event, Exit, Proof};
+pub use error::{AdoptError, ClientError, ProcessError, RequestError, StartError, Unsupported, WriteError};
 pub use events::Events;
-pub use inbox::Lag;
+pub use follow::{Follow, Lag, OnGap};
 pub use process::RemoteProcess;
+pub use session::Peer;

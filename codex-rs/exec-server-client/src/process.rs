@@ -1,13 +1,13 @@
-//! Acting on a process: stdin, terminal, signals, the end. And the task that reads what its events are missing.
+//! Acting on a process: stdin, terminal, signals, the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_exec_server_protocol::ids::{ProcessId, WriteId};
+use codex_exec_server_protocol::ids::{ProcessId, Seq, WriteId};
 use codex_exec_server_protocol::methods::{
-    ProcessCloseStdin, ProcessRead, ProcessResize, ProcessSignal as SignalMethod, ProcessTerminate,
+    Method, ProcessCloseStdin, ProcessRead, ProcessResize, ProcessSignal as SignalMethod, ProcessTerminate,
     ProcessWrite,
 };
 use codex_exec_server_protocol::process::{
@@ -15,19 +15,18 @@ use codex_exec_server_protocol::process::{
     ProcessSignalParams, ProcessTerminateParams, ProcessTerminateResponse, ProcessWriteParams, PtySize,
     WriteStatus,
 };
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::client::{Client, Inner, Repeat};
-use crate::error::{Outcome, ProcessError, RequestError, WriteError};
-use crate::inbox::{Inbox, Work};
+use crate::error::{Outcome, RequestError, WriteError};
+use crate::events::Events;
+use crate::follow::Follow;
+use crate::router::Route;
 
-/// Read at once of what was missed.
-const PAGE_BYTES: u64 = 1 << 20;
-
-/// A process that was started by this client. Cloning gives another handle; dropping all of them leaves the process
-/// alone.
+/// A process of the client's session. Cloning gives another handle; dropping all of them leaves the process alone.
 ///
-/// Every method waits while the connection is being recovered.
+/// Every method waits while the connection is being recovered, and fails when it does not come back.
 #[derive(Debug, Clone)]
 pub struct RemoteProcess {
     client: Client,
@@ -36,7 +35,7 @@ pub struct RemoteProcess {
 
 #[derive(Debug)]
 struct Shared {
-    id: ProcessId,
+    route: Arc<Route>,
     /// Makes write ids unique among all who ever write to the process.
     nonce: Uuid,
     writes: AtomicU64,
@@ -45,9 +44,9 @@ struct Shared {
 }
 
 impl RemoteProcess {
-    pub(crate) fn new(client: Client, id: ProcessId) -> Self {
+    pub(crate) fn new(client: Client, route: Arc<Route>) -> Self {
         let shared = Shared {
-            id,
+            route,
             nonce: Uuid::new_v4(),
             writes: AtomicU64::new(1),
             stdin: tokio::sync::Mutex::new(()),
@@ -58,7 +57,44 @@ impl RemoteProcess {
     /// Its id.
     #[must_use]
     pub fn id(&self) -> &ProcessId {
-        &self.shared.id
+        self.shared.route.feed().id()
+    }
+
+    /// Its events behind `after`, at a pace of their own. What is not held here any more is read from the server; what it
+    /// does not hold either is a gap.
+    #[must_use]
+    pub fn subscribe(&self, after: Seq, follow: impl Into<Follow>) -> Events {
+        Events::new(Arc::clone(&self.client.inner), Arc::clone(&self.shared.route), after, follow.into())
+    }
+
+    /// Retained output behind `after`, as `process/read` answers; waits up to `wait` for something new, a lost connection
+    /// included.
+    ///
+    /// When the connection does not come back this fails. It makes no answer up that says that the process ended, as the
+    /// reference's client does, since whoever acts upon that would be wrong.
+    pub async fn read(
+        &self,
+        after: Seq,
+        max_bytes: Option<u64>,
+        wait: Duration,
+    ) -> Result<ProcessReadResponse, RequestError> {
+        let deadline = Instant::now() + wait;
+        let mut connections = self.client.inner.connections();
+        loop {
+            let attached = connections.next().await?;
+            let wait = deadline.saturating_duration_since(Instant::now());
+            let params = ProcessReadParams {
+                process_id: self.id().clone(),
+                after_seq: Some(after),
+                max_bytes,
+                wait_ms: Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            };
+            match attached.link.call::<ProcessRead>(&params).await.map_err(Outcome::from) {
+                Ok(response) => return Ok(response),
+                Err(Outcome::Refused(error)) => return Err(RequestError::Refused(error)),
+                Err(Outcome::Lost { .. }) => {}
+            }
+        }
     }
 
     fn write_id(&self) -> WriteId {
@@ -71,12 +107,12 @@ impl RemoteProcess {
     pub async fn write(&self, bytes: Bytes) -> Result<(), WriteError> {
         let _turn = self.shared.stdin.lock().await;
         let params = ProcessWriteParams {
-            process_id: self.shared.id.clone(),
+            process_id: self.id().clone(),
             chunk: bytes.into(),
             write_id: self.write_id(),
         };
-        let answer = self.client.call::<ProcessWrite>(&params).await?;
-        self.accepted(answer.status)
+        let answer = self.call::<ProcessWrite>(&params, Repeat::Always).await?;
+        self.accepted(answer.map(|answer| answer.status))
     }
 
     /// Ends stdin behind everything that was written. A terminal, which has no end of its own, gets its end-of-file
@@ -85,19 +121,18 @@ impl RemoteProcess {
         let flag = self.client.inner.require("processStdinClose", |flags| flags.process_stdin_close);
         flag.map_err(RequestError::from)?;
         let _turn = self.shared.stdin.lock().await;
-        let params =
-            ProcessCloseStdinParams { process_id: self.shared.id.clone(), write_id: self.write_id() };
-        let answer = self.client.call::<ProcessCloseStdin>(&params).await?;
-        self.accepted(answer.status)
+        let params = ProcessCloseStdinParams { process_id: self.id().clone(), write_id: self.write_id() };
+        let answer = self.call::<ProcessCloseStdin>(&params, Repeat::Always).await?;
+        self.accepted(answer.map(|answer| answer.status))
     }
 
-    fn accepted(&self, status: WriteStatus) -> Result<(), WriteError> {
-        match status {
+    fn accepted(&self, status: Option<WriteStatus>) -> Result<(), WriteError> {
+        match status.unwrap_or(WriteStatus::UnknownProcess) {
             WriteStatus::Accepted => Ok(()),
-            WriteStatus::StdinClosed => Err(WriteError::StdinClosed(self.shared.id.clone())),
+            WriteStatus::StdinClosed => Err(WriteError::StdinClosed(self.id().clone())),
             // A start that was answered is over, so "starting" can only be said of an id that is not this process.
             WriteStatus::UnknownProcess | WriteStatus::Starting => {
-                Err(WriteError::UnknownProcess(self.shared.id.clone()))
+                Err(WriteError::UnknownProcess(self.id().clone()))
             }
         }
     }
@@ -106,8 +141,8 @@ impl RemoteProcess {
     pub async fn resize(&self, size: PtySize) -> Result<(), RequestError> {
         self.client.inner.require("processResize", |flags| flags.process_resize)?;
         let PtySize { rows, cols } = size;
-        let params = ProcessResizeParams { process_id: self.shared.id.clone(), rows, cols };
-        self.client.call::<ProcessResize>(&params).await?;
+        let params = ProcessResizeParams { process_id: self.id().clone(), rows, cols };
+        self.call::<ProcessResize>(&params, Repeat::Always).await?;
         Ok(())
     }
 
@@ -117,8 +152,8 @@ impl RemoteProcess {
         if signal != ProcessSignal::Interrupt {
             self.client.inner.require("processSignals", |flags| flags.process_signals)?;
         }
-        let params = ProcessSignalParams { process_id: self.shared.id.clone(), signal };
-        self.client.call_once::<SignalMethod>(&params).await?;
+        let params = ProcessSignalParams { process_id: self.id().clone(), signal };
+        self.call::<SignalMethod>(&params, Repeat::IfUnsent).await?;
         Ok(())
     }
 
@@ -128,58 +163,34 @@ impl RemoteProcess {
         if grace.is_some() {
             self.client.inner.require("processTerminateGrace", |flags| flags.process_terminate_grace)?;
         }
-        terminate(&self.client.inner, &self.shared.id, grace).await
+        let ended =
+            self.call::<ProcessTerminate>(&terminate_params(self.id(), grace), Repeat::Always).await?;
+        Ok(ended.unwrap_or(ProcessTerminateResponse { running: false, survivors: None }))
+    }
+
+    /// Sends a request; `None` when the process was closed and its id stands for another one by now, which has nothing to
+    /// do with what this one was asked.
+    async fn call<M: Method>(
+        &self,
+        params: &M::Params,
+        repeat: Repeat,
+    ) -> Result<Option<M::Response>, RequestError>
+    where
+        M::Response: Send + 'static,
+    {
+        let route = &self.shared.route;
+        self.client.inner.call_while::<M>(params, repeat, || !route.is_superseded()).await
     }
 }
 
 pub(crate) async fn terminate(
     client: &Inner,
     id: &ProcessId,
-    grace: Option<Duration>,
 ) -> Result<ProcessTerminateResponse, RequestError> {
+    client.call::<ProcessTerminate>(&terminate_params(id, None), Repeat::Always).await
+}
+
+fn terminate_params(id: &ProcessId, grace: Option<Duration>) -> ProcessTerminateParams {
     let grace_ms = grace.map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
-    let params = ProcessTerminateParams { process_id: id.clone(), grace_ms };
-    client.call::<ProcessTerminate>(&params, Repeat::Always).await
-}
-
-/// Reads what the inbox of `id` is missing, until nothing can be missing any more.
-pub(crate) async fn follow(client: Arc<Inner>, id: ProcessId, inbox: Arc<Inbox>) {
-    while inbox.work().await == Work::Read {
-        let read = tokio::select! {
-            read = read(&client, &id, &inbox) => read,
-            () = client.stop.cancelled() => return,
-        };
-        match read {
-            Ok((response, whole)) => inbox.caught_up(response, whole),
-            Err(error) => inbox.fail(error),
-        }
-    }
-}
-
-/// Returns an answer, and whether it was asked for as a whole.
-async fn read(
-    client: &Inner,
-    id: &ProcessId,
-    inbox: &Inbox,
-) -> Result<(ProcessReadResponse, bool), ProcessError> {
-    let mut connections = client.connections();
-    loop {
-        let attached = connections.next().await?;
-        // Page by page, so that there is progress however often the connection breaks. Where the server does not say how
-        // far it dropped, only an answer without a bound tells an exit from what is gone; it retains little anyway.
-        let whole = !attached.peer.environment.capabilities.gap_accounting;
-        let params = ProcessReadParams {
-            process_id: id.clone(),
-            after_seq: Some(inbox.begin_read()),
-            max_bytes: (!whole).then_some(PAGE_BYTES),
-            wait_ms: None,
-        };
-        match attached.link.call::<ProcessRead>(&params).await.map_err(Outcome::from) {
-            Ok(response) => return Ok((response, whole)),
-            Err(Outcome::Refused(source)) => {
-                return Err(ProcessError::Forgotten { process_id: id.clone(), source });
-            }
-            Err(Outcome::Lost { .. }) => {}
-        }
-    }
+    ProcessTerminateParams { process_id: id.clone(), grace_ms }
 }

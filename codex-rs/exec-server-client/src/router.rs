@@ -1,46 +1,97 @@
-//! Where notifications go: each to the inbox of its process.
+//! Where notifications go: each to the feed of its process.
 //!
-//! Outlives connections, so that a process keeps its inbox whatever carries its events.
+//! Outlives connections, so that a process keeps its feed whatever carries its events.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use codex_exec_server_core::process_event::Exit;
 use codex_exec_server_protocol::ids::ProcessId;
 use codex_exec_server_protocol::methods::ServerNotification;
 
 use crate::error::ClientError;
-use crate::event::Exit;
-use crate::inbox::Inbox;
+use crate::feed::Feed;
+use crate::record::Account;
 use crate::timeline::Entry;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Router {
-    routes: Mutex<HashMap<ProcessId, Arc<Inbox>>>,
+    places: Mutex<HashMap<ProcessId, Place>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    feed: Arc<Feed>,
+    route: Weak<Route>,
+}
+
+/// A process's feed, reachable for the connection. Shared by everybody who holds the process or follows it: when the
+/// last one is gone, nothing more is taken of what it says, and its id is free.
+#[derive(Debug)]
+pub(crate) struct Route {
+    router: Arc<Router>,
+    feed: Arc<Feed>,
+}
+
+impl Route {
+    /// Adds a process. `None` if there is one of that id.
+    pub(crate) fn new(router: &Arc<Router>, feed: Feed) -> Option<Arc<Self>> {
+        let (route, is_new) = Self::find_or_new(router, feed);
+        is_new.then_some(route)
+    }
+
+    /// Adds a process, or finds the one of that id. True if it was added.
+    pub(crate) fn find_or_new(router: &Arc<Router>, feed: Feed) -> (Arc<Self>, bool) {
+        let id = feed.id().clone();
+        let mut places = router.lock();
+        if let Some(route) = places.get(&id).and_then(|place| place.route.upgrade()) {
+            return (route, false);
+        }
+        let feed = Arc::new(feed);
+        let route = Arc::new(Self { router: Arc::clone(router), feed: Arc::clone(&feed) });
+        places.insert(id, Place { feed, route: Arc::downgrade(&route) });
+        (route, true)
+    }
+
+    pub(crate) const fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    /// Whether the id stands for another process by now: this one was closed, and its id used again.
+    pub(crate) fn is_superseded(&self) -> bool {
+        let places = self.router.lock();
+        places.get(self.feed.id()).is_some_and(|place| !Arc::ptr_eq(&place.feed, &self.feed))
+    }
+}
+
+impl Drop for Route {
+    fn drop(&mut self) {
+        self.router.remove(&self.feed);
+        self.feed.abandon();
+    }
 }
 
 impl Router {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ProcessId, Arc<Inbox>>> {
-        // Every change under this lock is a single insertion or removal.
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<ProcessId, Place>> {
+        // Every change under this lock is a single insertion or removal. No route is dropped under it.
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a process. False, changing nothing, if there is one of that id.
-    pub(crate) fn add(&self, id: ProcessId, inbox: Arc<Inbox>) -> bool {
-        let mut routes = self.lock();
-        let free = !routes.contains_key(&id);
-        if free {
-            routes.insert(id, inbox);
+    pub(crate) fn feeds(&self) -> Vec<Arc<Feed>> {
+        self.lock().values().map(|place| Arc::clone(&place.feed)).collect()
+    }
+
+    /// Frees the id of a process of which nothing more will come, unless it stands for another one by now.
+    pub(crate) fn remove(&self, feed: &Arc<Feed>) {
+        let mut places = self.lock();
+        if places.get(feed.id()).is_some_and(|place| Arc::ptr_eq(&place.feed, feed)) {
+            places.remove(feed.id());
         }
-        free
-    }
-
-    pub(crate) fn remove(&self, id: &ProcessId) {
-        self.lock().remove(id);
     }
 
     /// Takes a notification to where it belongs. Returns when the connection may go on reading: a process may hold it up
-    /// while its caller has not taken what is there, if that was asked for; see [`Lag`](crate::Lag).
+    /// while a subscriber has not taken what is there, if that was asked for; see [`Lag`](crate::Lag).
     ///
     /// What belongs to nobody is dropped: its process was given up, or is of a kind that this client has no use for.
     pub(crate) async fn deliver(&self, notification: ServerNotification) {
@@ -61,29 +112,33 @@ impl Router {
                 (exited.process_id, exited.seq, Entry::Exited(exit))
             }
             ServerNotification::ProcessClosed(closed) => {
-                let entry = Entry::Closed { output_bytes: closed.output_bytes, crc32c: closed.crc32c };
-                (closed.process_id, closed.seq, entry)
+                let account = Account { output_bytes: closed.output_bytes, crc32c: closed.crc32c };
+                (closed.process_id, closed.seq, Entry::Closed(account))
             }
             _ => return,
         };
-        let inbox = self.lock().get(&id).cloned();
-        if let Some(inbox) = inbox {
-            inbox.push(seq, entry);
-            inbox.room().await;
+        let feed = self.lock().get(&id).map(|place| Arc::clone(&place.feed));
+        if let Some(feed) = feed {
+            feed.push(seq, entry);
+            if feed.is_closed() {
+                // The server may give the id to somebody else from now on.
+                self.remove(&feed);
+            }
+            feed.room().await;
         }
     }
 
     /// A new connection took the place of a lost one: what was pushed in between has to be read.
     pub(crate) fn reconnected(&self) {
-        for inbox in self.lock().values() {
-            inbox.reconnected();
+        for feed in self.feeds() {
+            feed.reconnected();
         }
     }
 
     /// There is no connection any more.
     pub(crate) fn fail(&self, error: &ClientError) {
-        for (_, inbox) in self.lock().drain() {
-            inbox.fail(error.clone().into());
+        for feed in self.feeds() {
+            feed.fail(error.clone().into());
         }
     }
 }

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use codex_exec_server_protocol::environment::EnvironmentCapabilities;
-use codex_exec_server_protocol::ids::{ProcessId, RequestKey};
+use codex_exec_server_protocol::ids::{ProcessId, RequestKey, Seq};
 use codex_exec_server_protocol::methods::ProcessStart;
 use codex_exec_server_protocol::process::ProcessStartParams;
 use uuid::Uuid;
 
 use crate::client::{Client, Inner};
 use crate::error::{Outcome, RequestError, StartError, Unsupported};
-use crate::events::{Events, Route};
-use crate::inbox::{Inbox, Lag};
-use crate::process::{RemoteProcess, follow, terminate};
+use crate::events::Events;
+use crate::feed::Feed;
+use crate::follow::Follow;
+use crate::process::{RemoteProcess, terminate};
+use crate::reading::keep_up;
+use crate::router::Route;
 
 impl Client {
     /// Starts a process; returns once the server has confirmed it.
@@ -20,27 +23,47 @@ impl Client {
     /// A server that knows request keys (flag `idempotentRequests`) is asked again when the connection was lost before
     /// the answer. Of another it can't be known whether the process runs, so then it is ended and that is reported. A
     /// start whose future is dropped is ended as well.
+    ///
+    /// The events are followed from the first on.
     pub async fn start(
         &self,
-        mut params: ProcessStartParams,
-        lag: Lag,
+        params: ProcessStartParams,
+        follow: impl Into<Follow>,
     ) -> Result<(RemoteProcess, Events), StartError> {
+        let (route, events) = self.start_followed(params, Some(follow.into())).await?;
+        let process = RemoteProcess::new(self.clone(), route);
+        Ok((process, events.expect("it was asked for")))
+    }
+
+    /// As [`Client::start`], for somebody who will follow later.
+    pub async fn start_process(&self, params: ProcessStartParams) -> Result<RemoteProcess, StartError> {
+        let (route, _) = self.start_followed(params, None).await?;
+        Ok(RemoteProcess::new(self.clone(), route))
+    }
+
+    async fn start_followed(
+        &self,
+        mut params: ProcessStartParams,
+        follow: Option<Follow>,
+    ) -> Result<(Arc<Route>, Option<Events>), StartError> {
         check(&params, &self.peer().environment.capabilities)?;
         let has_keys = self.peer().environment.capabilities.idempotent_requests;
         if has_keys && params.request_key.is_none() {
             params.request_key = Some(RequestKey::from(Uuid::new_v4().to_string()));
         }
         let id = params.process_id.clone();
-        let inbox = Arc::new(Inbox::new(id.clone(), self.inner.config.process, lag));
-        let Some(route) = Route::new(&self.inner.router, &id, &inbox) else {
+        let feed = Feed::new(id.clone(), self.inner.config.process, Seq::START);
+        let Some(route) = Route::new(&self.inner.router, feed) else {
             return Err(StartError::Exists(id));
         };
+        let events =
+            follow.map(|follow| Events::new(Arc::clone(&self.inner), Arc::clone(&route), Seq::START, follow));
         let given_up = GivenUp { client: Arc::clone(&self.inner), id: Some(id.clone()) };
         let attempts = self.attempt(&params).await;
         given_up.disarm();
-        inbox.started(attempts? > 1);
-        self.inner.tasks.spawn(follow(Arc::clone(&self.inner), id.clone(), Arc::clone(&inbox)));
-        Ok((RemoteProcess::new(self.clone(), id), Events::new(inbox, route)))
+        route.feed().started(attempts? > 1);
+        self.inner.tasks.spawn(keep_up(Arc::clone(&self.inner), Arc::clone(route.feed())));
+        Ok((route, events))
     }
 
     /// Returns how many connections it took.
@@ -57,7 +80,7 @@ impl Client {
                 Err(Outcome::Lost { sent: true }) if params.request_key.is_some() => {}
                 Err(Outcome::Lost { sent: true }) => {
                     let process_id = params.process_id.clone();
-                    return match terminate(&self.inner, &process_id, None).await {
+                    return match terminate(&self.inner, &process_id).await {
                         Ok(ended) => Err(StartError::Ambiguous { process_id, was_running: ended.running }),
                         Err(RequestError::Refused(error)) => Err(StartError::Refused(error)),
                         Err(RequestError::Client(error)) => Err(error.into()),
@@ -90,7 +113,7 @@ impl Drop for GivenUp {
             let client = Arc::clone(&self.client);
             let ending = async move {
                 tokio::select! {
-                    ended = terminate(&client, &id, None) => {
+                    ended = terminate(&client, &id) => {
                         if let Err(error) = ended {
                             tracing::debug!(process = %id, %error, "process of an abandoned start may run on");
                         }

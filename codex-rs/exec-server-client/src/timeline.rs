@@ -1,16 +1,17 @@
-//! One process's events in order: what was pushed, what was read again, what is missing, and whether it is all.
+//! One process's events in order: what was pushed, what was read again, what is missing.
 //!
-//! Rules only; the buffer around it is [`crate::inbox`]'s. Position by position every number is accounted for: it was
-//! delivered, it is parked, or it became part of a gap.
+//! Rules only; what becomes of the records is [`crate::feed`]'s to say. Position by position every number is accounted
+//! for: it was delivered, it is parked, or it became part of a gap.
 
 use bytes::Bytes;
+use codex_exec_server_core::process_event::Exit;
 use codex_exec_server_core::sequencer::Sequencer;
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
 use codex_exec_server_protocol::process::{DroppedOutput, OutputStream, ProcessReadResponse};
 
 use crate::config::ProcessLimits;
 use crate::error::ProcessError;
-use crate::event::{Event, Exit, Proof};
+use crate::record::{Account, Record};
 
 /// An event as it comes from the server, without its position.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,18 +23,14 @@ pub(crate) enum Entry {
         offset: Option<u64>,
     },
     Exited(Exit),
-    /// The server's own account of all output, where it keeps one.
-    Closed {
-        output_bytes: Option<u64>,
-        crc32c: Option<String>,
-    },
+    Closed(Account),
 }
 
 impl Entry {
     fn len(&self) -> usize {
         match self {
             Self::Output { bytes, .. } => bytes.len(),
-            Self::Exited(_) | Self::Closed { .. } => 0,
+            Self::Exited(_) | Self::Closed(_) => 0,
         }
     }
 
@@ -41,7 +38,7 @@ impl Entry {
     const fn offset(&self) -> Option<u64> {
         match self {
             Self::Output { offset, .. } => *offset,
-            Self::Exited(_) | Self::Closed { .. } => None,
+            Self::Exited(_) | Self::Closed(_) => None,
         }
     }
 }
@@ -60,8 +57,8 @@ struct Numbered {
 /// What came of taking something in.
 #[derive(Debug, Default)]
 pub(crate) struct Step {
-    /// To be delivered, in order.
-    pub(crate) events: Vec<Event>,
+    /// What comes next, in order.
+    pub(crate) records: Vec<Record>,
     /// Nothing can be delivered any more.
     pub(crate) fault: Option<ProcessError>,
     /// The exit was among what is gone, and has to be told behind the next gap.
@@ -88,14 +85,12 @@ pub(crate) struct Timeline {
     /// The highest position that was ever pushed.
     pushed: Seq,
     read: Read,
-    /// Bytes delivered, plus those of gaps where they are known.
-    bytes: u64,
-    /// Whether `bytes` counts the gaps, too.
-    bytes_known: bool,
-    crc32c: u32,
-    has_gaps: bool,
+    /// All output so far, gaps included; `None` while their size is not known.
+    bytes: Option<u64>,
     /// How the process ended, as an answer told.
     exit: Option<Exit>,
+    /// An exit that was pushed by a server that did not tell whether a sandbox refused something. An answer does.
+    unfinished_exit: Option<(Seq, Exit)>,
     /// The exit was delivered or is parked.
     exit_seen: bool,
     closed: bool,
@@ -110,19 +105,20 @@ struct Read {
 }
 
 impl Timeline {
-    pub(crate) const fn new(process_id: ProcessId, limits: ProcessLimits) -> Self {
+    /// What comes behind `after`.
+    pub(crate) fn new(process_id: ProcessId, limits: ProcessLimits, after: Seq) -> Self {
+        let mut sequencer = Sequencer::new(limits.parked_events);
+        sequencer.skip_through(after);
         Self {
             process_id,
-            sequencer: Sequencer::new(limits.parked_events),
+            sequencer,
             limits,
             parked_bytes: 0,
             pushed: Seq::START,
-            read: Read { after: Seq::START, pushed: Seq::START },
-            bytes: 0,
-            bytes_known: true,
-            crc32c: 0,
-            has_gaps: false,
+            read: Read { after, pushed: Seq::START },
+            bytes: (after == Seq::START).then_some(0),
             exit: None,
+            unfinished_exit: None,
             exit_seen: false,
             closed: false,
         }
@@ -150,6 +146,13 @@ impl Timeline {
         if seq <= self.delivered() || self.closed {
             return step;
         }
+        if let Entry::Exited(exit) = &entry
+            && exit.sandbox_denied.is_none()
+        {
+            // It stays missing until an answer completes it.
+            self.unfinished_exit = Some((seq, *exit));
+            return step;
+        }
         let early = seq > self.delivered().next();
         if !early || self.parked_bytes + entry.len() <= self.limits.parked_bytes {
             self.accept(seq, entry, &mut step);
@@ -157,7 +160,7 @@ impl Timeline {
         step
     }
 
-    /// A push was dropped by the caller, who will ask for what is missing.
+    /// There is something at `seq` that is not told here but has to be read.
     pub(crate) fn overlook(&mut self, seq: Seq) {
         self.pushed = self.pushed.max(seq);
     }
@@ -190,7 +193,11 @@ impl Timeline {
             step.fault = Some(ProcessError::Inconsistent { process_id, seen, tip: end });
             return (step, reach);
         }
-        if let (true, None, Some(code)) = (response.exited, self.exit, response.exit_code) {
+        let mut told = None;
+        if let Some((seq, exit)) = self.unfinished_exit.take() {
+            let sandbox_denied = exit.sandbox_denied.or(response.sandbox_denied);
+            told = Some((seq, Exit { sandbox_denied, ..exit }));
+        } else if let (true, None, Some(code)) = (response.exited, self.exit, response.exit_code) {
             let sandbox_denied = response.sandbox_denied;
             self.exit = Some(Exit { code, sandbox_denied, reason: None, signal: None, usage: None });
         }
@@ -202,8 +209,11 @@ impl Timeline {
             entries.push(Numbered { seq: chunk.seq, entry });
         }
         if whole && response.closed {
-            let entry = Entry::Closed { output_bytes: response.output_bytes, crc32c: None };
+            let entry = Entry::Closed(Account { output_bytes: response.output_bytes, crc32c: None });
             entries.push(Numbered { seq: tip, entry });
+        }
+        if let Some((seq, exit)) = told {
+            self.accept(seq, Entry::Exited(exit), &mut step);
         }
         if let (Some(exit), false) = (self.exit, self.exit_seen) {
             match self.place_of_exit(&entries, dropped, end) {
@@ -222,7 +232,8 @@ impl Timeline {
         }
         self.skip(end, dropped_through(dropped, end), &mut step);
         if step.exit_is_gone {
-            self.release_exit(&mut step);
+            step.exit_is_gone = false;
+            self.release_exit(self.delivered(), &mut step);
         }
         (step, reach)
     }
@@ -286,77 +297,49 @@ impl Timeline {
         if self.closed || step.fault.is_some() {
             return;
         }
-        let bytes = end.filter(|_| self.bytes_known).and_then(|end| end.checked_sub(self.bytes));
-        match bytes {
-            Some(bytes) => self.bytes += bytes,
-            None => self.bytes_known = false,
-        }
+        let bytes = end.zip(self.bytes).and_then(|(end, before)| end.checked_sub(before));
+        self.bytes = end;
         // A number without a byte is that of an exit that nobody could place.
         if bytes != Some(0) {
-            self.has_gaps = true;
-            step.events.push(Event::Gap { through, bytes });
+            step.records.push(Record::Gap { through, bytes });
         }
         if step.exit_is_gone {
-            self.release_exit(step);
+            step.exit_is_gone = false;
+            self.release_exit(through, step);
         }
     }
 
     /// Delivers an exit that was told, and happened somewhere in what is gone.
-    fn release_exit(&mut self, step: &mut Step) {
-        step.exit_is_gone = false;
+    fn release_exit(&mut self, seq: Seq, step: &mut Step) {
         if let (Some(exit), false) = (self.exit, self.exit_seen) {
             self.exit_seen = true;
-            step.events.push(Event::Exited(exit));
+            step.records.push(Record::Exited { seq, exit });
         }
     }
 
-    fn release(&mut self, events: Vec<Numbered>, step: &mut Step) {
-        for Numbered { entry, .. } in events {
+    fn release(&mut self, numbered: Vec<Numbered>, step: &mut Step) {
+        for Numbered { seq, entry } in numbered {
             self.parked_bytes = self.parked_bytes.saturating_sub(entry.len());
             if self.closed || step.fault.is_some() {
                 continue;
             }
             match entry {
-                Entry::Output { stream, bytes, .. } => {
-                    self.bytes += bytes.len() as u64;
-                    self.crc32c = crc32c::crc32c_append(self.crc32c, &bytes);
+                Entry::Output { stream, bytes, offset } => {
+                    self.bytes = self.bytes.or(offset).map(|before| before + bytes.len() as u64);
                     if !bytes.is_empty() {
-                        step.events.push(Event::Output { stream, bytes });
+                        step.records.push(Record::Output { seq, stream, bytes });
                     }
                 }
-                Entry::Exited(exit) => step.events.push(Event::Exited(exit)),
-                Entry::Closed { output_bytes, crc32c } => match self.prove(output_bytes, crc32c) {
-                    Ok(proof) => {
-                        self.release_exit(step);
-                        self.closed = true;
-                        step.events.push(Event::Closed(proof));
-                    }
-                    Err(fault) => step.fault = Some(fault),
-                },
+                Entry::Exited(exit) => step.records.push(Record::Exited { seq, exit }),
+                Entry::Closed(account) => {
+                    self.release_exit(Seq(seq.0.saturating_sub(1)), step);
+                    self.closed = true;
+                    step.records.push(Record::Closed { seq, account });
+                }
             }
         }
         if !self.sequencer.has_gap() {
             self.parked_bytes = 0;
-        }
-    }
-
-    /// Compares what was delivered with the server's account.
-    fn prove(&self, output_bytes: Option<u64>, crc32c: Option<String>) -> Result<Proof, ProcessError> {
-        let incomplete = |what, expected, found| Err(ProcessError::Incomplete { what, expected, found });
-        if let Some(expected) = output_bytes.filter(|_| self.bytes_known)
-            && expected != self.bytes
-        {
-            return incomplete("length", expected.to_string(), self.bytes.to_string());
-        }
-        if self.has_gaps {
-            return Ok(Proof::Gap);
-        }
-        let found = format!("{:08x}", self.crc32c);
-        match crc32c {
-            Some(expected) if !expected.eq_ignore_ascii_case(&found) => incomplete("crc32c", expected, found),
-            Some(_) => Ok(Proof::Checksum),
-            None if output_bytes.is_some() => Ok(Proof::Length),
-            None => Ok(Proof::Numbering),
         }
     }
 }

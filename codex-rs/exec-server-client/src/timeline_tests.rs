@@ -5,23 +5,32 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: ProcessLimits =
-    ProcessLimits { ready_bytes: 1 << 20, parked_events: 64, parked_bytes: 1 << 20 };
+fn limits() -> ProcessLimits {
+    ProcessLimits { parked_events: 64, parked_bytes: 1 << 20, ..ProcessLimits::default() }
+}
 
 fn timeline() -> Timeline {
-    Timeline::new("p".into(), LIMITS)
+    Timeline::new("p".into(), limits(), Seq::START)
 }
 
 fn exit(code: i32) -> Exit {
-    Exit { code, sandbox_denied: None, reason: None, signal: None, usage: None }
+    Exit { code, sandbox_denied: Some(false), reason: None, signal: None, usage: None }
 }
 
 fn out(text: &str, offset: u64) -> Entry {
     Entry::Output { stream: OutputStream::Stdout, bytes: Bytes::from(text.to_owned()), offset: Some(offset) }
 }
 
-fn output(text: &str) -> Event {
-    Event::Output { stream: OutputStream::Stdout, bytes: Bytes::from(text.to_owned()) }
+fn output(seq: u64, text: &str) -> Record {
+    Record::Output { seq: Seq(seq), stream: OutputStream::Stdout, bytes: Bytes::from(text.to_owned()) }
+}
+
+fn exited(seq: u64, code: i32) -> Record {
+    Record::Exited { seq: Seq(seq), exit: exit(code) }
+}
+
+fn gap(through: u64, bytes: impl Into<Option<u64>>) -> Record {
+    Record::Gap { through: Seq(through), bytes: bytes.into() }
 }
 
 fn chunk(seq: u64, text: &str, offset: Option<u64>) -> ProcessOutputChunk {
@@ -38,28 +47,37 @@ fn answer(chunks: Vec<ProcessOutputChunk>, tip: u64) -> ProcessReadResponse {
         exit_code: None,
         closed: false,
         failure: None,
-        sandbox_denied: None,
+        sandbox_denied: Some(false),
         dropped: None,
         output_bytes: None,
     }
 }
 
-fn events(step: Step) -> Vec<Event> {
+fn events(step: Step) -> Vec<Record> {
     assert!(step.fault.is_none(), "{:?}", step.fault);
-    step.events
+    step.records
+}
+
+fn account(output_bytes: u64, crc32c: u32) -> Account {
+    Account { output_bytes: Some(output_bytes), crc32c: Some(format!("{crc32c:08x}")) }
 }
 
 fn closed(output_bytes: u64, crc32c: u32) -> Entry {
-    Entry::Closed { output_bytes: Some(output_bytes), crc32c: Some(format!("{crc32c:08x}")) }
+    Entry::Closed(account(output_bytes, crc32c))
+}
+
+/// A close of which the server told only the number of bytes.
+fn closed_at(seq: u64, output_bytes: u64) -> Record {
+    Record::Closed { seq: Seq(seq), account: Account { output_bytes: Some(output_bytes), crc32c: None } }
 }
 
 #[test]
-fn what_comes_in_order_goes_out_at_once_and_is_proven_complete() {
+fn what_comes_in_order_goes_out_at_once() {
     let mut timeline = timeline();
-    assert_eq!(events(timeline.push(Seq(1), out("ab", 0))), [output("ab")]);
-    assert_eq!(events(timeline.push(Seq(2), Entry::Exited(exit(3)))), [Event::Exited(exit(3))]);
-    let all = closed(2, crc32c::crc32c(b"ab"));
-    assert_eq!(events(timeline.push(Seq(3), all)), [Event::Closed(Proof::Checksum)]);
+    assert_eq!(events(timeline.push(Seq(1), out("ab", 0))), [output(1, "ab")]);
+    assert_eq!(events(timeline.push(Seq(2), Entry::Exited(exit(3)))), [exited(2, 3)]);
+    let end = Record::Closed { seq: Seq(3), account: account(2, 1) };
+    assert_eq!(events(timeline.push(Seq(3), closed(2, 1))), [end]);
     assert!(timeline.is_closed());
 }
 
@@ -69,7 +87,7 @@ fn what_comes_early_waits_for_what_is_missing_and_twins_are_dropped() {
     assert_eq!(events(timeline.push(Seq(2), out("b", 1))), []);
     assert_eq!(events(timeline.push(Seq(2), out("b", 1))), []);
     assert!(!timeline.is_up_to_date());
-    assert_eq!(events(timeline.push(Seq(1), out("a", 0))), [output("a"), output("b")]);
+    assert_eq!(events(timeline.push(Seq(1), out("a", 0))), [output(1, "a"), output(2, "b")]);
     assert!(timeline.is_up_to_date());
     assert_eq!(events(timeline.push(Seq(1), out("a", 0))), []);
 }
@@ -85,17 +103,17 @@ fn a_read_fills_the_hole_and_places_the_exit_where_it_was() {
         answer(vec![chunk(2, "b", Some(1)), chunk(4, "d", Some(2)), chunk(5, "e", Some(3))], 5);
     (response.exited, response.exit_code) = (true, Some(7));
     let step = timeline.catch_up(response, true).0;
-    assert_eq!(events(step), [output("b"), Event::Exited(exit(7)), output("d"), output("e")]);
+    assert_eq!(events(step), [output(2, "b"), exited(3, 7), output(4, "d"), output(5, "e")]);
 }
 
 #[test]
-fn a_close_that_was_missed_is_taken_from_the_read_and_proven_by_length() {
+fn a_close_that_was_missed_is_taken_from_the_read() {
     let mut timeline = timeline();
     let mut response = answer(vec![chunk(1, "abc", Some(0))], 3);
     (response.exited, response.exit_code, response.closed) = (true, Some(0), true);
     response.output_bytes = Some(3);
     let step = timeline.catch_up(response, true).0;
-    assert_eq!(events(step), [output("abc"), Event::Exited(exit(0)), Event::Closed(Proof::Length)]);
+    assert_eq!(events(step), [output(1, "abc"), exited(2, 0), closed_at(3, 3)]);
 }
 
 #[test]
@@ -104,10 +122,7 @@ fn what_the_server_dropped_is_a_gap_with_its_bytes() {
     events(timeline.push(Seq(1), out("ab", 0)));
     let mut response = answer(vec![chunk(5, "z", Some(12))], 5);
     response.dropped = Some(DroppedOutput { through_seq: Seq(4), bytes: 12 });
-    let gap = Event::Gap { through: Seq(4), bytes: Some(10) };
-    assert_eq!(events(timeline.catch_up(response, true).0), [gap, output("z")]);
-    events(timeline.push(Seq(6), Entry::Exited(exit(0))));
-    assert_eq!(events(timeline.push(Seq(7), closed(13, 0))), [Event::Closed(Proof::Gap)]);
+    assert_eq!(events(timeline.catch_up(response, true).0), [gap(4, 10), output(5, "z")]);
 }
 
 #[test]
@@ -115,8 +130,8 @@ fn what_the_server_dropped_after_it_took_the_picture_is_in_the_picture() {
     let mut timeline = timeline();
     let mut response = answer(vec![chunk(3, "cc", Some(4)), chunk(4, "dd", Some(6))], 4);
     response.dropped = Some(DroppedOutput { through_seq: Seq(3), bytes: 6 });
-    let gap = Event::Gap { through: Seq(2), bytes: Some(4) };
-    assert_eq!(events(timeline.catch_up(response, true).0), [gap, output("cc"), output("dd")]);
+    let records = events(timeline.catch_up(response, true).0);
+    assert_eq!(records, [gap(2, 4), output(3, "cc"), output(4, "dd")]);
 }
 
 #[test]
@@ -124,7 +139,7 @@ fn a_gap_that_reaches_to_the_end_of_the_log_is_counted_too() {
     let mut timeline = timeline();
     let mut response = answer(vec![], 4);
     response.dropped = Some(DroppedOutput { through_seq: Seq(4), bytes: 9 });
-    assert_eq!(events(timeline.catch_up(response, true).0), [Event::Gap { through: Seq(4), bytes: Some(9) }]);
+    assert_eq!(events(timeline.catch_up(response, true).0), [gap(4, 9)]);
 }
 
 #[test]
@@ -135,8 +150,7 @@ fn what_was_pushed_before_the_server_dropped_it_stands_between_two_gaps() {
     timeline.begin_read();
     let mut response = answer(vec![], 5);
     response.dropped = Some(DroppedOutput { through_seq: Seq(5), bytes: 7 });
-    let gap = |through, bytes| Event::Gap { through: Seq(through), bytes: Some(bytes) };
-    assert_eq!(events(timeline.catch_up(response, true).0), [gap(2, 2), output("cc"), gap(5, 3)]);
+    assert_eq!(events(timeline.catch_up(response, true).0), [gap(2, 2), output(3, "cc"), gap(5, 3)]);
 }
 
 #[test]
@@ -145,19 +159,17 @@ fn an_exit_among_dropped_output_is_told_behind_the_gap() {
     let mut response = answer(vec![chunk(9, "z", Some(5))], 9);
     (response.exited, response.exit_code) = (true, Some(1));
     response.dropped = Some(DroppedOutput { through_seq: Seq(8), bytes: 5 });
-    let gap = Event::Gap { through: Seq(8), bytes: Some(5) };
-    assert_eq!(events(timeline.catch_up(response, true).0), [gap, Event::Exited(exit(1)), output("z")]);
+    assert_eq!(events(timeline.catch_up(response, true).0), [gap(8, 5), exited(8, 1), output(9, "z")]);
 }
 
 #[test]
-fn a_server_that_does_not_count_makes_gaps_of_unknown_size_and_no_proof() {
+fn a_server_that_does_not_count_makes_gaps_of_unknown_size() {
     let mut timeline = timeline();
     let mut response = answer(vec![chunk(4, "d", None), chunk(6, "f", None)], 7);
     (response.exited, response.exit_code, response.closed) = (true, Some(0), true);
     let step = timeline.catch_up(response, true).0;
-    let gap = Event::Gap { through: Seq(3), bytes: None };
-    let exited = Event::Exited(exit(0));
-    assert_eq!(events(step), [gap, output("d"), exited, output("f"), Event::Closed(Proof::Gap)]);
+    let end = Record::Closed { seq: Seq(7), account: Account::default() };
+    assert_eq!(events(step), [gap(3, None), output(4, "d"), exited(5, 0), output(6, "f"), end]);
 }
 
 #[test]
@@ -166,21 +178,49 @@ fn an_exit_among_dropped_output_is_told_before_the_close_at_the_latest() {
     let mut page = answer(vec![chunk(9, "z", Some(5))], 9);
     (page.exited, page.exit_code) = (true, Some(1));
     page.dropped = Some(DroppedOutput { through_seq: Seq(8), bytes: 5 });
-    let gap = Event::Gap { through: Seq(8), bytes: Some(5) };
     let (step, reach) = timeline.catch_up(page, false);
-    assert_eq!((events(step), reach), (vec![gap, output("z")], Reach::Page(Seq(9))));
-    let end = events(timeline.push(Seq(10), closed(6, 0)));
-    assert_eq!(end, [Event::Exited(exit(1)), Event::Closed(Proof::Gap)]);
+    assert_eq!((events(step), reach), (vec![gap(8, 5), output(9, "z")], Reach::Page(Seq(9))));
+    let end = Record::Closed { seq: Seq(10), account: account(6, 0) };
+    assert_eq!(events(timeline.push(Seq(10), closed(6, 0))), [exited(9, 1), end]);
 }
 
 #[test]
-fn an_account_that_differs_from_what_was_delivered_is_a_fault() {
-    for (account, wrong) in [(closed(3, crc32c::crc32c(b"ab")), "length"), (closed(2, 1), "crc32c")] {
-        let mut timeline = timeline();
-        events(timeline.push(Seq(1), out("ab", 0)));
-        let fault = timeline.push(Seq(2), account).fault;
-        assert!(matches!(fault, Some(ProcessError::Incomplete { what, .. }) if what == wrong), "{fault:?}");
-    }
+fn an_exit_without_a_verdict_on_the_sandbox_waits_for_a_read_that_brings_it() {
+    let mut timeline = timeline();
+    events(timeline.push(Seq(1), out("a", 0)));
+    assert_eq!(events(timeline.push(Seq(2), Entry::Exited(Exit { sandbox_denied: None, ..exit(3) }))), []);
+    assert_eq!(events(timeline.push(Seq(3), closed(1, 1))), []);
+    assert!(!timeline.is_up_to_date());
+    assert_eq!(timeline.begin_read(), Seq(1));
+    let mut response = answer(vec![], 3);
+    (response.exited, response.exit_code, response.closed) = (true, Some(3), true);
+    response.sandbox_denied = Some(true);
+    let denied = Record::Exited { seq: Seq(2), exit: Exit { sandbox_denied: Some(true), ..exit(3) } };
+    let end = Record::Closed { seq: Seq(3), account: account(1, 1) };
+    assert_eq!(events(timeline.catch_up(response, true).0), [denied, end]);
+    assert!(timeline.is_up_to_date());
+}
+
+#[test]
+fn a_server_that_never_gives_that_verdict_is_asked_once() {
+    let mut timeline = timeline();
+    let exit = Exit { sandbox_denied: None, ..exit(3) };
+    events(timeline.push(Seq(1), Entry::Exited(exit)));
+    timeline.begin_read();
+    let mut response = answer(vec![], 1);
+    (response.exited, response.exit_code, response.sandbox_denied) = (true, Some(3), None);
+    assert_eq!(events(timeline.catch_up(response, true).0), [Record::Exited { seq: Seq(1), exit }]);
+    assert!(timeline.is_up_to_date());
+}
+
+#[test]
+fn what_comes_behind_a_position_is_counted_from_where_the_server_says() {
+    let mut timeline = Timeline::new("p".into(), limits(), Seq(4));
+    assert_eq!(timeline.begin_read(), Seq(4));
+    let response = answer(vec![chunk(5, "ee", Some(40)), chunk(7, "gg", Some(50))], 7);
+    let records = events(timeline.catch_up(response, true).0);
+    assert_eq!(records, [output(5, "ee"), gap(6, 8), output(7, "gg")]);
+    assert_eq!(events(timeline.push(Seq(4), out("dd", 38))), []);
 }
 
 #[test]
@@ -195,15 +235,15 @@ fn a_server_that_denies_what_it_pushed_is_found_out_instead_of_asked_for_ever() 
 
 #[test]
 fn early_events_beyond_the_bound_are_dropped_and_read_again() {
-    let limits = ProcessLimits { parked_bytes: 4, ..LIMITS };
-    let mut timeline = Timeline::new("p".into(), limits);
+    let limits = ProcessLimits { parked_bytes: 4, ..limits() };
+    let mut timeline = Timeline::new("p".into(), limits, Seq::START);
     events(timeline.push(Seq(2), out("bbb", 1)));
     assert!(!timeline.is_up_to_date());
     events(timeline.push(Seq(3), out("ccc", 4)));
     assert!(!timeline.is_up_to_date());
-    assert_eq!(events(timeline.push(Seq(1), out("a", 0))), [output("a"), output("bbb")]);
+    assert_eq!(events(timeline.push(Seq(1), out("a", 0))), [output(1, "a"), output(2, "bbb")]);
     assert!(!timeline.is_up_to_date());
-    assert_eq!(events(timeline.push(Seq(3), out("ccc", 4))), [output("ccc")]);
+    assert_eq!(events(timeline.push(Seq(3), out("ccc", 4))), [output(3, "ccc")]);
 }
 
 /// A log of single-byte chunks with the exit at `exit_at` and the close at the end.
@@ -271,7 +311,7 @@ proptest! {
         let mut tip = 0;
         for seq in 1..=log.last() {
             if !lost[seq as usize] {
-                delivered.extend(timeline.push(Seq(seq), log.entry(seq)).events);
+                delivered.extend(timeline.push(Seq(seq), log.entry(seq)).records);
             }
             let (read, ahead, page) = &reads[seq as usize];
             if *read {
@@ -279,7 +319,7 @@ proptest! {
                 let after = timeline.begin_read();
                 let step = timeline.catch_up(log.read(after, tip, *page), page.is_none()).0;
                 prop_assert!(step.fault.is_none());
-                delivered.extend(step.events);
+                delivered.extend(step.records);
             }
         }
         let mut reached = Reach::Page(Seq::START);
@@ -287,19 +327,20 @@ proptest! {
             let after = timeline.begin_read();
             let (step, reach) = timeline.catch_up(log.read(after, log.last(), last_page), last_page.is_none());
             prop_assert!(step.fault.is_none());
-            delivered.extend(step.events);
+            delivered.extend(step.records);
             reached = reach;
         }
         prop_assert!(timeline.is_up_to_date());
         let text: String = delivered.iter().filter_map(|event| match event {
-            Event::Output { bytes, .. } => Some(String::from_utf8_lossy(bytes).into_owned()),
+            Record::Output { bytes, .. } => Some(String::from_utf8_lossy(bytes).into_owned()),
             _ => None,
         }).collect();
         prop_assert_eq!(text, log.all());
-        let exit_index = delivered.iter().position(|event| matches!(event, Event::Exited(_)));
+        let exit_index = delivered.iter().position(|event| matches!(event, Record::Exited { .. }));
         prop_assert_eq!(exit_index, Some(log.exit_at as usize - 1));
         prop_assert_eq!(delivered.len() as u64, log.last());
-        prop_assert!(matches!(delivered.last(), Some(Event::Closed(Proof::Checksum | Proof::Length))));
+        let positions: Vec<u64> = delivered.iter().map(|record| record.seq().0).collect();
+        prop_assert_eq!(positions, (1..=log.last()).collect::<Vec<_>>());
         prop_assert!(timeline.is_closed());
     }
 }

@@ -1,5 +1,7 @@
 //! The client as its callers see it, before a server that does exactly what the test says.
 
+#[path = "client/adopt.rs"]
+mod adopt;
 #[path = "client/fake.rs"]
 mod fake;
 #[path = "client/flow.rs"]
@@ -8,3 +10,5 @@ mod flow;
 mod recovery;
 #[path = "client/requests.rs"]
 mod requests;
+#[path = "client/subscribe.rs"]
+mod subscribe;

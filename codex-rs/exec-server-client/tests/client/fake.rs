@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use codex_exec_server_client::{
-    Client, ClientConfig, ClientError, DialError, Dialer, Event, Events, Lag, RemoteProcess, StartError,
+    Client, ClientConfig, ClientError, DialError, Dialer, Events, ExecProcessEvent, Lag, RemoteProcess,
+    StartError,
 };
 use codex_exec_server_protocol::process::{OutputStream, ProcessStartParams};
 use codex_exec_server_transport::client::ConnectError;
@@ -21,6 +22,7 @@ pub(crate) const EVERYTHING: &[&str] = &[
     "processSignals",
     "processTerminateGrace",
     "processTimeout",
+    "processList",
     "idempotentRequests",
 ];
 
@@ -61,7 +63,7 @@ impl Network {
     /// The next connection that the client makes.
     pub(crate) async fn accept(&mut self) -> Server {
         let connection = self.calls.recv().await.expect("the client dials");
-        Server { connection, waiting: Vec::new() }
+        Server { connection, waiting: Vec::new(), requested: Vec::new() }
     }
 
     /// A client, and its first connection, initialized with `flags`.
@@ -119,12 +121,23 @@ pub(crate) struct Server {
     connection: Connection,
     /// Read while something else was waited for.
     waiting: Vec<Value>,
+    /// Methods of all requests that were read.
+    requested: Vec<String>,
 }
 
 impl Server {
     async fn next(&mut self) -> Value {
         let message = self.connection.reader.next().await.expect("the client is there").expect("a message");
-        serde_json::from_slice(&message).expect("it is JSON")
+        let message: Value = serde_json::from_slice(&message).expect("it is JSON");
+        if let (Some(method), Some(_)) = (message["method"].as_str(), message.get("id")) {
+            self.requested.push(method.to_owned());
+        }
+        message
+    }
+
+    /// How many requests of `method` have been read. Whatever was sent before something that was waited for has been.
+    pub(crate) fn requested(&self, method: &str) -> usize {
+        self.requested.iter().filter(|requested| *requested == method).count()
     }
 
     /// The next message of which `matches` holds; others are kept.
@@ -174,7 +187,7 @@ impl Server {
     }
 
     pub(crate) async fn exited(&mut self, seq: u64) {
-        let params = json!({"processId": "p", "seq": seq, "exitCode": 0});
+        let params = json!({"processId": "p", "seq": seq, "exitCode": 0, "sandboxDenied": false});
         self.send(json!({"method": "process/exited", "params": params})).await;
     }
 
@@ -222,7 +235,7 @@ pub(crate) async fn start(client: &Client, server: &mut Server, lag: Lag) -> (Re
 /// The text of the next event, which must be output.
 pub(crate) async fn text(events: &mut Events) -> String {
     match events.next().await {
-        Some(Ok(Event::Output { stream: OutputStream::Stdout, bytes })) => {
+        Some(Ok(ExecProcessEvent::Output { stream: OutputStream::Stdout, bytes, .. })) => {
             String::from_utf8(bytes.to_vec()).expect("text")
         }
         other => panic!("no output but {other:?}"),

@@ -1,6 +1,6 @@
 //! A caller that is slower than the server: what waits, what goes on, and what is never lost.
 
-use codex_exec_server_client::{ClientConfig, Event, Lag, RemoteProcess};
+use codex_exec_server_client::{ClientConfig, ExecProcessEvent, Lag, Proof, RemoteProcess};
 use codex_exec_server_protocol::process::ProcessSignal;
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::fake::{EVERYTHING, Network, Server, chunk, page, start, text};
 /// Room for two chunks of four bytes.
 fn little_room() -> ClientConfig {
     let mut config = ClientConfig::default();
-    config.process.ready_bytes = 8;
+    (config.process.ready_bytes, config.process.history_bytes) = (8, 8);
     config
 }
 
@@ -22,27 +22,31 @@ async fn what_a_slow_caller_has_no_room_for_is_read_later_and_nobody_else_waits(
         server.output(seq, &format!("{seq:04}")).await;
     }
     exchange(&process, &mut server).await;
-
-    assert_eq!(text(&mut events).await, "0001");
+    // The last two are here, and whoever gives up waiting for the others does not ask twice.
+    for _ in 0..3 {
+        tokio::select! {
+            biased;
+            event = events.next() => panic!("{event:?} came before it was read"),
+            () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
+        }
+    }
     let read = server.request("process/read").await;
-    assert_eq!(read.params["afterSeq"], 2);
+    assert_eq!(read.params["afterSeq"], 0);
     // Pushed while the read is under way.
     server.output(21, "0021").await;
-    let chunks: Vec<_> = (3..=21).map(|seq| chunk(seq, &format!("{seq:04}"))).collect();
-    server.answer(&read, page(&chunks, 22)).await;
-    for seq in 2..=10 {
+    let chunks: Vec<_> = (1..=19).map(|seq| chunk(seq, &format!("{seq:04}"))).collect();
+    server.answer(&read, page(&chunks, 20)).await;
+    for seq in 1..=21 {
         assert_eq!(text(&mut events).await, format!("{seq:04}"));
     }
-    // There is no room for this one either.
     server.output(22, "0022").await;
-    exchange(&process, &mut server).await;
-    for seq in 11..=21 {
-        assert_eq!(text(&mut events).await, format!("{seq:04}"));
-    }
-    let read = server.request("process/read").await;
-    assert_eq!(read.params["afterSeq"], 21);
-    server.answer(&read, page(&[chunk(22, "0022")], 23)).await;
     assert_eq!(text(&mut events).await, "0022");
+    server.exited(23).await;
+    server.closed(24, &(1..=22).map(|seq| format!("{seq:04}")).collect::<String>()).await;
+    assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Exited { .. }))));
+    let end = events.next().await;
+    assert!(matches!(end, Some(Ok(ExecProcessEvent::Closed { proof: Proof::Checksum, .. }))), "{end:?}");
+    assert_eq!(server.requested("process/read"), 1);
 }
 
 /// A call and its answer, by which time everything that was sent before was taken from the connection.
@@ -130,6 +134,6 @@ async fn waiting_for_an_event_in_vain_loses_none() {
             () = std::future::ready(()) => {}
         }
         server.output(seq, "x").await;
-        assert!(matches!(events.next().await, Some(Ok(Event::Output { .. }))));
+        assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Output { .. }))));
     }
 }

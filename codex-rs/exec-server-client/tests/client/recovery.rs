@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_exec_server_client::{
-    ClientError, Event, Lag, ProcessError, Proof, RequestError, StartError, Status,
+    ClientError, ExecProcessEvent, Lag, ProcessError, Proof, RequestError, StartError, Status,
 };
 use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::process::ProcessSignal;
@@ -35,8 +35,8 @@ async fn what_was_missed_is_read_and_comes_before_what_was_pushed_meanwhile() {
     server.exited(6).await;
     server.closed(7, "abcde").await;
     assert_eq!(text(&mut events).await, "e");
-    assert!(matches!(events.next().await, Some(Ok(Event::Exited(_)))));
-    assert!(matches!(events.next().await, Some(Ok(Event::Closed(Proof::Checksum)))));
+    assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Exited { .. }))));
+    assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Closed { proof: Proof::Checksum, .. }))));
     assert!(events.next().await.is_none());
 }
 
@@ -57,8 +57,8 @@ async fn an_end_that_nobody_was_told_of_is_found_by_reading() {
         (json!(true), json!(7), json!(true), json!(1));
     server.answer(&read, end).await;
     assert_eq!(text(&mut events).await, "a");
-    assert!(matches!(events.next().await, Some(Ok(Event::Exited(exit))) if exit.code == 7));
-    assert!(matches!(events.next().await, Some(Ok(Event::Closed(Proof::Length)))));
+    assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Exited { exit, .. })) if exit.code == 7));
+    assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Closed { proof: Proof::Length, .. }))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,7 +73,7 @@ async fn what_the_server_no_longer_holds_is_an_explicit_gap() {
     rest["dropped"] = json!({"throughSeq": 8, "bytes": 800});
     server.answer(&read, rest).await;
     let gap = events.next().await.expect("an event").expect("no failure");
-    assert_eq!(gap, Event::Gap { through: Seq(8), bytes: Some(800) });
+    assert_eq!(gap, ExecProcessEvent::Gap { through: Seq(8), bytes: Some(800) });
     assert_eq!(text(&mut events).await, "z");
 }
 
@@ -92,7 +92,7 @@ async fn a_session_that_is_still_attached_is_asked_for_again_every_100_ms() {
         assert_eq!(lost_at.elapsed().as_millis() / 100, attempt);
         server.refuse(&request, -32010).await;
     }
-    assert!(matches!(status.changed().await, Status::Recovering));
+    assert!(matches!(status.changed().await, Status::Recovering { .. }));
     let _server = network.accept_resumption(EVERYTHING).await;
     assert!(matches!(status.changed().await, Status::Connected));
 }
@@ -138,7 +138,7 @@ async fn a_connection_that_does_not_come_back_is_given_up_after_45_s() {
     let mut status = client.status();
     status.now();
     drop(server);
-    assert!(matches!(status.changed().await, Status::Recovering));
+    assert!(matches!(status.changed().await, Status::Recovering { .. }));
     let failure = client
         .call_once::<codex_exec_server_protocol::methods::ProcessList>(&Default::default())
         .await
@@ -248,7 +248,7 @@ async fn output_that_differs_from_the_servers_account_is_a_fault() {
     server.exited(2).await;
     server.closed(3, "abd").await;
     assert_eq!(text(&mut events).await, "abc");
-    assert!(matches!(events.next().await, Some(Ok(Event::Exited(_)))));
+    assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Exited { .. }))));
     let failure = events.next().await.expect("an event").expect_err("it does not add up");
     assert!(matches!(failure, ProcessError::Incomplete { what: "crc32c", .. }), "{failure}");
 }

@@ -127,13 +127,16 @@ async fn what_a_server_does_not_know_is_not_sent_to_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_id_is_taken_while_its_events_are_followed() {
+async fn a_process_id_is_taken_while_somebody_holds_or_follows_the_process() {
     let mut network = Network::new();
     let (client, mut server) = network.connect(EVERYTHING).await;
-    let (_process, events) = start(&client, &mut server, Lag::HoldConnection).await;
+    let (process, events) = start(&client, &mut server, Lag::HoldConnection).await;
     let failure = no_process(client.start(params(), Lag::ReadLater).await);
     assert!(matches!(failure, StartError::Exists(_)), "{failure}");
     drop(events);
+    let failure = no_process(client.start(params(), Lag::ReadLater).await);
+    assert!(matches!(failure, StartError::Exists(_)), "{failure}");
+    drop(process);
     start(&client, &mut server, Lag::HoldConnection).await;
 }
 

@@ -205,7 +205,7 @@ async fn end_in_time(process: &RemoteProcess, limit: Option<Duration>, expired: 
 /// Says when the connection is lost; what becomes of it shows by itself.
 async fn tell_status(mut status: StatusWatch, teller: Teller) -> Infallible {
     loop {
-        if let Status::Recovering = status.changed().await {
+        if let Status::Recovering { .. } = status.changed().await {
             teller.tell(format_args!("connection lost, resuming…"));
         }
     }

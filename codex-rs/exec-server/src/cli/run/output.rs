@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use bytes::{Buf, Bytes};
-use codex_exec_server_client::{Event, Events, Exit, ProcessError};
+use codex_exec_server_client::{Events, ExecProcessEvent, Exit, ProcessError};
 use codex_exec_server_protocol::process::OutputStream;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -37,7 +37,7 @@ pub(super) async fn play(mut events: Events, teller: Teller) -> Finish {
     let mut complete = true;
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Output { stream, bytes }) => {
+            Ok(ExecProcessEvent::Output { stream, bytes, .. }) => {
                 let sink = match stream {
                     OutputStream::Stdout | OutputStream::Pty => &stdout,
                     OutputStream::Stderr => &stderr,
@@ -48,15 +48,15 @@ pub(super) async fn play(mut events: Events, teller: Teller) -> Finish {
                     Err(error) => return Finish::OutputFailed(error),
                 }
             }
-            Ok(Event::Gap { bytes, .. }) => {
+            Ok(ExecProcessEvent::Gap { bytes, .. }) => {
                 complete = false;
                 match bytes {
                     Some(bytes) => teller.tell(format_args!("{bytes} bytes of output are missing here")),
                     None => teller.tell(format_args!("some output is missing here")),
                 }
             }
-            Ok(Event::Exited(how)) => exit = Some(how),
-            Ok(Event::Closed(_)) => {}
+            Ok(ExecProcessEvent::Exited { exit: how, .. }) => exit = Some(how),
+            Ok(ExecProcessEvent::Closed { .. }) => {}
             Err(error) => return Finish::Lost(error),
         }
     }

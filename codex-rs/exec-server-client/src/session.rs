@@ -1,0 +1,171 @@
+//! A connection with an open session: how one is made, once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_exec_server_protocol::environment::{EnvironmentCapabilities, EnvironmentInfo, ShellInfo};
+use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
+use codex_exec_server_protocol::ids::SessionId;
+use codex_exec_server_protocol::methods::{AnyParams, ClientNotification, Initialize};
+use codex_exec_server_protocol::session::{InitializeParams, InitializeResponse, ServerLimits};
+use tokio::time::timeout;
+
+use crate::config::ClientConfig;
+use crate::dial::{DialError, Dialer};
+use crate::error::ClientError;
+use crate::link::{CallError, End, Link};
+use crate::router::Router;
+
+/// Who is at the other end of a session.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// The session.
+    pub session_id: SessionId,
+    /// What the server's machine is like and what the server can do.
+    pub environment: Arc<EnvironmentInfo>,
+    /// Bounds that the server told. Flag `serverLimits`.
+    pub limits: Option<ServerLimits>,
+    /// How long the server keeps the session while no connection holds it. Flag `sessionLifetime`.
+    pub detached_lifetime: Option<Duration>,
+}
+
+/// A connection with an open session.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) link: Link,
+    pub(crate) peer: Arc<Peer>,
+}
+
+/// Which session to open.
+#[derive(Debug)]
+pub(crate) enum Wanted<'a> {
+    /// A new one.
+    New,
+    /// One of which only the id is known.
+    Existing { session_id: SessionId, takeover: bool },
+    /// The one that was lost.
+    Lost(&'a Peer),
+}
+
+impl Wanted<'_> {
+    fn session_id(&self) -> Option<&SessionId> {
+        match self {
+            Self::New => None,
+            Self::Existing { session_id, .. } => Some(session_id),
+            Self::Lost(peer) => Some(&peer.session_id),
+        }
+    }
+}
+
+/// Dials and opens a session. One attempt.
+pub(crate) async fn open(
+    dialer: &Dialer,
+    router: &Arc<Router>,
+    config: &ClientConfig,
+    wanted: Wanted<'_>,
+) -> Result<Arc<Attached>, ClientError> {
+    let connection = match timeout(config.connect_timeout, dialer.dial()).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return Err(error.into()),
+        Err(_) => return Err(ClientError::ConnectTimedOut { after: config.connect_timeout }),
+    };
+    let link = Link::open(connection, Arc::clone(router), &config.link);
+    let takeover = match &wanted {
+        Wanted::New => false,
+        Wanted::Existing { takeover, .. } => *takeover,
+        Wanted::Lost(peer) => peer.environment.capabilities.session_takeover,
+    };
+    let params = InitializeParams {
+        client_name: config.client_name.clone(),
+        resume_session_id: wanted.session_id().cloned(),
+        takeover,
+        detached_lifetime_ms: config
+            .detached_lifetime
+            .map(|lifetime| u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
+    };
+    let answer = match timeout(config.initialize_timeout, link.call::<Initialize>(&params)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(CallError::Refused(error))) => return Err(refusal(error, &wanted)),
+        Ok(Err(CallError::Disconnected(_))) => return Err(lost(link.ended().await)),
+        Err(_) => return Err(ClientError::InitializeTimedOut { after: config.initialize_timeout }),
+    };
+    let peer = recognize(answer, &wanted)?;
+    let initialized = ClientNotification::Initialized(AnyParams {});
+    if link.notify(&initialized).await.is_err() {
+        return Err(lost(link.ended().await));
+    }
+    Ok(Arc::new(Attached { link, peer: Arc::new(peer) }))
+}
+
+/// Who answered, provided that it is the session that was asked for.
+fn recognize(answer: InitializeResponse, wanted: &Wanted<'_>) -> Result<Peer, ClientError> {
+    if let Some(asked) = wanted.session_id()
+        && *asked != answer.session_id
+    {
+        let text = format!("session {asked} was resumed as {}", answer.session_id);
+        return Err(ClientError::Protocol(text.into()));
+    }
+    let environment = match (answer.environment_info, wanted) {
+        (Some(environment), _) => Arc::new(environment),
+        (None, Wanted::Lost(peer)) => Arc::clone(&peer.environment),
+        (None, _) => Arc::new(unknown_environment()),
+    };
+    Ok(Peer {
+        session_id: answer.session_id,
+        environment,
+        limits: answer.limits,
+        detached_lifetime: answer.detached_lifetime_ms.map(Duration::from_millis),
+    })
+}
+
+/// What is assumed of a very old peer that tells nothing.
+fn unknown_environment() -> EnvironmentInfo {
+    EnvironmentInfo {
+        shell: ShellInfo { name: "sh".into(), path: "/bin/sh".into() },
+        executor_version: None,
+        provider_id: None,
+        cwd: None,
+        user_home_dir: None,
+        platform_os: None,
+        prepend_path_dirs: Vec::new(),
+        temporary_directories: Vec::new(),
+        temp_dir: None,
+        capabilities: EnvironmentCapabilities::default(),
+    }
+}
+
+fn lost(end: End) -> ClientError {
+    match end {
+        End::Lost(reason) => ClientError::Lost(format!("connection was lost: {reason}").into()),
+        End::Violation(reason) => ClientError::Protocol(reason),
+    }
+}
+
+fn refusal(error: RpcError, wanted: &Wanted<'_>) -> ClientError {
+    match wanted.session_id() {
+        None => ClientError::Refused(error),
+        Some(session) if error.code == ErrorCode::SessionInUse.number() => {
+            ClientError::SessionInUse { session: session.clone() }
+        }
+        Some(session) => ClientError::SessionLost { session: session.clone(), source: error },
+    }
+}
+
+impl ClientError {
+    /// Whether trying again soon may help to get a session back.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Dial(error) => DialError::is_transient(error),
+            // The server has not noticed yet that the old connection is gone.
+            Self::SessionInUse { .. }
+            | Self::Lost(_)
+            | Self::ConnectTimedOut { .. }
+            | Self::InitializeTimedOut { .. } => true,
+            Self::Refused(_)
+            | Self::SessionLost { .. }
+            | Self::GaveUp { .. }
+            | Self::Protocol(_)
+            | Self::Closed => false,
+        }
+    }
+}
