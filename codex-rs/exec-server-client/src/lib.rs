@@ -20,6 +20,7 @@ mod backend;
 mod client;
 mod config;
 mod dial;
+pub mod environments;
 mod error;
 mod events;
 mod feed;

@@ -1,0 +1,6 @@
+//! Environments as their callers see them.
+
+#[path = "environments/lazy.rs"]
+mod lazy;
+#[path = "environments/lookup.rs"]
+mod lookup;
