@@ -27,12 +27,13 @@ const NO_IO: &[&str] = &[
 pub const POLICIES: &[Policy] = &[
     Policy { folder: "codex-rs/exec-server-protocol", may_use: &[], must_not_name: NO_IO },
     Policy { folder: "codex-rs/exec-server-core", may_use: &["protocol"], must_not_name: NO_IO },
+    Policy { folder: "codex-rs/exec-server-settings", may_use: &[], must_not_name: NO_IO },
     // It carries messages and knows none of them.
     Policy { folder: "codex-rs/exec-server-transport", may_use: &[], must_not_name: &[] },
     Policy { folder: "codex-rs/exec-server-local", may_use: &["protocol", "core"], must_not_name: &[] },
     Policy {
         folder: "codex-rs/exec-server-client",
-        may_use: &["protocol", "core", "transport"],
+        may_use: &["protocol", "core", "settings", "transport"],
         must_not_name: &[],
     },
     Policy {
@@ -44,7 +45,7 @@ pub const POLICIES: &[Policy] = &[
     Policy { folder: "codex-rs/mcp", may_use: &["protocol", "core", "unified-exec"], must_not_name: &[] },
     Policy {
         folder: "codex-rs/exec-server",
-        may_use: &["protocol", "core", "transport", "local", "client", "unified-exec", "mcp"],
+        may_use: &["protocol", "core", "settings", "transport", "local", "client", "unified-exec", "mcp"],
         must_not_name: &[],
     },
 ];
