@@ -183,12 +183,17 @@ impl Environment {
         }
     }
 
-    /// The backend of this machine, where it is this machine and the program has one.
-    #[must_use]
-    pub fn local_backend(&self) -> Option<Arc<dyn ExecBackend>> {
+    /// What runs processes there; callers can't tell whether that is this machine. A remote one is connected as by
+    /// [`client`](Self::client).
+    ///
+    /// # Errors
+    /// [`EnvironmentError::NoLocalBackend`] for this machine where the program has none; otherwise why there is no
+    /// connection.
+    pub async fn backend(&self) -> Result<Arc<dyn ExecBackend>, EnvironmentError> {
         match &self.reach {
-            Reach::Here(backend) => backend.clone(),
-            Reach::There(..) => None,
+            Reach::Here(Some(backend)) => Ok(Arc::clone(backend)),
+            Reach::Here(None) => Err(EnvironmentError::NoLocalBackend),
+            Reach::There(_, client) => Ok(Arc::new(client.client().await?)),
         }
     }
 

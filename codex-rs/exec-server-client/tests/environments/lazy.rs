@@ -197,3 +197,15 @@ async fn closing_says_good_bye_to_the_server() {
     let mut status = client.status();
     assert!(matches!(status.now(), codex_exec_server_client::Status::Failed(ClientError::Closed)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_processes_there_is_the_shared_client() {
+    let mut world = World::new();
+    let environment = world.manager.get("box").expect("it is there");
+    let backend = tokio::spawn(async move { environment.backend().await });
+    let _server = world.welcome("one").await;
+    let backend = backend.await.expect("no panic").expect("it is connected");
+    assert_eq!(backend.environment().shell.path, "/bin/sh");
+    assert_eq!(session(world.user().await.expect("no panic")), "one");
+    assert_eq!(world.dials(), 1);
+}

@@ -108,3 +108,13 @@ async fn no_connection_leads_to_this_machine() {
     let error = environment.client().await.map(|_| ()).expect_err("there is none");
     assert!(matches!(error, EnvironmentError::NoConnection), "{error}");
 }
+
+#[tokio::test]
+async fn this_machine_is_the_backend_that_the_program_has_for_it_if_any() {
+    let config = EnvironmentsConfig::local_only;
+    let backend = manager(config()).local().expect("it is included").backend().await.expect("there is one");
+    assert_eq!(format!("{backend:?}"), "ThisMachine");
+    let without = EnvironmentManager::new(config(), &ClientConfig::default(), None);
+    let error = without.local().expect("it is included").backend().await.expect_err("there is none");
+    assert!(matches!(error, EnvironmentError::NoLocalBackend), "{error}");
+}
