@@ -75,7 +75,7 @@ pub enum FileError {
         /// What was probably meant.
         suggestion: Option<&'static str>,
         /// What would be known.
-        known: &'static [&'static str],
+        known: Vec<&'static str>,
     },
     /// The value is of another type.
     #[error("{place} must be {expected}, not {found}")]
@@ -144,7 +144,7 @@ impl<'t> Document<'t> {
     ///
     /// # Errors
     /// [`FileError::UnknownKey`] for the first other one.
-    pub fn root(&self, known: &'static [&'static str]) -> Result<Table<'_>, FileError> {
+    pub fn root(&self, known: &[&'static str]) -> Result<Table<'_>, FileError> {
         Table::new(self.source, String::new(), self.root.span(), self.root.get_ref(), known)
     }
 }
@@ -164,7 +164,7 @@ impl<'d> Table<'d> {
         path: String,
         span: Range<usize>,
         entries: &'d DeTable<'d>,
-        known: &'static [&'static str],
+        known: &[&'static str],
     ) -> Result<Self, FileError> {
         let table = Self { source, path, span, entries };
         let unknown =
@@ -174,7 +174,7 @@ impl<'d> Table<'d> {
             Some(key) => Err(FileError::UnknownKey {
                 place: source.place(key.span().start, table.path_of(key.get_ref())),
                 suggestion: closest(key.get_ref(), known.iter().copied()),
-                known,
+                known: known.to_vec(),
             }),
         }
     }
@@ -278,7 +278,7 @@ impl<'d> Table<'d> {
     ///
     /// # Errors
     /// As [`text`](Self::text), and [`FileError::UnknownKey`].
-    pub fn table(&self, key: &str, known: &'static [&'static str]) -> Result<Option<Table<'d>>, FileError> {
+    pub fn table(&self, key: &str, known: &[&'static str]) -> Result<Option<Table<'d>>, FileError> {
         let Some(found) = self.find(key, "a table", DeValue::as_table)? else {
             return Ok(None);
         };
@@ -291,7 +291,7 @@ impl<'d> Table<'d> {
     ///
     /// # Errors
     /// As [`table`](Self::table).
-    pub fn tables(&self, key: &str, known: &'static [&'static str]) -> Result<Vec<Table<'d>>, FileError> {
+    pub fn tables(&self, key: &str, known: &[&'static str]) -> Result<Vec<Table<'d>>, FileError> {
         let expected = "a list of tables";
         let Some(found) = self.find(key, expected, |value| value.as_array())? else { return Ok(Vec::new()) };
         let entries: &'d DeArray<'d> = found.value;
