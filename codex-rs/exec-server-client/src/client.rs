@@ -288,6 +288,7 @@ async fn supervise(inner: Arc<Inner>, mut attached: Arc<Attached>) {
         };
         let lost = match &end {
             End::Lost(reason) => reason,
+            End::TakenOver(reason) => return fail(&peer, ClientError::TakenOver(Arc::clone(reason))),
             End::Violation(reason) => return fail(&peer, ClientError::Protocol(Arc::clone(reason))),
         };
         tracing::debug!(reason = %lost, session = %peer.session_id, "connection was lost");

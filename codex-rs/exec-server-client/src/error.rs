@@ -56,6 +56,9 @@ pub enum ClientError {
         /// What the last attempt came to.
         last: Arc<str>,
     },
+    /// Another client took the session over; it goes on there. Holds the server's words.
+    #[error("{0}")]
+    TakenOver(Arc<str>),
     /// The server sent something that the protocol does not allow, and would do so again.
     #[error("server broke the protocol: {0}")]
     Protocol(Arc<str>),

@@ -48,6 +48,8 @@ pub enum CallError {
 pub enum End {
     /// The connection broke or was closed; another one may serve.
     Lost(Arc<str>),
+    /// The server gave the session to another connection, and said so. To take it back would be to fight over it.
+    TakenOver(Arc<str>),
     /// The server sent what it must not send, and another connection would not change that.
     Violation(Arc<str>),
 }
@@ -55,7 +57,7 @@ pub enum End {
 impl End {
     fn reason(&self) -> &Arc<str> {
         match self {
-            Self::Lost(reason) | Self::Violation(reason) => reason,
+            Self::Lost(reason) | Self::TakenOver(reason) | Self::Violation(reason) => reason,
         }
     }
 }
@@ -291,8 +293,13 @@ async fn read(
                 Some(Err(error)) if !error.is_fatal() => return End::Violation(error.to_string().into()),
                 Some(Err(error)) => return End::Lost(error.to_string().into()),
                 None => {
-                    let said = reader.close_reason().map(|close| close.reason.as_str()).unwrap_or_default();
-                    return End::Lost(if said.is_empty() { "server closed it".into() } else { said.into() });
+                    let close = reader.close_reason();
+                    let said = close.map(|close| close.reason.as_str()).unwrap_or_default();
+                    let said = if said.is_empty() { "server closed it".into() } else { said.into() };
+                    return match close {
+                        Some(close) if close.code == close_code::POLICY => End::TakenOver(said),
+                        _ => End::Lost(said),
+                    };
                 }
             }
         }

@@ -137,6 +137,7 @@ fn unknown_environment() -> EnvironmentInfo {
 fn lost(end: End) -> ClientError {
     match end {
         End::Lost(reason) => ClientError::Lost(format!("connection was lost: {reason}").into()),
+        End::TakenOver(reason) => ClientError::TakenOver(reason),
         End::Violation(reason) => ClientError::Protocol(reason),
     }
 }
@@ -164,6 +165,7 @@ impl ClientError {
             Self::Refused(_)
             | Self::SessionLost { .. }
             | Self::GaveUp { .. }
+            | Self::TakenOver(_)
             | Self::Protocol(_)
             | Self::Closed => false,
         }
