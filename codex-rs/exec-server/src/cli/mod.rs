@@ -1,18 +1,35 @@
 //! The command line for people: which command, and how its outcome becomes an exit code.
 
+mod attach;
+mod completions;
+mod console;
+mod duration;
+mod found;
+mod info;
+mod kept;
+mod kill;
+mod lines;
+mod logs;
+mod ps;
+mod records;
 mod run;
 mod serve;
+mod target;
+mod teller;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use codex_exec_server_protocol::path_uri::PathUri;
+use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 /// Runs and controls processes for a client that is somewhere else.
 ///
 /// Without a command it serves. Try `codex-exec-server run -- uname -a` for a first run with nothing else running.
 #[derive(Debug, Parser)]
-#[command(name = "codex-exec-server", version, args_conflicts_with_subcommands = true)]
+#[command(name = "codex-exec-server", version, args_conflicts_with_subcommands = true, after_help = HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -20,12 +37,36 @@ struct Cli {
     serve: serve::ServeArgs,
 }
 
+/// What `--help` says below the flags.
+const HELP: &str = "\
+Examples:
+  codex-exec-server --listen ws://127.0.0.1:8765                        on the machine where things are to run
+  codex-exec-server run --connect ws://127.0.0.1:8765 -- make test      from anywhere that reaches it
+  codex-exec-server run --connect ws://127.0.0.1:8765 --detach -- make  left to itself
+  codex-exec-server ps                                                  what was left running, and where
+
+CODEX_EXEC_SERVER_LOG=debug makes any command talkative, on standard error.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serves clients until it is told to stop. The default.
+    /// Serve clients until told to stop. The default
     Serve(serve::ServeArgs),
-    /// Runs a command, on another machine or on this one, as if it ran here.
+    /// Run a command, on another machine or on this one, as if it ran here
     Run(run::RunArgs),
+    /// List what was left running, and how it is now
+    Ps(ps::PsArgs),
+    /// Come back to a command that was left running
+    Attach(attach::AttachArgs),
+    /// Print what a command that was left running has said
+    Logs(logs::LogsArgs),
+    /// End a command that was left running, or send it a signal
+    Kill(kill::KillArgs),
+    /// Tell what a server's machine is like, what the server can do, and how far away it is
+    Info(info::InfoArgs),
+    /// Write completions for a shell to standard output
+    Completions(completions::CompletionsArgs),
+    /// Write the manual, as roff, to standard output
+    Man(completions::ManArgs),
 }
 
 /// Exit code of a command that failed before it could do its work, as of `env` and `ssh`: not to be mistaken for the
@@ -42,6 +83,13 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::main(args),
         Command::Run(args) => run::main(args),
+        Command::Ps(args) => ps::main(&args),
+        Command::Attach(args) => attach::main(&args),
+        Command::Logs(args) => logs::main(&args),
+        Command::Kill(args) => kill::main(&args),
+        Command::Info(args) => info::main(args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => completions::man(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("codex-exec-server: {error}");
@@ -55,4 +103,32 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// The runtime that serves. Blocking threads start programs and end trees; they come and go with the load.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Runs a command for people. One thread is enough for it, and spares its output the way from one to another.
+fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(command);
+    // Standard input may still be waited for by a thread that can't be interrupted.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Prints one event as a line of JSON.
+fn print_line(line: &lines::Line<'_>) {
+    // Whoever does not read is noticed by the output that follows.
+    let _ = std::io::stdout().write_all(&line.to_bytes());
+}
+
+/// Prints one document of JSON.
+fn print_json(document: &impl Serialize) -> Result<(), Failure> {
+    let mut text = serde_json::to_vec_pretty(document)?;
+    text.push(b'\n');
+    std::io::stdout().write_all(&text)?;
+    Ok(())
+}
+
+/// A server's path as people write it.
+fn show_path(uri: &PathUri) -> String {
+    uri.to_path().map_or_else(|_| uri.to_string(), |path| path.display().to_string())
 }

@@ -31,7 +31,7 @@ fn every_byte_and_the_exit_code_arrive_over_a_connection_that_breaks_again_and_a
     let words = String::from_utf8(reading.join().expect("reading does not panic")).expect("text");
     assert_eq!(wait(&mut child).code(), Some(42), "{words}");
     assert!(received == count_to(4_000_000), "{} bytes of {}", received.len(), count_to(4_000_000).len());
-    let notice = "codex-exec-server: connection lost, resuming…\n";
+    let notice = "codex-exec-server: connection lost, resuming (45 s left)\n";
     assert_eq!(words.replace(notice, "").as_bytes(), count_to(200_000), "{words}");
     assert!(words.contains(notice));
     assert_eq!(proxy.cuts.try_iter().count(), cuts);
@@ -96,7 +96,7 @@ fn a_server_that_has_forgotten_the_session_ends_the_command_line_with_125() {
     let stderr = running.child.stderr.take().expect("it has a pipe");
     std::io::BufReader::new(stderr).read_to_string(&mut words).expect("text");
     let words: Vec<&str> = words.lines().collect();
-    assert_eq!(words[0], "codex-exec-server: connection lost, resuming…");
+    assert_eq!(words[0], "codex-exec-server: connection lost, resuming (45 s left)");
     assert!(words[1].contains("can't be resumed"), "{words:?}");
     assert_eq!(words.len(), 2, "{words:?}");
     drop(other);

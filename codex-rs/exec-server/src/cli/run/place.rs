@@ -1,39 +1,73 @@
 //! Where a command runs, and what it starts with there: connection, working directory, environment.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use codex_exec_server_client::{Client, ClientConfig, ClientError, DialError, Dialer};
+use codex_exec_server_client::{Client, Dialer};
 use codex_exec_server_protocol::path_uri::PathUri;
-use codex_exec_server_protocol::process::{EnvInherit, EnvPolicy, ProcessStartParams};
-use codex_exec_server_transport::client::{ConnectError, ConnectOptions};
+use codex_exec_server_protocol::process::{
+    EnvInherit, EnvPolicy, OutputBudget, ProcessStartParams, WhenFull,
+};
 
 use super::embedded::Embedded;
-use super::terminal::window_size;
-use super::{Failure, RunArgs, input};
+use super::{Failure, RunArgs};
+use crate::cli::console::{input_is_wanted, window_size};
+use crate::cli::duration::{millis, show};
+use crate::cli::target::{Address, client_config};
+use crate::cli::teller::Teller;
 
 /// See the module.
 pub(super) struct Place {
     pub(super) client: Client,
+    /// Where the server is, if it is not in this process.
+    pub(super) address: Option<Address>,
     pub(super) embedded: Option<Embedded>,
 }
 
 impl Place {
     /// Connects to where `args` say, or starts a server in this process.
     pub(super) async fn find(args: &RunArgs) -> Result<Self, Failure> {
-        let (dialer, embedded) = match &args.connect {
-            Some(url) => (Dialer::url(url.clone(), connect_options(args).await?), None),
+        let mut config = client_config("run");
+        config.detached_lifetime = args.lifetime();
+        match args.address() {
+            Some(address) => {
+                let client = address.connect(config, Teller::default()).await?;
+                let place = Self { client, address: Some(address), embedded: None };
+                place.check(args)?;
+                Ok(place)
+            }
             None => {
                 let embedded = Embedded::start()?;
-                (embedded.dialer(), Some(embedded))
+                let dialer: Dialer = embedded.dialer();
+                let client = Client::connect(dialer, config).await?;
+                Ok(Self { client, address: None, embedded: Some(embedded) })
             }
-        };
-        let config = ClientConfig { client_name: "codex-exec-server run".into(), ..ClientConfig::default() };
-        match Client::connect(dialer, config).await {
-            Ok(client) => Ok(Self { client, embedded }),
-            Err(error) => Err(advice(&error, args).into()),
         }
+    }
+
+    /// Whether the server can do what a command that is to be kept needs.
+    fn check(&self, args: &RunArgs) -> Result<(), Failure> {
+        let Some(asked) = args.lifetime() else { return Ok(()) };
+        let peer = self.client.peer();
+        let flags = &peer.environment.capabilities;
+        let Some(granted) = peer.detached_lifetime.filter(|_| flags.session_lifetime) else {
+            let flag = if args.detach { "--detach" } else { "--keep" };
+            return Err(format!(
+                "this server can't keep a command for longer than its own time (it does not have sessionLifetime), so \
+                 {flag} is not possible"
+            )
+            .into());
+        };
+        if args.keep.is_some() && granted < asked {
+            Teller::default().tell(format_args!("the server keeps it for {} at most", show(granted)));
+        }
+        if args.timeout.is_some() && !flags.process_timeout {
+            return Err(
+                "this server can't end a command by itself, so --timeout and --detach don't go together"
+                    .into(),
+            );
+        }
+        Ok(())
     }
 
     /// What to start.
@@ -46,7 +80,7 @@ impl Place {
         {
             env.insert("TERM".into(), term);
         }
-        env.extend(args.env.iter().cloned());
+        env.extend(args.variables());
         let size = if args.tty && flags.process_resize { window_size() } else { None };
         let timeout = args.timeout.filter(|_| flags.process_timeout);
         Ok(ProcessStartParams {
@@ -56,7 +90,7 @@ impl Place {
             env,
             tty: args.tty,
             env_policy: Some(self.env_policy()),
-            pipe_stdin: args.tty || input::is_wanted(flags.process_stdin_close),
+            pipe_stdin: args.tty || (!args.detach && input_is_wanted(flags.process_stdin_close)),
             arg0: None,
             sandbox: None,
             enforce_managed_network: false,
@@ -64,9 +98,11 @@ impl Place {
             network_proxy: None,
             shell_snapshot: None,
             metadata: None,
-            output: None,
+            output: args
+                .when_full()
+                .map(|when_full: WhenFull| OutputBudget { retain_bytes: None, when_full: Some(when_full) }),
             size,
-            timeout_ms: timeout.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1)),
+            timeout_ms: timeout.map(|limit| millis(limit).max(1)),
             limits: None,
             request_key: None,
         })
@@ -100,37 +136,5 @@ impl Place {
             server.to_path()?
         };
         Ok(PathUri::try_from(base.join(asked).as_path())?)
-    }
-}
-
-async fn connect_options(args: &RunArgs) -> Result<ConnectOptions, Failure> {
-    let bearer_token = match &args.token_file {
-        Some(path) => match std::fs::read_to_string(path) {
-            Ok(token) => Some(token.trim().to_owned()),
-            Err(error) => return Err(format!("--token-file {}: {error}", path.display()).into()),
-        },
-        None => None,
-    };
-    Ok(ConnectOptions { bearer_token, ..ConnectOptions::default() })
-}
-
-/// What went wrong, and what to do about it.
-fn advice(error: &ClientError, args: &RunArgs) -> String {
-    let url = args.connect.as_deref().unwrap_or_default();
-    let ClientError::Dial(dial) = error else { return error.to_string() };
-    let DialError::Connect(connect) = &**dial else { return error.to_string() };
-    match connect {
-        ConnectError::Io { source, .. }
-            if matches!(source.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) =>
-        {
-            format!("{error}; is the server running? start it there with: codex-exec-server --listen {url}")
-        }
-        ConnectError::Unauthorized { .. } if args.token_file.is_none() => {
-            format!("{error}; give the server's token with --token-file PATH")
-        }
-        ConnectError::Unauthorized { .. } => {
-            format!("{error}; check that --token-file names this server's token")
-        }
-        _ => error.to_string(),
     }
 }

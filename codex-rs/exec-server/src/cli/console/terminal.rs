@@ -10,7 +10,7 @@ use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize,
 
 /// The size of the terminal that any of the standard streams is; `None` without one, or when it tells none.
 #[must_use]
-pub(super) fn window_size() -> Option<PtySize> {
+pub(in crate::cli) fn window_size() -> Option<PtySize> {
     let size = [stdin(), stdout(), stderr()].into_iter().find_map(|stream| tcgetwinsize(stream).ok())?;
     (size.ws_row > 0 && size.ws_col > 0).then_some(PtySize { rows: size.ws_row, cols: size.ws_col })
 }

@@ -1,6 +1,5 @@
 //! Standard input, carried to the process as it comes, with its end.
 
-use std::convert::Infallible;
 use std::future::pending;
 use std::os::linux::fs::MetadataExt;
 
@@ -9,7 +8,8 @@ use codex_exec_server_client::{RemoteProcess, WriteError};
 use codex_exec_server_protocol::environment::EnvironmentCapabilities;
 use tokio::io::AsyncReadExt;
 
-use super::Teller;
+use super::keys::{DetachKeys, Typed};
+use crate::cli::teller::Teller;
 
 /// Asked for in one read.
 const READ_BYTES: usize = 64 << 10;
@@ -20,31 +20,44 @@ const END_OF_TRANSMISSION: &[u8] = &[0x04];
 
 /// Whether a process should get a pipe. A server that can't end one would leave the process waiting for ever, so there
 /// it is spared that where nothing will come anyway.
-pub(super) fn is_wanted(can_end: bool) -> bool {
+pub(in crate::cli) fn is_wanted(can_end: bool) -> bool {
     let device = |path: &str| std::fs::metadata(path).ok().map(|file| file.st_rdev());
     can_end || device("/proc/self/fd/0") != device("/dev/null")
 }
 
-/// Forwards standard input until its end, or until the process takes no more.
+/// Forwards standard input until its end, or until the process takes no more. Resolves only when a person typed that
+/// they want to go, which `keys` looks for.
 pub(super) async fn forward(
     process: &RemoteProcess,
     flags: &EnvironmentCapabilities,
     tty: bool,
+    keys: Option<DetachKeys>,
     teller: Teller,
-) -> Infallible {
+) {
     if tty || is_wanted(flags.process_stdin_close) {
-        match copy(process, teller).await {
+        match copy(process, keys, teller).await {
+            Ok(Copied::Detached) => return,
             // Whatever befell the connection is told by the process's events.
             Err(_) => {}
-            Ok(()) => end(process, flags, tty, teller).await,
+            Ok(Copied::All) => end(process, flags, tty, teller).await,
         }
     }
     pending().await
 }
 
-async fn copy(process: &RemoteProcess, teller: Teller) -> Result<(), WriteError> {
+/// How copying ended.
+enum Copied {
+    All,
+    Detached,
+}
+
+async fn copy(
+    process: &RemoteProcess,
+    mut keys: Option<DetachKeys>,
+    teller: Teller,
+) -> Result<Copied, WriteError> {
     let mut stdin = tokio::io::stdin();
-    let mut gathered = BytesMut::new();
+    let (mut gathered, mut read) = (BytesMut::new(), BytesMut::new());
     let mut open = true;
     let mut writing = None;
     loop {
@@ -58,7 +71,7 @@ async fn copy(process: &RemoteProcess, teller: Teller) -> Result<(), WriteError>
             }
         };
         if open {
-            gathered.reserve(READ_BYTES);
+            read.reserve(READ_BYTES);
         }
         tokio::select! {
             biased;
@@ -67,9 +80,21 @@ async fn copy(process: &RemoteProcess, teller: Teller) -> Result<(), WriteError>
                 writing = None;
             }
             // Nothing that was read is lost when the other branch wins: the next read returns it.
-            read = stdin.read_buf(&mut gathered), if open && gathered.len() < GATHER_BYTES => match read {
-                Ok(0) => open = false,
-                Ok(_) => {}
+            got = stdin.read_buf(&mut read), if open && gathered.len() < GATHER_BYTES => match got {
+                Ok(0) => {
+                    open = false;
+                    if let Some(keys) = &mut keys {
+                        gathered.extend_from_slice(keys.rest());
+                    }
+                }
+                Ok(_) => match &mut keys {
+                    None if gathered.is_empty() => gathered = read.split(),
+                    None => gathered.unsplit(read.split()),
+                    Some(keys) => match keys.take(&read.split()) {
+                        Typed::Keys(keys) => gathered.extend_from_slice(&keys),
+                        Typed::Detach => return Ok(Copied::Detached),
+                    },
+                },
                 Err(error) => {
                     teller.tell(format_args!("standard input can't be read: {error}"));
                     open = false;
@@ -77,7 +102,7 @@ async fn copy(process: &RemoteProcess, teller: Teller) -> Result<(), WriteError>
             },
         }
         if !open && writing.is_none() && gathered.is_empty() {
-            return Ok(());
+            return Ok(Copied::All);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Signals that reach this command, passed on to the process; and the way out when that does not help.
 //!
-//! An interrupt is the process's to handle. A second one within two seconds, or any other signal to end, ends it by
-//! force. A process that does not end then is left alone after a while, or at the next signal at once: it must always be
-//! possible to get rid of this command.
+//! An interrupt is the process's to handle. A second one within two seconds, or any other signal to end, means this
+//! command: then the process is left running where that was asked for, and ended by force elsewhere. A process that does
+//! not end then is left alone after a while, or at the next signal at once: it must always be possible to get rid of this
+//! command.
 
 use std::io;
 use std::time::Duration;
@@ -14,8 +15,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::Teller;
+use super::OnQuit;
 use super::terminal::window_size;
+use crate::cli::teller::Teller;
 
 /// Two interrupts in this time mean it.
 const TWICE_WITHIN: Duration = Duration::from_secs(2);
@@ -27,7 +29,7 @@ const LEAVE_AFTER: Duration = Duration::from_secs(5);
 const SIGNALLED: u8 = 128;
 
 /// See the module. Signals that arrive are kept until they are asked for.
-pub(super) struct Signals {
+pub(in crate::cli) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
@@ -47,7 +49,7 @@ enum Request {
 
 impl Signals {
     /// From now on signals are ours to handle.
-    pub(super) fn catch() -> io::Result<Self> {
+    pub(in crate::cli) fn catch() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -72,7 +74,7 @@ impl Signals {
 
     /// Resolves, with the exit code, when someone does not want to wait any longer for the process to start. A single
     /// interrupt is kept for it.
-    pub(super) async fn insisted(&mut self) -> u8 {
+    pub(in crate::cli) async fn insisted(&mut self) -> u8 {
         loop {
             match self.next().await {
                 Request::Interrupt if self.early > 0 => return interrupted(),
@@ -83,13 +85,14 @@ impl Signals {
         }
     }
 
-    /// Passes signals on for as long as it is polled. Resolves, with the exit code, only when the process did not end
-    /// although it was ended.
+    /// Passes signals on for as long as it is polled. Resolves, with the exit code, when this command is told to end and
+    /// the process is to be left running, or did not end although it was ended.
     pub(super) async fn pass_on(
         mut self,
         process: &RemoteProcess,
         flags: &EnvironmentCapabilities,
         tty: bool,
+        on_quit: OnQuit,
         teller: Teller,
     ) -> u8 {
         let mut calls = Calls { process: process.clone(), teller, tasks: JoinSet::new() };
@@ -130,6 +133,9 @@ impl Signals {
                 }
                 Request::End(number) => (number, flags.process_terminate_grace.then_some(GRACE)),
             };
+            if on_quit == OnQuit::Leave {
+                return SIGNALLED + number;
+            }
             if leaving.is_some() {
                 break;
             }

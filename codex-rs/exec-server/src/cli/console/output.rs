@@ -4,63 +4,84 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use bytes::{Buf, Bytes};
-use codex_exec_server_client::{Events, ExecProcessEvent, Exit, ProcessError};
+use codex_exec_server_client::Events;
+use codex_exec_server_core::process_event::ExecProcessEvent;
+use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::process::OutputStream;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
 
-use super::Teller;
+use super::Outcome;
+use crate::cli::lines::Line;
+use crate::cli::teller::Teller;
 
 /// A pipe that polls as writable takes this much without blocking.
 const PIPE_ATOM: usize = 4096;
 
-/// How it went.
-pub(super) enum Finish {
-    /// The process ended and everything that was delivered is written. `complete`: nothing is missing.
-    Ended { exit: Option<Exit>, complete: bool },
-    /// Nobody reads what we write.
-    BrokenPipe,
-    /// Output can't be written.
-    OutputFailed(io::Error),
-    /// The process can't be followed any more.
-    Lost(ProcessError),
+/// Where a process's output goes.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) enum Screen {
+    /// Each stream to its own: standard output, standard error.
+    Streams,
+    /// Every event as a line of JSON, to standard output.
+    Lines,
 }
 
-/// Writes output as it comes, each stream to its own, until the process is closed.
+/// Writes output as it comes until the process is closed, or until the event at `until` was written.
 ///
 /// Output that nobody takes holds up the connection and in the end the process, as a pipe does. Takes the events with
 /// it when it ends, so that what is said to the server afterwards is not held up.
-pub(super) async fn play(mut events: Events, teller: Teller) -> Finish {
+pub(in crate::cli) async fn play(
+    mut events: Events,
+    screen: Screen,
+    until: Option<Seq>,
+    teller: Teller,
+) -> Outcome {
     let (stdout, stderr) = (Sink::new(Target::Stdout), Sink::new(Target::Stderr));
     let mut exit = None;
     let mut complete = true;
     while let Some(event) = events.next().await {
-        match event {
-            Ok(ExecProcessEvent::Output { stream, bytes, .. }) => {
-                let sink = match stream {
-                    OutputStream::Stdout | OutputStream::Pty => &stdout,
-                    OutputStream::Stderr => &stderr,
-                };
-                match sink.write(bytes).await {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Finish::BrokenPipe,
-                    Err(error) => return Finish::OutputFailed(error),
-                }
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => return Outcome::Lost(error),
+        };
+        let (sink, bytes) = match (screen, &event) {
+            (Screen::Lines, event) => (&stdout, Line::from(event).to_bytes()),
+            (Screen::Streams, ExecProcessEvent::Output { stream, bytes, .. }) => match stream {
+                OutputStream::Stdout | OutputStream::Pty => (&stdout, bytes.clone()),
+                OutputStream::Stderr => (&stderr, bytes.clone()),
+            },
+            (Screen::Streams, ExecProcessEvent::Gap { bytes, .. }) => {
+                tell_gap(*bytes, teller);
+                (&stdout, Bytes::new())
             }
-            Ok(ExecProcessEvent::Gap { bytes, .. }) => {
-                complete = false;
-                match bytes {
-                    Some(bytes) => teller.tell(format_args!("{bytes} bytes of output are missing here")),
-                    None => teller.tell(format_args!("some output is missing here")),
-                }
+            (Screen::Streams, ExecProcessEvent::Exited { .. } | ExecProcessEvent::Closed { .. }) => {
+                (&stdout, Bytes::new())
             }
-            Ok(ExecProcessEvent::Exited { exit: how, .. }) => exit = Some(how),
-            Ok(ExecProcessEvent::Closed { .. }) => {}
-            Err(error) => return Finish::Lost(error),
+        };
+        match sink.write(bytes).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Outcome::BrokenPipe,
+            Err(error) => return Outcome::OutputFailed(error),
+        }
+        match &event {
+            ExecProcessEvent::Gap { .. } => complete = false,
+            ExecProcessEvent::Exited { exit: how, .. } => exit = Some(*how),
+            ExecProcessEvent::Output { .. } | ExecProcessEvent::Closed { .. } => {}
+        }
+        if until.is_some_and(|until| event.seq() >= until) {
+            break;
         }
     }
-    Finish::Ended { exit, complete }
+    Outcome::Ended { exit, complete }
+}
+
+fn tell_gap(bytes: Option<u64>, teller: Teller) {
+    match bytes {
+        Some(bytes) => teller.tell(format_args!("{bytes} bytes of output are missing here")),
+        None => teller.tell(format_args!("some output is missing here")),
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,186 @@
+//! A command that was left running, found again: by the id that this machine remembers, or by server, session and
+//! process. Shared by the commands that act on one.
+
+use codex_exec_server_client::{Client, ClientConfig, ClientError, IfAttached};
+use codex_exec_server_protocol::ids::{ProcessId, Seq};
+use codex_exec_server_protocol::process::{ProcessState, ProcessSummary};
+
+use super::Failure;
+use super::kept::Kept;
+use super::records::Records;
+use super::target::{Address, TargetArgs};
+use super::teller::Teller;
+
+/// Flags that say which command.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct FoundArgs {
+    /// Id of the command, or as much of it as no other has; `ps` lists them. With --session: the process, which may be
+    /// left out where there is only one
+    #[arg(value_name = "ID", required_unless_present = "session")]
+    id: Option<String>,
+    /// A session that is not remembered here, on the server that --connect names
+    #[arg(long, value_name = "SESSION")]
+    session: Option<String>,
+    /// Take the command from the client that is attached to it now
+    #[arg(long)]
+    takeover: bool,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// A command that was found, with a connection that holds its session.
+pub(super) struct Found {
+    pub(super) client: Client,
+    pub(super) kept: Kept,
+    pub(super) process_id: ProcessId,
+    /// What the server says of it, if the server can.
+    pub(super) summary: Option<ProcessSummary>,
+    /// Whether it runs on a terminal.
+    pub(super) tty: bool,
+}
+
+impl FoundArgs {
+    /// Connects, and takes up the session.
+    pub(super) async fn open(&self, config: ClientConfig, teller: Teller) -> Result<Found, Failure> {
+        match (&self.session, &self.id) {
+            (None, Some(id)) => {
+                if let Some(address) = self.target.address() {
+                    return Err(
+                        format!("{id} is remembered with its server; {address} goes with --session").into()
+                    );
+                }
+                self.remembered(id, config, teller).await
+            }
+            (Some(session), process) => self.unremembered(session, process.as_deref(), config, teller).await,
+            (None, None) => Err("which command? `codex-exec-server ps` lists their ids".into()),
+        }
+    }
+
+    async fn remembered(&self, id: &str, config: ClientConfig, teller: Teller) -> Result<Found, Failure> {
+        let records = Records::of_this_user()?;
+        let record = records.find(id)?;
+        let client = match self.attach(&record.address, record.session_id.as_str(), config, teller).await {
+            Ok(client) => client,
+            Err(error @ ClientError::SessionLost { .. }) => {
+                records.remove(&record.id)?;
+                return Err(format!("{} is gone and was forgotten: {error}", record.id).into());
+            }
+            Err(error) => return Err(self.explain(&record.address, &record.id, &error)),
+        };
+        let processes = list(&client).await?;
+        let summary = processes.as_ref().and_then(|all| find(all, &record.process_id)).cloned();
+        if processes.is_some() && summary.is_none() {
+            records.remove(&record.id)?;
+            return Err(format!("{} is gone and was forgotten: it ended too long ago", record.id).into());
+        }
+        let (process_id, tty) = (record.process_id.clone(), record.tty);
+        Ok(Found { client, process_id, tty, summary, kept: Kept::again(record) })
+    }
+
+    async fn unremembered(
+        &self,
+        session: &str,
+        process: Option<&str>,
+        config: ClientConfig,
+        teller: Teller,
+    ) -> Result<Found, Failure> {
+        let address = self.target.required()?;
+        let client = match self.attach(&address, session, config, teller).await {
+            Ok(client) => client,
+            Err(error) => return Err(self.explain(&address, session, &error)),
+        };
+        let processes = list(&client).await?;
+        let (process_id, summary) = match (process, processes) {
+            (Some(process), None) => (process.into(), None),
+            (None, None) => return Err("this server does not list processes; name one".into()),
+            (Some(process), Some(all)) => match find(&all, &process.into()) {
+                Some(summary) => (summary.process_id.clone(), Some(summary.clone())),
+                None => {
+                    return Err(format!("session {session} has no process {process}{}", names(&all)).into());
+                }
+            },
+            (None, Some(mut all)) if all.len() == 1 => {
+                let summary = all.remove(0);
+                (summary.process_id.clone(), Some(summary))
+            }
+            (None, Some(all)) => {
+                return Err(format!(
+                    "session {session} has {} processes; name one{}",
+                    all.len(),
+                    names(&all)
+                )
+                .into());
+            }
+        };
+        let tty = summary.as_ref().is_some_and(|summary| summary.tty);
+        let argv = summary.as_ref().map_or(&[][..], |summary| &summary.argv);
+        let kept = Kept::new(&client, &address, &process_id, argv, tty);
+        Ok(Found { client, kept, process_id, summary, tty })
+    }
+
+    async fn attach(
+        &self,
+        address: &Address,
+        session: &str,
+        config: ClientConfig,
+        teller: Teller,
+    ) -> Result<Client, ClientError> {
+        let dialer = address.dialer().map_err(|error| ClientError::Lost(error.to_string().into()))?;
+        let if_attached = if self.takeover { IfAttached::TakeOver } else { IfAttached::Refuse };
+        let attaching = Client::attach(dialer, config, session.into(), if_attached);
+        teller.waiting(format_args!("connecting to {address}"), attaching).await
+    }
+
+    fn explain(&self, address: &Address, name: &str, error: &ClientError) -> Failure {
+        match error {
+            ClientError::SessionInUse { .. } if self.takeover => {
+                format!("another client is attached to {name}, and this server does not let others take over")
+                    .into()
+            }
+            ClientError::SessionInUse { .. } => {
+                format!("another client is attached to {name}; --takeover takes it from there").into()
+            }
+            error => address.advice(error).into(),
+        }
+    }
+}
+
+impl Found {
+    /// Refuses a position that is still to come.
+    pub(super) fn check_since(&self, since: Seq) -> Result<(), Failure> {
+        match &self.summary {
+            Some(summary) if since > summary.last_seq => {
+                Err(format!("--since {}: the last event so far is {}", since.0, summary.last_seq.0).into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `None` if the server can't say.
+pub(super) async fn list(client: &Client) -> Result<Option<Vec<ProcessSummary>>, Failure> {
+    if client.peer().environment.capabilities.process_list {
+        Ok(Some(client.list().await?))
+    } else {
+        Ok(None)
+    }
+}
+
+fn find<'a>(all: &'a [ProcessSummary], id: &ProcessId) -> Option<&'a ProcessSummary> {
+    all.iter().find(|summary| summary.process_id == *id)
+}
+
+fn names(all: &[ProcessSummary]) -> String {
+    let names: Vec<&str> = all.iter().take(20).map(|summary| summary.process_id.as_str()).collect();
+    if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) }
+}
+
+/// A state in one word, as in JSON.
+pub(super) const fn state_name(state: ProcessState) -> &'static str {
+    match state {
+        ProcessState::Starting => "starting",
+        ProcessState::Running => "running",
+        ProcessState::Exited => "exited",
+        ProcessState::Closed => "closed",
+    }
+}
