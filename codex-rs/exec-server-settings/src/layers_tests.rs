@@ -149,10 +149,10 @@ fn what_is_printed_names_the_origin_of_every_value() {
     assert_eq!(printed, expected);
 }
 
-/// What the layers say of two keys; `None` is nothing.
-type Said = Vec<(Option<u64>, Option<String>)>;
+/// What one layer says of two keys; `None` is nothing.
+type Said = (Option<u64>, Option<String>);
 
-fn layer(index: usize, said: &(Option<u64>, Option<String>)) -> Layer {
+fn layer(index: usize, said: &Said) -> Layer {
     let (sessions, listen) = said;
     match index {
         0 => {
@@ -202,9 +202,9 @@ proptest! {
     fn for_each_key_by_itself_the_last_layer_that_says_something_wins_and_is_told(
         said in prop::collection::vec((prop::option::of(1..=100_u64), prop::option::of("[a-z]{1,8}")), 5..=5)
     ) {
-        let said: Said = said;
+        let said: Vec<Said> = said;
         let effective = Effective::of(said.iter().enumerate().map(|(index, said)| layer(index, said)));
-        let last = |says: &dyn Fn(&(Option<u64>, Option<String>)) -> bool| said.iter().rposition(says);
+        let last = |says: &dyn Fn(&Said) -> bool| said.iter().rposition(says);
         let sessions = effective.get(&SESSIONS).map(|chosen| (chosen.value, chosen.origin.layer()));
         let expected = last(&|said| said.0.is_some()).map(|at| (said[at].0.unwrap_or_default(), KINDS[at]));
         prop_assert_eq!(sessions, expected);

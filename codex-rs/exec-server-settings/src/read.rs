@@ -1,6 +1,6 @@
 //! From what people wrote to values: a table of a file, or a text.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::document::{FileError, Found, Table};
@@ -61,7 +61,7 @@ pub(crate) fn wrong(setting: &Setting, origin: &Origin, found: &str) -> SettingE
 
 fn path(text: &str, base: &Path) -> Result<Value, String> {
     // An absolute one replaces the base.
-    if text.is_empty() { Err("is empty".into()) } else { Ok(Value::Path(PathBuf::from(base.join(text)))) }
+    if text.is_empty() { Err("is empty".into()) } else { Ok(Value::Path(base.join(text))) }
 }
 
 fn choice(text: &str, words: &[&str]) -> Result<Value, String> {

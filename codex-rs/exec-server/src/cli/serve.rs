@@ -1,29 +1,45 @@
-//! `codex-exec-server [serve]`: flags to settings, signals to an orderly end.
+//! `codex-exec-server [serve]`: flags over the other settings, signals to an orderly end.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use codex_exec_server_local::Orphans;
+use codex_exec_server_settings::{Effective, Layer, SettingError};
 use codex_exec_server_transport::{
-    AcceptPolicy, Authenticator, Connection, ListenUrl, Listener, SignedTokenRules, WireLimits,
+    AcceptPolicy, AuthConfigError, Authenticator, Connection, ListenUrl, Listener, WireLimits,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
+use crate::config::serve::{AuthSettings, ServeSettings};
+use crate::config::sources::Sources;
+use crate::config::{self, keys};
 use crate::{Server, ServerConfig};
 
 /// How long a server may take to end its processes and connections once it was told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
+/// What `--help` says below the flags.
+const HELP: &str = "\
+Settings come in layers; later ones win, each setting by itself:
+  1. what is said above as default
+  2. /etc/codex-exec-server/config.toml
+  3. $XDG_CONFIG_HOME/codex-exec-server/config.toml, or ~/.config/codex-exec-server/config.toml
+  4. variables: CODEX_EXEC_SERVER_LISTEN, CODEX_EXEC_SERVER_LIMITS_SESSIONS, ...
+  5. flags
+--config FILE (or CODEX_EXEC_SERVER_CONFIG) replaces both files, and --config none reads neither. --print-config shows \
+what holds and where each value comes from, in the form of such a file, with everything that can be set.";
+
 #[derive(Debug, Args)]
+#[command(after_help = HELP)]
 pub(super) struct ServeArgs {
-    /// Where to listen: ws://IP:PORT (port 0 picks a free one), unix:///PATH, or stdio
-    #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:0")]
-    listen: ListenUrl,
+    /// Where to listen: ws://IP:PORT (port 0 picks a free one), unix:///PATH, or stdio [default: ws://127.0.0.1:0]
+    #[arg(long, value_name = "URL")]
+    listen: Option<ListenUrl>,
     /// How clients of a WebSocket must prove themselves; required off loopback
     #[arg(long, value_enum, value_name = "MODE")]
     ws_auth: Option<AuthMode>,
@@ -48,6 +64,12 @@ pub(super) struct ServeArgs {
     /// Admit web pages of this origin, such as https://example.org; may be repeated. All others are refused
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// File of settings to read in place of those of machine and user, or none
+    #[arg(long, value_name = "FILE")]
+    config: Option<String>,
+    /// Print the settings that hold and where each comes from, and serve nobody
+    #[arg(long)]
+    print_config: bool,
     /// Accepted for compatibility: requests always run side by side, in order for each process
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide = true)]
     concurrent_requests: Option<u32>,
@@ -59,48 +81,51 @@ enum AuthMode {
     CapabilityToken,
     /// A JWT that the client's issuer signed with a shared secret
     SignedBearerToken,
+    /// Not at all, whatever a file or variable says
+    None,
 }
 
-/// Flags that contradict each other.
-#[derive(Debug, thiserror::Error)]
-enum FlagError {
-    #[error("{0} needs --ws-auth {1}")]
-    NeedsMode(&'static str, &'static str),
-    #[error("--ws-auth has no effect on --listen {0}; leave it out")]
-    AuthWithoutSocket(ListenUrl),
-    #[error("--ws-auth capability-token needs exactly one of --ws-token-file and --ws-token-sha256")]
-    TokenSource,
-    #[error("--ws-auth signed-bearer-token needs --ws-shared-secret-file")]
-    NoSecret,
-    #[error(
-        "{0} can be reached from other machines, so clients need a credential: add `--ws-auth capability-token \
-         --ws-token-file FILE`, or listen on 127.0.0.1 and use a tunnel"
-    )]
-    Exposed(ListenUrl),
+impl AuthMode {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::CapabilityToken => keys::CAPABILITY_TOKEN,
+            Self::SignedBearerToken => keys::SIGNED_BEARER_TOKEN,
+            Self::None => keys::NO_AUTH,
+        }
+    }
 }
 
 pub(super) fn main(args: ServeArgs) -> Result<ExitCode, Failure> {
+    let (settings, effective) = args.settings()?;
+    if args.print_config {
+        print!("{}", config::print(&effective));
+        return Ok(ExitCode::SUCCESS);
+    }
     let runtime = super::runtime()?;
-    let outcome = runtime.block_on(serve(args));
+    let outcome = runtime.block_on(serve(settings));
     // Standard input may still be waited for by a thread that can't be interrupted.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
+async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let orphans = Orphans::adopt()?;
 
-    let auth = args.authenticator().await?;
-    let config = ServerConfig::from_process();
+    let ServeSettings { listen, auth, allowed_origins, limits } = settings;
+    let auth = match auth {
+        Some(auth) => Some(authenticator(auth).await?),
+        None => None,
+    };
+    let config = ServerConfig::with_limits(limits);
     let wire = config.wire.clone();
     let server = Server::new(config);
     let serving = Arc::clone(&server);
-    let work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>> = match &args.listen {
+    let work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>> = match &listen {
         ListenUrl::Stdio => Box::pin(async move { serving.serve(Connection::stdio(&wire)).await }),
         url => {
-            let listener = bind(url, AcceptPolicy { auth, allowed_origins: args.allow_origin }, wire).await?;
+            let listener = bind(url, AcceptPolicy { auth, allowed_origins }, wire).await?;
             Box::pin(async move { serving.serve_listener(listener).await })
         }
     };
@@ -125,58 +150,40 @@ async fn bind(url: &ListenUrl, policy: AcceptPolicy, wire: WireLimits) -> Result
     Ok(listener)
 }
 
+async fn authenticator(auth: AuthSettings) -> Result<Authenticator, AuthConfigError> {
+    match auth {
+        AuthSettings::TokenFile(file) => Authenticator::capability_token_file(&file).await,
+        AuthSettings::TokenSha256(hex) => Authenticator::capability_token_sha256(&hex),
+        AuthSettings::Signed(file, rules) => Authenticator::signed_bearer_token_file(&file, rules).await,
+    }
+}
+
 impl ServeArgs {
-    async fn authenticator(&self) -> Result<Option<Authenticator>, Failure> {
-        let token = [
-            ("--ws-token-file", self.ws_token_file.is_some()),
-            ("--ws-token-sha256", self.ws_token_sha256.is_some()),
-        ];
-        let signed = [
-            ("--ws-shared-secret-file", self.ws_shared_secret_file.is_some()),
-            ("--ws-issuer", self.ws_issuer.is_some()),
-            ("--ws-audience", self.ws_audience.is_some()),
-            ("--ws-max-clock-skew-seconds", self.ws_max_clock_skew_seconds.is_some()),
-        ];
-        let misplaced = |flags: &[(&'static str, bool)], mode| {
-            flags.iter().find(|(_, given)| *given).map(|(flag, _)| FlagError::NeedsMode(flag, mode))
-        };
-        if self.ws_auth != Some(AuthMode::CapabilityToken)
-            && let Some(error) = misplaced(&token, "capability-token")
-        {
-            return Err(error.into());
-        }
-        if self.ws_auth != Some(AuthMode::SignedBearerToken)
-            && let Some(error) = misplaced(&signed, "signed-bearer-token")
-        {
-            return Err(error.into());
-        }
-        let Some(mode) = self.ws_auth else {
-            if self.listen.is_loopback() {
-                return Ok(None);
-            }
-            return Err(FlagError::Exposed(self.listen.clone()).into());
-        };
-        if !matches!(self.listen, ListenUrl::Ws(_)) {
-            return Err(FlagError::AuthWithoutSocket(self.listen.clone()).into());
-        }
-        Ok(Some(match mode {
-            AuthMode::CapabilityToken => match (&self.ws_token_file, &self.ws_token_sha256) {
-                (Some(file), None) => Authenticator::capability_token_file(file).await?,
-                (None, Some(hex)) => Authenticator::capability_token_sha256(hex)?,
-                _ => return Err(FlagError::TokenSource.into()),
-            },
-            AuthMode::SignedBearerToken => {
-                let file = self.ws_shared_secret_file.as_ref().ok_or(FlagError::NoSecret)?;
-                let mut rules = SignedTokenRules {
-                    issuer: self.ws_issuer.clone(),
-                    audience: self.ws_audience.clone(),
-                    ..SignedTokenRules::default()
-                };
-                if let Some(seconds) = self.ws_max_clock_skew_seconds {
-                    rules.max_clock_skew_seconds = seconds;
-                }
-                Authenticator::signed_bearer_token_file(file, rules).await?
-            }
-        }))
+    /// The settings of this machine and process, with these flags over them.
+    fn settings(&self) -> Result<(ServeSettings, Effective), Failure> {
+        let sources = Sources::from_host(self.config.as_deref())?;
+        sources.warn_of_strays();
+        let effective = sources.effective(self.layer()?)?;
+        Ok((ServeSettings::of(&effective)?, effective))
+    }
+
+    /// What the flags say.
+    fn layer(&self) -> Result<Layer, SettingError> {
+        let listen = self.listen.as_ref().map(ToString::to_string);
+        let token_file = self.ws_token_file.as_deref().map(Path::to_string_lossy);
+        let secret_file = self.ws_shared_secret_file.as_deref().map(Path::to_string_lossy);
+        let origins = (!self.allow_origin.is_empty()).then(|| self.allow_origin.join(","));
+        let skew = self.ws_max_clock_skew_seconds.map(|seconds| seconds.to_string());
+        let mut layer = Layer::default();
+        layer.set_flag(&keys::LISTEN, listen.as_deref())?;
+        layer.set_flag(&keys::ALLOWED_ORIGINS, origins.as_deref())?;
+        layer.set_flag(&keys::AUTH_MODE, self.ws_auth.map(AuthMode::as_str))?;
+        layer.set_flag(&keys::TOKEN_FILE, token_file.as_deref())?;
+        layer.set_flag(&keys::TOKEN_SHA256, self.ws_token_sha256.as_deref())?;
+        layer.set_flag(&keys::SHARED_SECRET_FILE, secret_file.as_deref())?;
+        layer.set_flag(&keys::ISSUER, self.ws_issuer.as_deref())?;
+        layer.set_flag(&keys::AUDIENCE, self.ws_audience.as_deref())?;
+        layer.set_flag(&keys::MAX_CLOCK_SKEW, skew.as_deref())?;
+        Ok(layer)
     }
 }

@@ -1,9 +1,24 @@
-//! What a server is told when it is made. Reading it from a command line is [`crate::cli`]'s matter.
+//! What a server and a client are told from outside.
+//!
+//! ```text
+//! defaults → /etc/codex-exec-server/config.toml → ~/.config/codex-exec-server/config.toml → variables → flags
+//!          → effective settings, each with its origin → ServeSettings, ClientSettings
+//! ```
+//!
+//! `keys` says what can be set, once; [`sources`] finds and reads files and variables; [`serve`] and [`client`] turn what
+//! holds into what is checked as a whole. Only `sources` touches the machine: tests pass texts. [`ServerConfig`] is what
+//! a [`Server`](crate::Server) itself is made with.
+
+pub mod client;
+pub(crate) mod keys;
+pub mod serve;
+pub mod sources;
 
 use codex_exec_server_core::limits::Limits;
 use codex_exec_server_local::env::Environment;
 use codex_exec_server_protocol::scan::{MAX_DEPTH, MAX_VALUES};
 use codex_exec_server_protocol::session::ServerLimits;
+use codex_exec_server_settings::Effective;
 use codex_exec_server_transport::WireLimits;
 
 /// A server's settings.
@@ -26,6 +41,12 @@ impl ServerConfig {
             wire: WireLimits::default(),
             environment: std::env::vars_os().collect(),
         }
+    }
+
+    /// As [`from_process`](Self::from_process), with bounds of the caller's choice.
+    #[must_use]
+    pub fn with_limits(limits: Limits) -> Self {
+        Self { limits, ..Self::from_process() }
     }
 
     /// The bounds as clients are told them.
@@ -52,4 +73,10 @@ impl ServerConfig {
             queued_stdin_bytes: count(self.limits.queued_stdin_bytes),
         }
     }
+}
+
+/// The settings of server and client that hold, as a file that would set them, with the origin of each.
+#[must_use]
+pub fn print(effective: &Effective) -> String {
+    codex_exec_server_settings::print(effective, keys::SETTINGS)
 }

@@ -1,0 +1,126 @@
+//! Everything that can be set from outside, each once: key, bounds, flag, words. The documentation lists the same keys, and
+//! a test compares.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use codex_exec_server_client::ClientConfig;
+use codex_exec_server_core::limits::Limits;
+use codex_exec_server_settings::{Key, Layer, Setting};
+
+/// Where a server listens when nobody says otherwise: a free port that only this machine reaches.
+const DEFAULT_LISTEN: &str = "ws://127.0.0.1:0";
+
+/// `server.auth.mode`: clients show a token.
+pub(crate) const CAPABILITY_TOKEN: &str = "capability-token";
+/// `server.auth.mode`: clients show a token that somebody signed.
+pub(crate) const SIGNED_BEARER_TOKEN: &str = "signed-bearer-token";
+/// `server.auth.mode`: clients show nothing.
+pub(crate) const NO_AUTH: &str = "none";
+
+/// A day, in seconds.
+const DAY: f64 = 86_400.0;
+/// 1 MiB, in bytes.
+const MIB: u64 = 1 << 20;
+
+macro_rules! keys {
+    ($($(#[doc = $about:literal])+ $name:ident: $type:ty = $make:ident($key:literal $(, $bound:expr)*) $(, $flag:literal)?;)+) => {
+        $(
+            $(#[doc = $about])+
+            pub(crate) static $name: Key<$type> =
+                Key::<$type>::$make($key $(, $bound)*, concat!($($about),+).trim_ascii_start())$(.flag($flag))?;
+        )+
+
+        /// All of them. Those of one table stand together.
+        pub(crate) const SETTINGS: &[&Setting] = &[$(&$name.setting),+];
+    };
+}
+
+keys! {
+    /// Where to listen: ws://IP:PORT (port 0 picks a free one), unix:///PATH, or stdio
+    LISTEN: String = text("server.listen"), "--listen";
+    /// Web pages of these origins are admitted, such as https://example.org; all others are refused
+    ALLOWED_ORIGINS: Vec<String> = list("server.allowed_origins"), "--allow-origin";
+
+    /// How clients of a WebSocket must prove themselves; required off loopback
+    AUTH_MODE: String = choice("server.auth.mode", &[CAPABILITY_TOKEN, SIGNED_BEARER_TOKEN, NO_AUTH]), "--ws-auth";
+    /// capability-token: file that holds the token
+    TOKEN_FILE: PathBuf = path("server.auth.token_file"), "--ws-token-file";
+    /// capability-token: SHA-256 of the token, 64 hex digits
+    TOKEN_SHA256: String = text("server.auth.token_sha256"), "--ws-token-sha256";
+    /// signed-bearer-token: file that holds the shared HS256 secret, at least 32 bytes
+    SHARED_SECRET_FILE: PathBuf = path("server.auth.shared_secret_file"), "--ws-shared-secret-file";
+    /// signed-bearer-token: the `iss` that tokens must name
+    ISSUER: String = text("server.auth.issuer"), "--ws-issuer";
+    /// signed-bearer-token: the `aud` that tokens must name
+    AUDIENCE: String = text("server.auth.audience"), "--ws-audience";
+    /// signed-bearer-token: how far clocks may be apart; 30 when nothing is said
+    MAX_CLOCK_SKEW: u64 = count("server.auth.max_clock_skew_seconds", 0, u64::MAX), "--ws-max-clock-skew-seconds";
+
+    /// Sessions, attached and detached
+    SESSIONS: u64 = count("server.limits.sessions", 1, 1_000_000);
+    /// How long a session waits for its client to come back
+    DETACHED_SESSION: Duration = seconds("server.limits.detached_session_sec", 1.0, 30.0 * DAY);
+    /// How long a client may ask its session to wait
+    DETACHED_SESSION_MAX: Duration = seconds("server.limits.detached_session_max_sec", 1.0, 30.0 * DAY);
+    /// Processes of one session, closed ones included
+    PROCESSES_PER_SESSION: u64 = count("server.limits.processes_per_session", 1, 1_000_000);
+    /// How long a closed process stays readable
+    CLOSED_PROCESS_RETENTION: Duration = seconds("server.limits.closed_process_retention_sec", 0.0, DAY);
+    /// Output kept of each process for a client that comes back, 2 to 10 MiB: more than may wait for a connected client, and
+    /// no more than fits one message that ordinary clients take
+    RETAINED_OUTPUT: u64 = count("server.limits.retained_output_bytes", 2 * MIB, 10 * MIB);
+    /// Output kept of all processes together before each is cut down
+    RETAINED_OUTPUT_TOTAL: u64 = count("server.limits.retained_output_total_bytes", 16 * MIB, 1 << 40);
+    /// Bytes that may wait for a process to read its stdin
+    QUEUED_STDIN: u64 = count("server.limits.queued_stdin_bytes", 64 << 10, 1 << 30);
+    /// Requests of one connection that may wait for their answers
+    REQUESTS_IN_FLIGHT: u64 = count("server.limits.requests_in_flight", 1, 1_000_000);
+
+    /// The environment that is meant when none is named: its id, local, or none
+    DEFAULT_ENVIRONMENT: String = text("client.default_environment");
+    /// File that names the environments; otherwise environments.toml beside the user's file, if it is there
+    ENVIRONMENTS: PathBuf = path("client.environments"), "--environments";
+    /// How long making one connection may take
+    CONNECT_TIMEOUT: Duration = seconds("client.connect_timeout_sec", 0.001, DAY);
+    /// How long a server may take to answer initialize
+    INITIALIZE_TIMEOUT: Duration = seconds("client.initialize_timeout_sec", 0.001, DAY);
+    /// How long a lost connection is sought again
+    RECOVERY_TIMEOUT: Duration = seconds("client.recovery_timeout_sec", 0.0, DAY);
+}
+
+/// Variables with the same prefix that are no settings of these files.
+pub(crate) const OTHER_VARIABLES: &[&str] = &[
+    super::sources::CONFIG_VARIABLE,
+    codex_exec_server_client::environments::URL_VARIABLE,
+    "CODEX_EXEC_SERVER_LOG",
+    // Of the reference, whose environment may be shared with ours.
+    "CODEX_EXEC_SERVER_NOISE_REGISTRY_URL",
+    "CODEX_EXEC_SERVER_NOISE_ENVIRONMENT_ID",
+    "CODEX_EXEC_SERVER_NOISE_AUTH_TOKEN",
+    "CODEX_EXEC_SERVER_NOISE_CHATGPT_ACCOUNT_ID",
+    "CODEX_EXEC_SERVER_EXIT_ON_STDIN_CLOSE",
+    "CODEX_EXEC_SERVER_PROXY_PRIVATE_IPS_VIA_UPSTREAM",
+];
+
+/// What holds when nobody says anything, as a layer: the defaults of the types that the settings end up in.
+pub(crate) fn defaults() -> Layer {
+    let (limits, client) = (Limits::default(), ClientConfig::default());
+    let mut layer = Layer::default();
+    layer.set_default(&LISTEN, DEFAULT_LISTEN.to_owned());
+    layer.set_default(&ALLOWED_ORIGINS, Vec::new());
+    layer.set_default(&AUTH_MODE, NO_AUTH.to_owned());
+    layer.set_default(&SESSIONS, limits.sessions as u64);
+    layer.set_default(&DETACHED_SESSION, limits.detached_session);
+    layer.set_default(&DETACHED_SESSION_MAX, limits.detached_session_max);
+    layer.set_default(&PROCESSES_PER_SESSION, limits.processes_per_session as u64);
+    layer.set_default(&CLOSED_PROCESS_RETENTION, limits.closed_process_retention);
+    layer.set_default(&RETAINED_OUTPUT, limits.log.retain_bytes as u64);
+    layer.set_default(&RETAINED_OUTPUT_TOTAL, limits.retained_output_total_bytes as u64);
+    layer.set_default(&QUEUED_STDIN, limits.queued_stdin_bytes as u64);
+    layer.set_default(&REQUESTS_IN_FLIGHT, limits.requests_in_flight as u64);
+    layer.set_default(&CONNECT_TIMEOUT, client.connect_timeout);
+    layer.set_default(&INITIALIZE_TIMEOUT, client.initialize_timeout);
+    layer.set_default(&RECOVERY_TIMEOUT, client.recovery_deadline);
+    layer
+}
