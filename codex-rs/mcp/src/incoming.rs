@@ -24,6 +24,15 @@ pub enum Output {
     Stderr(Bytes),
 }
 
+impl Output {
+    /// The bytes themselves.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        let (Self::Line(bytes) | Self::Rest(bytes) | Self::Stderr(bytes)) = self;
+        bytes
+    }
+}
+
 /// What a server writes, until it ends.
 #[derive(Debug)]
 pub struct Incoming {

@@ -207,7 +207,8 @@ async fn read_to_end(incoming: &mut Incoming) -> ServerError {
     }
 }
 
-async fn terminate(process: &dyn ExecProcess, patience: &ServerPatience) {
+/// Ends the server and its descendants: politely at first, where the backend can.
+pub(crate) async fn terminate(process: &dyn ExecProcess, patience: &ServerPatience) {
     let ended = match process.terminate(Some(patience.grace)).await {
         // Some peers kill at once or not at all.
         Err(ExecError::Unsupported(_)) => process.terminate(None).await,

@@ -7,13 +7,14 @@
 //! ```
 //!
 //! [`connect`] starts a server and gives an `rmcp` session; [`StdioServer`] is the transport alone, and [`launch`] the
-//! process with its lines, for whoever does not speak MCP but carries it.
+//! process with its lines. [`bridge`] carries those to and from somebody's pipes, whatever they say.
 //!
 //! What is promised: every message of a server is delivered once, in order, whatever connections break; when that can't
 //! be, the server is at an end and [`ServerWatch`] says why.
 //!
 //! [`ExecBackend`]: codex_exec_server_core::service::ExecBackend
 
+mod bridge;
 mod config;
 mod connect;
 mod decode;
@@ -26,6 +27,7 @@ mod lines;
 mod stderr;
 mod transport;
 
+pub use bridge::{BridgeError, Pipes, bridge};
 pub use config::{ServerConfig, ServerLimits, ServerPatience};
 pub use connect::{ConnectError, connect};
 pub use error::{Reason, ServerError};

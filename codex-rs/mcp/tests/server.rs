@@ -1,5 +1,7 @@
 //! MCP servers on a backend of which the test says what happens: exact orders, lost output, servers that don't end.
 
+#[path = "server/bridging.rs"]
+mod bridging;
 #[path = "server/ending.rs"]
 mod ending;
 #[path = "server/fake.rs"]

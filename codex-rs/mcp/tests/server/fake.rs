@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 /// What was done to the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Done {
-    Wrote(String),
+    Wrote(Vec<u8>),
     ClosedStdin,
     Terminated(Option<Duration>),
 }
@@ -109,6 +109,14 @@ impl Stage {
         self.reads.send_replace(reads);
     }
 
+    /// The next that is written, which is text, and nothing else is done before.
+    pub(crate) async fn written(&mut self) -> String {
+        match self.done().await {
+            Done::Wrote(bytes) => String::from_utf8(bytes).expect("text"),
+            other => panic!("{other:?} instead of a message"),
+        }
+    }
+
     /// What is done next.
     pub(crate) async fn done(&mut self) -> Done {
         self.done.recv().await.expect("the process lives")
@@ -155,7 +163,7 @@ impl ExecProcess for FakeProcess {
         Box::pin(async move {
             let open = reads.wait_for(|reads| *reads).await;
             open.expect("the stage lives");
-            self.note(Done::Wrote(String::from_utf8(bytes.to_vec()).expect("text")));
+            self.note(Done::Wrote(bytes.to_vec()));
             Ok(())
         })
     }

@@ -5,7 +5,7 @@ use codex_exec_server_protocol::process::EnvInherit;
 use rmcp::model::{ClientJsonRpcMessage, ErrorData, JsonRpcMessage};
 use rmcp::transport::Transport;
 
-use crate::fake::{Done, Stage};
+use crate::fake::Stage;
 
 fn config() -> ServerConfig {
     ServerConfig::new(vec!["/opt/bin/server".into(), "--stdio".into()])
@@ -69,7 +69,7 @@ async fn messages_are_written_in_the_order_in_which_they_are_sent_whichever_futu
     second.await.unwrap();
     first.await.unwrap();
     for text in ["one", "two"] {
-        let Done::Wrote(line) = stage.done().await else { panic!("a message") };
+        let line = stage.written().await;
         assert!(line.contains(text) && line.ends_with('\n'), "{line}");
     }
 }
@@ -84,7 +84,7 @@ async fn a_message_that_nobody_waits_for_is_written_all_the_same_and_once() {
     stage.set_reads(true);
     second.await.unwrap();
     for text in ["one", "two"] {
-        let Done::Wrote(line) = stage.done().await else { panic!("a message") };
+        let line = stage.written().await;
         assert!(line.contains(text), "{line}");
     }
 }
@@ -113,7 +113,7 @@ async fn a_large_message_goes_in_pieces() {
     let mut line = String::new();
     let mut pieces = 0;
     while !line.ends_with('\n') {
-        let Done::Wrote(piece) = stage.done().await else { panic!("a piece") };
+        let piece = stage.written().await;
         line.push_str(&piece);
         pieces += 1;
     }
@@ -126,10 +126,9 @@ async fn a_request_that_is_not_understood_is_refused_to_the_server() {
     let mut server = stage.start(&config()).await;
     stage.stdout("{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"ping\",\"result\":1}\n");
     let waiting = server.receive();
-    let done = tokio::select! {
-        done = stage.done() => done,
+    let line = tokio::select! {
+        line = stage.written() => line,
         _ = waiting => panic!("nothing is received"),
     };
-    let Done::Wrote(line) = done else { panic!("a refusal") };
     assert!(line.contains("\"id\":9") && line.contains("-32600"), "{line}");
 }
