@@ -56,6 +56,12 @@ impl Proxy {
         Self { url, weather, accepting }
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// A client whose connection goes through here.
     pub async fn connect(&self) -> Client {
         let connection = client::connect(&self.url, &ConnectOptions::default()).await;
