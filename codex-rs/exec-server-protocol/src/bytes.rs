@@ -64,7 +64,7 @@ impl Base64Bytes {
 ///
 /// This is for output frames, whose JSON is put together by hand in a buffer that is used again and again; nothing is
 /// allocated once that buffer has grown to its usual size.
-pub fn encode_into(bytes: &[u8], out: &mut String) {
+pub fn encode_into(bytes: &[u8], out: &mut Vec<u8>) {
     out.reserve(encoded_len(bytes.len()));
     base64_simd::STANDARD.encode_append(bytes, out);
 }

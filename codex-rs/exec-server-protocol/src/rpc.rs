@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use ts_rs::TS;
 
-use crate::bytes::encode_into;
+use crate::bytes::{encode_into, encoded_len};
 use crate::error_code::RpcError;
 use crate::ids::{ProcessId, Seq};
 use crate::process::OutputStream;
@@ -212,34 +212,52 @@ pub fn encode_error(id: &RequestId, error: &RpcError) -> String {
     to_json(&ErrorOut { error, id })
 }
 
-/// A `process/output` notification as JSON text, `offset` included when given.
+/// A `process/output` notification that is about to become JSON text.
 ///
-/// The hot path of a flood: the chunk is encoded straight into the frame. Equal, byte for byte, to
-/// [`encode_notification`] of [`crate::process::ProcessOutputNotification`].
-#[must_use]
-pub fn encode_output(
-    process_id: &ProcessId,
-    seq: Seq,
-    stream: OutputStream,
-    offset: Option<u64>,
-    chunk: &[u8],
-) -> String {
-    let mut out = String::with_capacity(chunk.len().div_ceil(3) * 4 + process_id.as_str().len() + 160);
-    out.push_str(r#"{"method":"process/output","params":{"processId":"#);
-    out.push_str(&to_json(process_id));
-    out.push_str(r#","seq":"#);
-    out.push_str(&seq.to_string());
-    out.push_str(r#","stream":""#);
-    out.push_str(stream.as_str());
-    out.push_str(r#"","chunk":""#);
-    encode_into(chunk, &mut out);
-    out.push('"');
-    if let Some(offset) = offset {
-        out.push_str(r#","offset":"#);
-        out.push_str(&offset.to_string());
+/// The hot path of a flood: its length is known beforehand and the chunk is encoded where the frame is put together.
+/// Equal, byte for byte, to [`encode_notification`] of [`crate::process::ProcessOutputNotification`].
+#[derive(Debug)]
+pub struct OutputText<'a> {
+    head: String,
+    chunk: &'a [u8],
+    tail: String,
+}
+
+impl<'a> OutputText<'a> {
+    /// The output `chunk` of a process; with its `offset` if given.
+    #[must_use]
+    pub fn new(
+        process_id: &ProcessId,
+        seq: Seq,
+        stream: OutputStream,
+        offset: Option<u64>,
+        chunk: &'a [u8],
+    ) -> Self {
+        let (process_id, seq, stream) = (to_json(process_id), seq.0, stream.as_str());
+        Self {
+            head: format!(
+                r#"{{"method":"process/output","params":{{"processId":{process_id},"seq":{seq},"stream":"{stream}","chunk":""#
+            ),
+            chunk,
+            tail: match offset {
+                Some(offset) => format!(r#"","offset":{offset}}}}}"#),
+                None => r#""}}"#.to_owned(),
+            },
+        }
     }
-    out.push_str("}}");
-    out
+
+    /// How many bytes the text has.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        self.head.len() + encoded_len(self.chunk.len()) + self.tail.len()
+    }
+
+    /// Appends the text, which is UTF-8.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.head.as_bytes());
+        encode_into(self.chunk, out);
+        out.extend_from_slice(self.tail.as_bytes());
+    }
 }
 
 #[cfg(test)]

@@ -97,6 +97,10 @@ fn the_hand_written_output_frame_equals_the_derived_one() {
                 offset,
             },
         );
-        assert_eq!(encode_output(&process_id, Seq(9), OutputStream::Stderr, offset, chunk), derived);
+        let output = OutputText::new(&process_id, Seq(9), OutputStream::Stderr, offset, chunk);
+        let mut text = Vec::new();
+        output.write_to(&mut text);
+        assert_eq!(output.encoded_len(), text.len());
+        assert_eq!(String::from_utf8(text).unwrap(), derived);
     }
 }

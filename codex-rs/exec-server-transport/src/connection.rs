@@ -165,6 +165,21 @@ impl MessageWriter {
         }
     }
 
+    /// As [`MessageWriter::feed`], for a text of exactly `len` bytes that `write` appends to the bytes it is
+    /// given: they stand in the buffer that goes to the socket, so a flood is encoded where it leaves from. It has
+    /// to be UTF-8, and over stdio without a newline.
+    pub async fn feed_text(
+        &mut self,
+        len: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), WriteError> {
+        match &mut self.0 {
+            Writer::WebSocket(writer) => writer.feed_text(len, write).await,
+            Writer::Lines(writer) => writer.feed_text(len, write).await,
+            Writer::Memory(writer) => writer.feed_text(len, write).await,
+        }
+    }
+
     /// Waits until the kernel has taken everything that was fed. Everything leaves in as few system calls as
     /// the socket allows. Cancel-safe.
     pub async fn flush(&mut self) -> Result<(), WriteError> {

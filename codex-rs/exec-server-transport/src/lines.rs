@@ -152,14 +152,40 @@ impl LineWriter {
         if memchr::memchr(b'\n', &line).is_some() {
             return Err(WriteError::NewlineInLine);
         }
+        self.ready().await?;
+        self.queue.push(line);
+        self.queue.extend(b"\n");
+        Ok(())
+    }
+
+    pub(crate) async fn feed_text(
+        &mut self,
+        len: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), WriteError> {
+        self.ready().await?;
+        let mut is_line = true;
+        self.queue.append(len + 1, |out| {
+            let start = out.len();
+            write(out);
+            is_line = memchr::memchr(b'\n', &out[start..]).is_none();
+            if is_line {
+                out.push(b'\n');
+            } else {
+                out.truncate(start);
+            }
+        });
+        if is_line { Ok(()) } else { Err(WriteError::NewlineInLine) }
+    }
+
+    /// Waits until the queue is short enough for one more line.
+    async fn ready(&mut self) -> Result<(), WriteError> {
         if self.closed {
             return Err(WriteError::Closed);
         }
         while self.queue.len() >= self.high_water {
             self.write_some().await?;
         }
-        self.queue.push(line);
-        self.queue.extend(b"\n");
         Ok(())
     }
 

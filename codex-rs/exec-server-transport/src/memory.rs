@@ -76,6 +76,17 @@ impl MemoryWriter {
         sender.send(message).await.map_err(|_| WriteError::Closed)
     }
 
+    pub(crate) async fn feed_text(
+        &mut self,
+        len: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), WriteError> {
+        let mut text = Vec::with_capacity(len);
+        write(&mut text);
+        let text = String::from_utf8(text).expect("a text message is UTF-8");
+        self.feed(Message::text(text)).await
+    }
+
     pub(crate) fn flush(&mut self) -> Result<(), WriteError> {
         match &self.sender {
             Some(sender) if !sender.is_closed() => Ok(()),

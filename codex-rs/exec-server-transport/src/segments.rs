@@ -1,12 +1,15 @@
 //! Bytes on their way to a stream: small pieces are gathered, large ones are kept as they are, all leave in
 //! as few vectored writes as possible.
+//!
+//! What is gathered stands in blocks that are used again once they are written, so a flood that is encoded
+//! straight into them allocates nothing and finds its memory still in the cache.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
 /// Below this many bytes, copying is cheaper than one more entry in a vectored write.
@@ -21,13 +24,44 @@ const PIECES_PER_WRITE: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
     /// Complete pieces, in order; none is empty.
-    sealed: VecDeque<Bytes>,
-    /// Small pieces gathered behind the last sealed one.
-    gathering: BytesMut,
-    /// Bytes in both.
+    sealed: VecDeque<Piece>,
+    /// What is gathered behind the last of them.
+    gathering: Block,
+    /// A block that was written, to gather in again.
+    spare: Vec<u8>,
+    /// Bytes in `sealed` and `gathering`.
     len: usize,
+    /// The most that was queued since the queue was last empty.
+    most: usize,
     /// Bytes that were ever written.
     written: u64,
+}
+
+#[derive(Debug)]
+enum Piece {
+    /// Somebody else's.
+    Shared(Bytes),
+    /// Our own.
+    Block(Block),
+}
+
+/// Bytes of which the first few are written already.
+#[derive(Debug, Default)]
+struct Block {
+    bytes: Vec<u8>,
+    from: usize,
+}
+
+impl Block {
+    fn unwritten(&self) -> &[u8] {
+        &self.bytes[self.from..]
+    }
+
+    /// Keeps the memory alone.
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.from = 0;
+    }
 }
 
 impl Segments {
@@ -53,9 +87,15 @@ impl Segments {
 
     /// Adds bytes by copying them.
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
-        self.room(bytes.len());
-        self.gathering.extend_from_slice(bytes);
-        self.len += bytes.len();
+        self.append(bytes.len(), |out| out.extend_from_slice(bytes));
+    }
+
+    /// Adds the bytes that `write` appends, about `len` of them.
+    pub(crate) fn append(&mut self, len: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        self.make_room(len);
+        let before = self.gathering.bytes.len();
+        write(&mut self.gathering.bytes);
+        self.grew(self.gathering.bytes.len() - before);
     }
 
     /// Adds bytes, without a copy if there are many.
@@ -64,8 +104,8 @@ impl Segments {
             self.extend(&bytes);
         } else {
             self.seal();
-            self.len += bytes.len();
-            self.sealed.push_back(bytes);
+            self.grew(bytes.len());
+            self.sealed.push_back(Piece::Shared(bytes));
         }
     }
 
@@ -80,13 +120,17 @@ impl Segments {
         stream: &mut W,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        self.seal();
         if self.is_empty() {
             return Poll::Ready(Ok(()));
         }
+        let sealed = self.sealed.iter().map(|piece| match piece {
+            Piece::Shared(bytes) => &bytes[..],
+            Piece::Block(block) => block.unwritten(),
+        });
+        let gathered = Some(self.gathering.unwritten()).filter(|bytes| !bytes.is_empty());
         let mut pieces = [IoSlice::new(&[]); PIECES_PER_WRITE];
         let mut count = 0;
-        for (slot, piece) in pieces.iter_mut().zip(&self.sealed) {
+        for (slot, piece) in pieces.iter_mut().zip(sealed.chain(gathered)) {
             *slot = IoSlice::new(piece);
             count += 1;
         }
@@ -98,32 +142,79 @@ impl Segments {
         Poll::Ready(Ok(()))
     }
 
+    fn grew(&mut self, bytes: usize) {
+        self.len += bytes;
+        self.most = self.most.max(self.len);
+    }
+
     fn advance(&mut self, mut written: usize) {
         self.len -= written;
         self.written += written as u64;
-        while written > 0 {
-            let Some(first) = self.sealed.front_mut() else { break };
-            if written < first.len() {
-                first.advance(written);
-                break;
+        while let Some(front) = self.sealed.front_mut() {
+            let left = match front {
+                Piece::Shared(bytes) => bytes.len(),
+                Piece::Block(block) => block.unwritten().len(),
+            };
+            if written < left {
+                match front {
+                    Piece::Shared(bytes) => drop(bytes.split_to(written)),
+                    Piece::Block(block) => block.from += written,
+                }
+                return;
             }
-            written -= first.len();
-            self.sealed.pop_front();
+            written -= left;
+            if let Some(Piece::Block(block)) = self.sealed.pop_front() {
+                self.reuse(block);
+            }
+        }
+        self.gathering.from += written;
+        if self.gathering.unwritten().is_empty() {
+            self.gathering.clear();
+        }
+        if self.is_empty() {
+            // A flood has grown the blocks, and will want them again soon. When there was little to say for a while,
+            // it is over, and a connection that is idle must not hold on to them.
+            if self.most < BLOCK_BYTES {
+                self.spare = Vec::new();
+                if self.gathering.bytes.capacity() > BLOCK_BYTES {
+                    self.gathering = Block::default();
+                }
+            }
+            self.most = 0;
+        }
+    }
+
+    /// Of two blocks the larger is worth keeping.
+    fn reuse(&mut self, mut block: Block) {
+        if block.bytes.capacity() > self.spare.capacity() {
+            block.clear();
+            self.spare = block.bytes;
         }
     }
 
     /// Makes room in the gathering block; starts another rather than moving what is there.
-    fn room(&mut self, bytes: usize) {
-        if self.gathering.capacity() - self.gathering.len() < bytes {
+    fn make_room(&mut self, bytes: usize) {
+        let block = &self.gathering.bytes;
+        if block.capacity() - block.len() < bytes {
             self.seal();
-            self.gathering.reserve(bytes.max(BLOCK_BYTES));
+            if self.gathering.bytes.capacity() < bytes {
+                self.gathering.bytes = std::mem::take(&mut self.spare);
+                self.gathering.bytes.reserve_exact(bytes.max(BLOCK_BYTES));
+            }
         }
     }
 
+    /// Makes a piece of what is gathered, and the gathering block empty.
     fn seal(&mut self) {
-        if !self.gathering.is_empty() {
-            self.sealed.push_back(self.gathering.split().freeze());
+        let unwritten = self.gathering.unwritten();
+        if unwritten.len() >= COPY_BELOW_BYTES {
+            self.sealed.push_back(Piece::Block(std::mem::take(&mut self.gathering)));
+        } else if !unwritten.is_empty() {
+            // A frame's header before its payload, mostly: not worth a block of its own.
+            let bytes = unwritten.to_vec();
+            self.sealed.push_back(Piece::Block(Block { bytes, from: 0 }));
         }
+        self.gathering.clear();
     }
 }
 
@@ -184,7 +275,11 @@ mod tests {
             for (index, size) in sizes.iter().enumerate() {
                 let piece = vec![index as u8; *size];
                 expected.extend_from_slice(&piece);
-                if index % 2 == 0 { segments.push(piece.into()) } else { segments.extend(&piece) }
+                match index % 3 {
+                    0 => segments.push(piece.into()),
+                    1 => segments.extend(&piece),
+                    _ => segments.append(piece.len(), |out| out.extend_from_slice(&piece)),
+                }
             }
             prop_assert_eq!(segments.len(), expected.len());
             let mut stream = Trickle { taken: Vec::new(), at_once };
@@ -206,5 +301,37 @@ mod tests {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         assert!(segments.poll_write_some(&mut stream, &mut cx).is_ready());
         assert!(segments.is_empty());
+    }
+
+    /// Queues what a flood queues at once, and writes it all.
+    fn flood(segments: &mut Segments) {
+        for _ in 0..2 {
+            segments.append(90_000, |out| out.resize(out.len() + 90_000, b'x'));
+        }
+        write_all(segments);
+    }
+
+    fn write_all(segments: &mut Segments) {
+        let mut stream = Trickle { taken: Vec::new(), at_once: usize::MAX };
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        while !segments.is_empty() {
+            assert!(matches!(segments.poll_write_some(&mut stream, &mut cx), Poll::Ready(Ok(()))));
+        }
+    }
+
+    #[test]
+    fn a_flood_uses_its_blocks_again_and_an_idle_queue_lets_go_of_them() {
+        let mut segments = Segments::default();
+        flood(&mut segments);
+        let mut blocks = [segments.gathering.bytes.as_ptr(), segments.spare.as_ptr()];
+        flood(&mut segments);
+        let mut again = [segments.gathering.bytes.as_ptr(), segments.spare.as_ptr()];
+        blocks.sort_unstable();
+        again.sort_unstable();
+        assert_eq!(again, blocks);
+        segments.extend(b"little");
+        write_all(&mut segments);
+        assert_eq!(segments.spare.capacity(), 0);
+        assert!(segments.gathering.bytes.capacity() <= BLOCK_BYTES);
     }
 }

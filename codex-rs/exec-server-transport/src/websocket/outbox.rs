@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
@@ -128,6 +128,25 @@ impl Outbox {
             MessageKind::Binary => Data::Binary,
         };
         state.add_frame(OpCode::Data(opcode), payload);
+        Ok(())
+    }
+
+    /// As [`Outbox::queue`], for a text of exactly `len` bytes that `write` appends to the queue itself.
+    pub(super) fn queue_text(&self, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), WriteError> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Err(WriteError::Closed);
+        }
+        let key = state.add_header(OpCode::Data(Data::Text), len);
+        state.queue.append(len, |out| {
+            let start = out.len();
+            write(out);
+            // The header has promised it.
+            assert_eq!(out.len() - start, len, "a message has another length than was announced");
+            if let Some(key) = key {
+                mask::apply(&mut out[start..], key);
+            }
+        });
         Ok(())
     }
 
@@ -285,12 +304,7 @@ impl State {
     }
 
     fn add_frame(&mut self, opcode: OpCode, payload: Bytes) {
-        let key = self.masker.as_mut().map(Masker::next_mask);
-        let header = FrameHeader { opcode, mask: key, ..FrameHeader::default() };
-        let mut bytes = BytesMut::with_capacity(header.len(payload.len() as u64)).writer();
-        header.format(payload.len() as u64, &mut bytes).expect("writing to memory never fails");
-        self.queue.extend(&bytes.into_inner());
-        match key {
+        match self.add_header(opcode, payload.len()) {
             None => self.queue.push(payload),
             Some(key) => {
                 // Masked in place if nobody else holds the bytes, which is the rule.
@@ -299,6 +313,16 @@ impl State {
                 self.queue.push(payload.freeze());
             }
         }
+    }
+
+    /// Begins a frame of `len` bytes. Returns what to mask them with.
+    fn add_header(&mut self, opcode: OpCode, len: usize) -> Option<[u8; 4]> {
+        let key = self.masker.as_mut().map(Masker::next_mask);
+        let header = FrameHeader { opcode, mask: key, ..FrameHeader::default() };
+        self.queue.append(header.len(len as u64), |out| {
+            header.format(len as u64, out).expect("writing to memory never fails");
+        });
+        key
     }
 
     fn die(&mut self) {

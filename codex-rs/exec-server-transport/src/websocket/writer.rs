@@ -27,6 +27,15 @@ impl WsWriter {
         self.outbox.queue(message)
     }
 
+    pub(crate) async fn feed_text(
+        &mut self,
+        len: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), WriteError> {
+        poll_fn(|cx| self.outbox.poll_ready(cx)).await?;
+        self.outbox.queue_text(len, write)
+    }
+
     pub(crate) async fn flush(&mut self) -> Result<(), WriteError> {
         poll_fn(|cx| self.outbox.poll_flush(Side::Writer, cx)).await
     }

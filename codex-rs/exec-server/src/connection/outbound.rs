@@ -12,7 +12,7 @@ use codex_exec_server_local::process::{FollowId, Follower, Process};
 use codex_exec_server_protocol::ids::ProcessId;
 use codex_exec_server_protocol::methods::ServerNotification;
 use codex_exec_server_protocol::process::{ProcessClosedNotification, ProcessExitedNotification};
-use codex_exec_server_protocol::rpc::encode_output;
+use codex_exec_server_protocol::rpc::OutputText;
 use codex_exec_server_transport::{CloseReason, Message, MessageWriter, WriteError};
 use tokio::sync::Notify;
 
@@ -128,7 +128,7 @@ impl Outbound {
                 Next::Draw(process, follow) => {
                     let draw = process.draw(follow, TURN_BYTES);
                     for event in &draw.events {
-                        writer.feed(Message::text(encode(&process.id, event))).await?;
+                        feed(writer, &process.id, event).await?;
                     }
                     if draw.more {
                         self.lock().floods.push_back(process);
@@ -162,10 +162,11 @@ impl Follower for Outbound {
     }
 }
 
-fn encode(process_id: &ProcessId, event: &Event) -> String {
-    match event {
+async fn feed(writer: &mut MessageWriter, process_id: &ProcessId, event: &Event) -> Result<(), WriteError> {
+    let notification = match event {
         Event::Output(chunk) => {
-            encode_output(process_id, chunk.seq, chunk.stream, Some(chunk.offset), &chunk.bytes)
+            let text = OutputText::new(process_id, chunk.seq, chunk.stream, Some(chunk.offset), &chunk.bytes);
+            return writer.feed_text(text.encoded_len(), |out| text.write_to(out)).await;
         }
         Event::Exited(seq, exit) => ServerNotification::ProcessExited(ProcessExitedNotification {
             process_id: process_id.clone(),
@@ -175,14 +176,13 @@ fn encode(process_id: &ProcessId, event: &Event) -> String {
             reason: Some(exit.reason),
             signal: exit.signal,
             usage: Some(exit.usage),
-        })
-        .encode(),
+        }),
         Event::Closed(seq, totals) => ServerNotification::ProcessClosed(ProcessClosedNotification {
             process_id: process_id.clone(),
             seq: *seq,
             output_bytes: Some(totals.output_bytes),
             crc32c: Some(format!("{:08x}", totals.crc32c)),
-        })
-        .encode(),
-    }
+        }),
+    };
+    writer.feed(Message::text(notification.encode())).await
 }
