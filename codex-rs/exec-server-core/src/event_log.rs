@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::process::{DroppedOutput, ExitReason, OutputStream, ProcessUsage};
 
@@ -100,7 +100,7 @@ struct Open {
     seq: Seq,
     stream: OutputStream,
     offset: u64,
-    bytes: BytesMut,
+    bytes: Vec<u8>,
 }
 
 /// See the module.
@@ -142,15 +142,18 @@ impl EventLog {
     /// Appends output. Adjacent output of one stream that nobody has seen yet becomes one chunk, and more than a chunk
     /// may hold becomes several. Empty output is nothing. Output after the close is refused by ignoring it: the
     /// numbering has ended.
-    pub fn push_output(&mut self, stream: OutputStream, mut bytes: BytesMut) {
-        while bytes.len() > self.limits.chunk_bytes {
-            let piece = bytes.split_to(self.limits.chunk_bytes.max(1));
-            self.push_piece(stream, piece);
+    ///
+    /// `bytes` may have room to spare: a chunk that grows makes use of it, and gives it back at its end.
+    pub fn push_output(&mut self, stream: OutputStream, bytes: Vec<u8>) {
+        if bytes.len() <= self.limits.chunk_bytes {
+            return self.push_piece(stream, bytes);
         }
-        self.push_piece(stream, bytes);
+        for piece in bytes.chunks(self.limits.chunk_bytes.max(1)) {
+            self.push_piece(stream, piece.to_vec());
+        }
     }
 
-    fn push_piece(&mut self, stream: OutputStream, bytes: BytesMut) {
+    fn push_piece(&mut self, stream: OutputStream, bytes: Vec<u8>) {
         if bytes.is_empty() || self.closed.is_some() {
             return;
         }
@@ -347,8 +350,10 @@ impl EventLog {
 
     /// Settles the extent of what is there: what comes next gets a position of its own.
     pub fn seal(&mut self) {
-        if let Some(Open { seq, stream, offset, bytes }) = self.open.take() {
-            self.chunks.push_back(Chunk { seq, stream, offset, bytes: bytes.freeze() });
+        if let Some(Open { seq, stream, offset, mut bytes }) = self.open.take() {
+            // What is kept takes no more memory than is accounted for.
+            bytes.shrink_to_fit();
+            self.chunks.push_back(Chunk { seq, stream, offset, bytes: Bytes::from(bytes) });
         }
     }
 }

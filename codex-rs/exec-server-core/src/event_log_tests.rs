@@ -17,7 +17,7 @@ fn exit(code: i32) -> Exit {
 }
 
 fn out(log: &mut EventLog, text: &str) {
-    log.push_output(OutputStream::Stdout, BytesMut::from(text));
+    log.push_output(OutputStream::Stdout, text.into());
 }
 
 fn texts(page: &Page) -> Vec<(u64, String)> {
@@ -49,7 +49,7 @@ fn unseen_neighbours_of_one_stream_become_one_chunk_up_to_the_bound() {
     let mut log = EventLog::new(limits(100));
     out(&mut log, "abc");
     out(&mut log, "de");
-    log.push_output(OutputStream::Stderr, BytesMut::from("x"));
+    log.push_output(OutputStream::Stderr, "x".into());
     out(&mut log, "1234567");
     out(&mut log, "89");
     assert_eq!(
@@ -166,7 +166,7 @@ proptest! {
             match step {
                 Step::Output(err, bytes) => {
                     if !log.is_closed() { written.extend(&bytes); }
-                    log.push_output(if err { OutputStream::Stderr } else { OutputStream::Stdout }, BytesMut::from(&bytes[..]));
+                    log.push_output(if err { OutputStream::Stderr } else { OutputStream::Stdout }, bytes.clone());
                 }
                 Step::Exit => { exited |= !log.is_closed(); log.push_exited(exit(3)); }
                 Step::Close => log.push_closed(),

@@ -1,4 +1,3 @@
-use bytes::BytesMut;
 use codex_exec_server_protocol::process::{ExitReason, OutputStream, ProcessUsage};
 use proptest::prelude::*;
 
@@ -23,7 +22,7 @@ fn log(retain_bytes: usize) -> EventLog {
 
 /// Output that does not merge with what comes next.
 fn say(log: &mut EventLog, text: &str) {
-    log.push_output(OutputStream::Stdout, BytesMut::from(text));
+    log.push_output(OutputStream::Stdout, text.into());
     log.seal();
     log.trim(false);
 }
@@ -101,9 +100,9 @@ fn a_reader_from_the_middle_has_only_the_numbering_as_proof_and_cannot_count_wha
 #[test]
 fn what_is_added_to_a_chunk_that_a_reader_counts_as_its_own_is_a_chunk_of_its_own() {
     let mut log = log(100);
-    log.push_output(OutputStream::Stdout, BytesMut::from("a"));
+    log.push_output(OutputStream::Stdout, "a".into());
     let mut cursor = LogCursor::new(log.last(), &mut log);
-    log.push_output(OutputStream::Stdout, BytesMut::from("b"));
+    log.push_output(OutputStream::Stdout, "b".into());
     assert_eq!(given(&mut cursor, &mut log), ["2 b"]);
 }
 
@@ -147,7 +146,7 @@ proptest! {
             match doing {
                 Do::Say(length) => {
                     let bytes: Vec<u8> = (0..length).map(|n| n ^ (written.len() as u8)).collect();
-                    log.push_output(OutputStream::Stderr, BytesMut::from(&bytes[..]));
+                    log.push_output(OutputStream::Stderr, bytes.clone());
                     log.trim(false);
                     written.extend(bytes);
                 }

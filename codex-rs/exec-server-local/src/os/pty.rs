@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::buffer::spare_capacity;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -55,7 +56,19 @@ pub fn resize(master: impl AsFd, size: Size) -> io::Result<()> {
 /// # Errors
 /// `WouldBlock` when there is nothing at the moment.
 pub fn read_output(output: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
-    match rustix::io::read(output, buffer) {
+    end_as_zero(rustix::io::read(output, buffer))
+}
+
+/// As [`read_output`], into the room that `buffer` has to spare.
+///
+/// # Errors
+/// As [`read_output`].
+pub fn append_output(output: impl AsFd, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    end_as_zero(rustix::io::read(output, spare_capacity(buffer)))
+}
+
+fn end_as_zero(read: rustix::io::Result<usize>) -> io::Result<usize> {
+    match read {
         Ok(count) => Ok(count),
         Err(rustix::io::Errno::IO) => Ok(0),
         Err(error) => Err(error.into()),

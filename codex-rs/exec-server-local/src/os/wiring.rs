@@ -4,11 +4,11 @@
 //! leaks into another child: every descriptor is born close-on-exec.
 
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd, RawFd};
 
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use super::command::{Stdin, Stdio};
 use super::error::{SpawnError, Stage};
@@ -97,6 +97,15 @@ fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
     fcntl_setfl(&read, OFlags::NONBLOCK)?;
     Ok((read, above_stdio(write)?))
+}
+
+/// Makes a pipe hold `bytes`, or a little more.
+///
+/// # Errors
+/// `EPERM` when that is more than this user may have, in this pipe or in all together.
+pub fn widen_pipe(pipe: impl AsFd, bytes: usize) -> io::Result<()> {
+    fcntl_setpipe_size(pipe, bytes)?;
+    Ok(())
 }
 
 /// The same with a number of at least 3. It has a lower one only when the server itself runs with

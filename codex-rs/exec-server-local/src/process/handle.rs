@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::event_log::{EventLog, Exit, Floor};
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
@@ -94,7 +93,7 @@ impl Process {
 
     // What the supervisor does.
 
-    pub(super) fn push_output(self: &Arc<Self>, stream: OutputStream, bytes: BytesMut) {
+    pub(super) fn push_output(self: &Arc<Self>, stream: OutputStream, bytes: Vec<u8>) {
         self.push(|log| log.push_output(stream, bytes));
     }
 

@@ -14,6 +14,7 @@ mod start;
 mod stdin;
 mod supervise;
 mod table;
+mod tap;
 mod watch;
 
 pub(crate) use audience::{Held, Subscription};

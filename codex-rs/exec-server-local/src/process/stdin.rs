@@ -2,18 +2,26 @@
 //!
 //! A write goes straight to the kernel when nothing is waiting before it, which is what a keystroke wants; the rest
 //! is queued and moved by [`StdinPipe::pump`]. "Accepted" means that the bytes are in this queue or beyond.
+//!
+//! The runtime watches the writing end only while the kernel is full. Watched all the time, it would be woken for
+//! every byte that the child takes: twice for every keystroke, before the echo.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use rustix::io::Errno;
-use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
 use tokio::sync::Notify;
 
+use super::watch::watch;
 use crate::os;
+
+/// How soon a full pipe is tried again that the runtime can't watch.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// The writing end, shared by the requests that write and the supervisor that pumps.
 pub(super) struct StdinPipe {
@@ -34,18 +42,19 @@ struct Queue {
 /// Where bytes go.
 enum Target {
     /// To the child.
-    Open(Arc<AsyncFd<OwnedFd>>),
+    Open(Arc<OwnedFd>),
     /// To the child until the queue is empty; then the end.
-    Ending(Arc<AsyncFd<OwnedFd>>),
+    Ending(Arc<OwnedFd>),
     /// Nowhere: the child is gone or has closed its end. Bytes vanish, as they do in a pipe nobody reads.
     Gone,
 }
 
 impl StdinPipe {
     /// Feeds `fd`, which is non-blocking, and holds about `limit` bytes for it.
-    pub(super) fn new(fd: Arc<AsyncFd<OwnedFd>>, limit: usize) -> Self {
+    pub(super) fn new(fd: OwnedFd, limit: usize) -> Self {
+        let target = Target::Open(Arc::new(fd));
         Self {
-            queue: Mutex::new(Queue { waiting: VecDeque::new(), bytes: 0, target: Target::Open(fd) }),
+            queue: Mutex::new(Queue { waiting: VecDeque::new(), bytes: 0, target }),
             limit,
             work: Notify::new(),
             room: Notify::new(),
@@ -95,7 +104,7 @@ impl StdinPipe {
     /// Changes the size of the terminal behind it. Nothing once that is gone.
     pub(super) fn resize(&self, size: os::Size) -> io::Result<()> {
         match &self.lock().target {
-            Target::Open(fd) | Target::Ending(fd) => os::resize(fd.get_ref(), size),
+            Target::Open(fd) | Target::Ending(fd) => os::resize(fd, size),
             Target::Gone => Ok(()),
         }
     }
@@ -121,17 +130,32 @@ impl StdinPipe {
     pub(super) async fn pump(&self) {
         loop {
             match self.flush() {
-                Flushed::Blocked(fd) => tokio::select! {
-                    ready = fd.writable() => {
-                        // Writes are tried without asking first, so only a refusal shows that readiness is over.
-                        if let Ok(mut ready) = ready && let Flushed::Blocked(_) = self.flush() {
-                            ready.clear_ready();
-                        }
-                    }
-                    () = self.work.notified() => {}
-                },
+                Flushed::Blocked(fd) => self.drain(fd).await,
                 Flushed::Idle => self.work.notified().await,
                 Flushed::Gone => return,
+            }
+        }
+    }
+
+    /// Moves what is queued until the kernel has taken all of it.
+    async fn drain(&self, fd: Arc<OwnedFd>) {
+        let watched = match watch(fd, Interest::WRITABLE) {
+            Ok(watched) => watched,
+            Err(error) => {
+                // Out of memory or of watches; the bytes are safe where they are.
+                tracing::warn!(%error, "a full stdin can't be watched, so it is tried again in a while");
+                return tokio::time::sleep(RETRY).await;
+            }
+        };
+        while let Flushed::Blocked(_) = self.flush() {
+            tokio::select! {
+                ready = watched.writable() => {
+                    // Writes are tried without asking first, so only a refusal shows that readiness is over.
+                    if let Ok(mut ready) = ready && let Flushed::Blocked(_) = self.flush() {
+                        ready.clear_ready();
+                    }
+                }
+                () = self.work.notified() => {}
             }
         }
     }
@@ -148,7 +172,7 @@ impl StdinPipe {
 }
 
 enum Flushed {
-    Blocked(Arc<AsyncFd<OwnedFd>>),
+    Blocked(Arc<OwnedFd>),
     Idle,
     Gone,
 }
@@ -187,9 +211,9 @@ impl Queue {
 }
 
 /// Writes until the kernel takes no more. Ok with bytes left means that it is full.
-fn write_now(fd: &AsyncFd<OwnedFd>, chunk: &mut Bytes) -> io::Result<()> {
+fn write_now(fd: &OwnedFd, chunk: &mut Bytes) -> io::Result<()> {
     while !chunk.is_empty() {
-        match rustix::io::write(fd.get_ref(), chunk) {
+        match rustix::io::write(fd, chunk) {
             Ok(written) => chunk.advance(written),
             Err(Errno::AGAIN) => return Ok(()),
             Err(Errno::INTR) => {}

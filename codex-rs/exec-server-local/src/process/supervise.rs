@@ -3,54 +3,21 @@
 //! Exit is not close: the log is closed when every stream has ended, which a descendant that inherited one may put
 //! off long after the process itself is gone. Only a kill that has reached everything it could ends that wait.
 
-use std::cell::RefCell;
 use std::future::pending;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use codex_exec_server_core::event_log::Exit;
-use codex_exec_server_protocol::process::{ExitReason, OutputStream, ProcessUsage};
-use tokio::io::unix::AsyncFd;
+use codex_exec_server_protocol::process::{ExitReason, ProcessUsage};
 use tokio::time::{Instant, sleep_until};
 
 use super::Process;
 use super::kill::end;
 use super::stdin::StdinPipe;
+use super::tap::{Stopped, Tap};
 use super::watch::watch_child;
 use crate::os;
-
-/// Read at once. As much as a Linux pipe holds.
-const READ_BYTES: usize = 64 << 10;
-/// Reads in a row before other tasks get their turn.
-const READS_PER_TURN: usize = 16;
-
-thread_local! {
-    /// Shared by all processes that this thread reads from, so that an idle process holds no buffer, and what is kept
-    /// takes no more memory than its own size.
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
-}
-
-/// One stream of a process.
-pub(super) struct Tap {
-    pub(super) fd: Arc<AsyncFd<OwnedFd>>,
-    pub(super) stream: OutputStream,
-}
-
-/// Why reading stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stopped {
-    /// Nothing more right now.
-    Empty,
-    /// The log has no room.
-    NoRoom,
-    /// There may be more, but it is others' turn.
-    Turn,
-    /// Nothing more ever.
-    End,
-}
 
 /// See the module. Returns when the log is closed.
 pub(super) async fn supervise(
@@ -182,79 +149,46 @@ impl Taps<'_> {
                 }
             }
         }
-        let (index, mut ready) = match &self.taps[..] {
+        let (index, ready) = match &self.taps[..] {
             [] => return pending().await,
-            [only] => (0, only.fd.readable().await),
+            [only] => (0, only.ready().await),
             [first, second, ..] if self.second_next => tokio::select! {
                 biased;
-                ready = second.fd.readable() => (1, ready),
-                ready = first.fd.readable() => (0, ready),
+                ready = second.ready() => (1, ready),
+                ready = first.ready() => (0, ready),
             },
             [first, second, ..] => tokio::select! {
                 biased;
-                ready = first.fd.readable() => (0, ready),
-                ready = second.fd.readable() => (1, ready),
+                ready = first.ready() => (0, ready),
+                ready = second.ready() => (1, ready),
             },
         };
         self.second_next = index == 0;
-        let tap = &self.taps[index];
-        let stopped = read_some(process, tap);
-        match (&mut ready, stopped) {
-            (Ok(ready), Stopped::Empty) => ready.clear_ready(),
-            (Err(_), _) | (_, Stopped::End) => {
-                drop(ready);
-                self.taps.remove(index);
-            }
-            (Ok(_), Stopped::NoRoom) => {}
-            (Ok(_), Stopped::Turn) => {
-                drop(ready);
-                tokio::task::yield_now().await;
-            }
+        let Ok(mut ready) = ready else {
+            self.taps.remove(index);
+            return;
+        };
+        let (stopped, bytes) = self.taps[index].read_turn(process);
+        if stopped == Stopped::Empty
+            && let Some(ready) = &mut ready
+        {
+            ready.clear_ready();
+        }
+        drop(ready);
+        if stopped == Stopped::End {
+            self.taps.remove(index);
+            return;
+        }
+        let tap = &mut self.taps[index];
+        tap.settle(stopped, bytes);
+        if stopped == Stopped::Turn || tap.is_due() {
+            tokio::task::yield_now().await;
         }
     }
 
-    /// Reads what the streams hold at this moment, as far as the log has room: a turn is more than a pipe holds.
+    /// Reads what the streams hold at this moment, as far as the log has room.
     fn read_what_is_there(&mut self) {
         let process = self.process;
-        self.taps.retain(|tap| read_some(process, tap) != Stopped::End);
+        self.taps.retain(|tap| tap.read_all(process) != Stopped::End);
     }
-}
-
-fn read_some(process: &Arc<Process>, tap: &Tap) -> Stopped {
-    for turn in 0..READS_PER_TURN {
-        if turn > 0 && process.must_wait().is_some() {
-            return Stopped::NoRoom;
-        }
-        match read_chunk(tap) {
-            Ok(Some(bytes)) if bytes.is_empty() => return Stopped::End,
-            Ok(Some(bytes)) => {
-                let short = bytes.len() < READ_BYTES;
-                process.push_output(tap.stream, bytes);
-                // A pipe that gives less than was asked for is empty. A terminal may hold another line.
-                if short && tap.stream != OutputStream::Pty {
-                    return Stopped::Empty;
-                }
-            }
-            Ok(None) => return Stopped::Empty,
-            Err(error) => {
-                tracing::warn!(process = %process.id, stream = tap.stream.as_str(), %error, "output can't be read");
-                return Stopped::End;
-            }
-        }
-    }
-    Stopped::Turn
-}
-
-/// One read: bytes, no bytes at the end, or nothing right now.
-fn read_chunk(tap: &Tap) -> io::Result<Option<BytesMut>> {
-    SCRATCH.with_borrow_mut(|scratch| {
-        loop {
-            match os::read_output(tap.fd.get_ref(), scratch) {
-                Ok(read) => return Ok(Some(BytesMut::from(&scratch[..read]))),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(error),
-            }
-        }
-    })
 }

@@ -19,7 +19,6 @@ use codex_exec_server_protocol::process::{
     ProcessStartResponse, ProcessTerminateParams, ProcessTerminateResponse, ProcessWriteParams,
     ProcessWriteResponse, SandboxType, WriteStatus,
 };
-use tokio::io::Interest;
 use tokio::sync::{OwnedMutexGuard, SetOnce};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -33,8 +32,8 @@ use super::input::{Input, Stdin, StdinState};
 use super::kill::{end, give_notice};
 use super::start::{self, Plan};
 use super::stdin::StdinPipe;
-use super::supervise::{Tap, supervise};
-use super::watch::watch;
+use super::supervise::supervise;
+use super::tap::Tap;
 use crate::os;
 
 /// What became of a start: known once, told to every repeat.
@@ -216,8 +215,8 @@ impl ProcessTable {
         stdin: &mut Stdin,
     ) -> Result<(Vec<Tap>, Arc<os::Child>, Option<Arc<StdinPipe>>), ServiceError> {
         let child = Arc::new(spawned.child);
-        let watch = |fd, interest| {
-            watch(fd, interest).map_err(|error| {
+        let tap = |fd, stream| {
+            Tap::new(fd, stream).map_err(|error| {
                 // Without its descriptors the child can't be served; it must not outlive this.
                 let _ = child.signal_group(os::Signal::KILL);
                 ServiceError::Internal(format!(
@@ -229,20 +228,17 @@ impl ProcessTable {
         let limit = self.host.limits.queued_stdin_bytes;
         let (taps, pipe) = match spawned.output {
             os::Output::Pipes { stdout, stderr } => {
-                let taps = vec![
-                    Tap { fd: watch(stdout, Interest::READABLE)?, stream: OutputStream::Stdout },
-                    Tap { fd: watch(stderr, Interest::READABLE)?, stream: OutputStream::Stderr },
-                ];
-                let pipe = match spawned.stdin {
-                    Some(fd) => Some(Arc::new(StdinPipe::new(watch(fd, Interest::WRITABLE)?, limit))),
-                    None => None,
-                };
-                (taps, pipe)
+                let taps = vec![tap(stdout, OutputStream::Stdout)?, tap(stderr, OutputStream::Stderr)?];
+                (taps, spawned.stdin.map(|fd| Arc::new(StdinPipe::new(fd, limit))))
             }
             os::Output::Pty { master } => {
-                let fd = watch(master, Interest::READABLE | Interest::WRITABLE)?;
-                let pipe = Arc::new(StdinPipe::new(Arc::clone(&fd), limit));
-                (vec![Tap { fd, stream: OutputStream::Pty }], Some(pipe))
+                // A number of its own, since the two directions are watched apart.
+                let input = master.try_clone().map_err(|error| {
+                    let _ = child.signal_group(os::Signal::KILL);
+                    ServiceError::Internal(format!("terminal of process {}: {error}", process.id))
+                })?;
+                let taps = vec![tap(master, OutputStream::Pty)?];
+                (taps, Some(Arc::new(StdinPipe::new(input, limit))))
             }
         };
         stdin.state = match &pipe {

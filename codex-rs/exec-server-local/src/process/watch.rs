@@ -11,11 +11,10 @@ use tokio::io::unix::AsyncFd;
 use crate::os::Child;
 
 /// Watches one end of a pipe or terminal.
-pub(super) fn watch(fd: OwnedFd, interest: Interest) -> io::Result<Arc<AsyncFd<OwnedFd>>> {
-    // SAFETY: an `OwnedFd` is open, always names the same descriptor, and is owned by the `AsyncFd` until that is
-    // dropped; nothing takes it out or exchanges it, since only shared references to the `AsyncFd` are handed out.
-    let watched = unsafe { AsyncFd::register_with_interest(fd, interest) }?;
-    Ok(Arc::new(watched))
+pub(super) fn watch(fd: Arc<OwnedFd>, interest: Interest) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
+    // SAFETY: an `OwnedFd` is open and always names the same descriptor, and the `AsyncFd` shares its ownership until
+    // that is dropped; nothing takes it out or exchanges it, since it is behind an `Arc`.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
 }
 
 /// Watches a child, which becomes readable when it has ended.

@@ -5,6 +5,7 @@
 
 mod audience;
 mod budget;
+mod flood;
 mod follow;
 mod requests;
 mod retention;

@@ -1,0 +1,208 @@
+//! One output stream of a process: when it is read, and how much at a time.
+//!
+//! A quiet stream is watched: the runtime is woken as soon as there is something. A flood is polled, as network
+//! drivers do it: a program that writes a gigabyte in pieces of 4 KiB would otherwise wake this server, and through it
+//! the client, for every piece, which costs more than the piece. So what it writes within a fifth of a millisecond is
+//! read together. Whatever comes first, or alone, or last is never waited for: polling begins in the middle of a flood
+//! and ends when the flood slackens, and the end of the process is watched by itself.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use codex_exec_server_protocol::process::OutputStream;
+use tokio::io::Interest;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+
+use super::Process;
+use super::watch::watch;
+use crate::os;
+
+/// Read at once. As much as a new pipe holds.
+const READ_BYTES: usize = 64 << 10;
+/// Reads in a row before other tasks get their turn; as much as stays in a processor's cache until it was sent.
+const READS_PER_TURN: usize = 4;
+/// Reads that are sure to empty a pipe which nobody writes to any more.
+const READS_OF_ALL: usize = FLOOD_PIPE_BYTES / READ_BYTES + 1;
+
+/// How long a flood is left alone.
+const INTERVAL: Duration = Duration::from_micros(200);
+/// So much within an interval makes a flood: 40 MB/s.
+const FLOOD_BYTES: usize = 8 << 10;
+/// The rate of a watched stream is taken over so many bytes, so that a short burst does not make a flood.
+const METERED_BYTES: usize = 128 << 10;
+/// After so much there is sure to be more already, so a flood that keeps the server busy is not left alone at all.
+const BUSY_BYTES: usize = 128 << 10;
+/// What the pipe of a flood is made to hold, so that the process does not have to wait meanwhile. Linux lets each user
+/// have 128 pipes of this size before it makes new ones small.
+const FLOOD_PIPE_BYTES: usize = 512 << 10;
+
+thread_local! {
+    /// Shared by all processes that this thread reads from, so that an idle process holds no buffer.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// See the module.
+pub(super) struct Tap {
+    fd: Arc<OwnedFd>,
+    stream: OutputStream,
+    /// Becomes readable when it is time to read: the stream itself, or a timer.
+    alarm: AsyncFd<Arc<OwnedFd>>,
+    timing: Timing,
+}
+
+/// What tells that it is time to read.
+enum Timing {
+    /// The stream itself.
+    Watched { since: Instant, bytes_since: usize },
+    /// The stream itself, however much it says: a terminal, or a pipe that must stay small.
+    AlwaysWatched,
+    /// Now, or a timer.
+    Polled { now: bool, bytes: usize },
+}
+
+/// Why reading stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// Nothing more right now.
+    Empty,
+    /// The log has no room.
+    NoRoom,
+    /// There may be more, but it is others' turn.
+    Turn,
+    /// Nothing more ever.
+    End,
+}
+
+impl Tap {
+    /// Reads `fd`, which is non-blocking, as a process's `stream`.
+    pub(super) fn new(fd: OwnedFd, stream: OutputStream) -> io::Result<Self> {
+        let fd = Arc::new(fd);
+        let timing = match stream {
+            OutputStream::Pty => Timing::AlwaysWatched,
+            OutputStream::Stdout | OutputStream::Stderr => {
+                Timing::Watched { since: Instant::now(), bytes_since: 0 }
+            }
+        };
+        Ok(Self { alarm: watch(Arc::clone(&fd), Interest::READABLE)?, fd, stream, timing })
+    }
+
+    /// Whether it is time to read already.
+    pub(super) fn is_due(&self) -> bool {
+        matches!(self.timing, Timing::Polled { now: true, .. })
+    }
+
+    /// Resolves when it is time to read. The guard, if any, is to be cleared when nothing is left.
+    pub(super) async fn ready(&self) -> io::Result<Option<AsyncFdReadyGuard<'_, Arc<OwnedFd>>>> {
+        if self.is_due() { Ok(None) } else { self.alarm.readable().await.map(Some) }
+    }
+
+    /// Reads one turn's worth into the log of `process`. Tells also how many bytes that was.
+    pub(super) fn read_turn(&self, process: &Arc<Process>) -> (Stopped, usize) {
+        self.read(process, READS_PER_TURN)
+    }
+
+    /// Reads what is there at this moment, as far as the log has room.
+    pub(super) fn read_all(&self, process: &Arc<Process>) -> Stopped {
+        self.read(process, READS_OF_ALL).0
+    }
+
+    fn read(&self, process: &Arc<Process>, reads: usize) -> (Stopped, usize) {
+        let mut total = 0;
+        for read in 0..reads {
+            if read > 0 && process.must_wait().is_some() {
+                return (Stopped::NoRoom, total);
+            }
+            match self.read_chunk() {
+                Ok(Some(bytes)) if bytes.is_empty() => return (Stopped::End, total),
+                Ok(Some(bytes)) => {
+                    let short = bytes.len() < READ_BYTES;
+                    total += bytes.len();
+                    process.push_output(self.stream, bytes);
+                    // A pipe that gives less than was asked for is empty. A terminal may hold another line.
+                    if short && self.stream != OutputStream::Pty {
+                        return (Stopped::Empty, total);
+                    }
+                }
+                Ok(None) => return (Stopped::Empty, total),
+                Err(error) => {
+                    let stream = self.stream.as_str();
+                    tracing::warn!(process = %process.id, stream, %error, "output can't be read");
+                    return (Stopped::End, total);
+                }
+            }
+        }
+        (Stopped::Turn, total)
+    }
+
+    /// One read: bytes, no bytes at the end, or nothing right now.
+    fn read_chunk(&self) -> io::Result<Option<Vec<u8>>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            scratch.reserve_exact(READ_BYTES);
+            loop {
+                match os::append_output(&self.fd, scratch) {
+                    // Much is given away where it is; little is copied, so that it takes no more memory than its size.
+                    Ok(read) if read >= READ_BYTES / 2 => return Ok(Some(std::mem::take(scratch))),
+                    Ok(_) => return Ok(Some(scratch.clone())),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                    Err(error) => return Err(error),
+                }
+            }
+        })
+    }
+
+    /// Takes note of a turn that was read, and decides what tells when the next one is due.
+    pub(super) fn settle(&mut self, stopped: Stopped, bytes: usize) {
+        match &mut self.timing {
+            Timing::AlwaysWatched => {}
+            Timing::Watched { since, bytes_since } => {
+                *bytes_since += bytes;
+                if stopped == Stopped::Empty && *bytes_since >= METERED_BYTES {
+                    let intervals = since.elapsed().as_secs_f64() / INTERVAL.as_secs_f64();
+                    let is_flood = *bytes_since as f64 >= intervals * FLOOD_BYTES as f64;
+                    (*since, *bytes_since) = (Instant::now(), 0);
+                    if is_flood && let Err(error) = self.poll() {
+                        tracing::debug!(%error, "a flood stays watched");
+                        self.timing = Timing::AlwaysWatched;
+                    }
+                }
+            }
+            Timing::Polled { now, bytes: sum } => {
+                *sum += bytes;
+                if stopped == Stopped::Empty {
+                    let slackens = !*now && *sum < FLOOD_BYTES;
+                    *now = *sum >= BUSY_BYTES;
+                    *sum = 0;
+                    // If the stream can't be watched, polling goes on.
+                    if !*now
+                        && !(slackens && self.watch().is_ok())
+                        && let Err(error) = os::arm_timer(self.alarm.get_ref(), INTERVAL)
+                    {
+                        tracing::error!(%error, "a timer can't be armed");
+                    }
+                }
+            }
+        }
+    }
+
+    /// From watched to polled.
+    fn poll(&mut self) -> io::Result<()> {
+        os::widen_pipe(&self.fd, FLOOD_PIPE_BYTES)?;
+        let timer = os::timer()?;
+        os::arm_timer(&timer, INTERVAL)?;
+        self.alarm = watch(Arc::new(timer), Interest::READABLE)?;
+        self.timing = Timing::Polled { now: false, bytes: 0 };
+        Ok(())
+    }
+
+    /// From polled to watched.
+    fn watch(&mut self) -> io::Result<()> {
+        self.alarm = watch(Arc::clone(&self.fd), Interest::READABLE)?;
+        self.timing = Timing::Watched { since: Instant::now(), bytes_since: 0 };
+        Ok(())
+    }
+}
