@@ -102,6 +102,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The runtime that serves. Blocking threads start programs and end trees; they come and go with the load.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    codex_exec_server_local::os::share_heap();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
