@@ -4,3 +4,5 @@
 mod lazy;
 #[path = "environments/lookup.rs"]
 mod lookup;
+#[path = "environments/program.rs"]
+mod program;

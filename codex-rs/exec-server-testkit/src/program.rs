@@ -24,6 +24,8 @@ impl Program {
     pub async fn start(program: &Path) -> Self {
         let mut child = Command::new(program)
             .args(["--listen", "ws://127.0.0.1:0"])
+            // What the machine is set up for is no matter of a test.
+            .env("CODEX_EXEC_SERVER_CONFIG", "none")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -11,6 +11,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_codex-exec-server");
 
 fn server(flags: &[&str]) -> Child {
     let mut command = Command::new(PROGRAM);
+    command.env("CODEX_EXEC_SERVER_CONFIG", "none");
     command.args(flags).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("the program starts")
 }
@@ -112,6 +113,7 @@ fn a_server_that_is_told_to_stop_ends_its_processes_and_then_itself() {
 #[test]
 fn over_stdio_it_ends_with_its_input_and_says_nothing_of_its_own() {
     let mut command = Command::new(PROGRAM);
+    command.env("CODEX_EXEC_SERVER_CONFIG", "none");
     command.args(["--listen", "stdio"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let request = "{\"id\":1,\"method\":\"nope\"}\n\n[]\n";

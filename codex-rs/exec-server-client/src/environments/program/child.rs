@@ -41,6 +41,8 @@ pub enum Ending {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// It did not end when its connection did, so it was told to.
+    Stopped,
     /// Somehow; somebody else in this process has taken the answer.
     Unknown,
 }
@@ -50,6 +52,7 @@ impl fmt::Display for Ending {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Stopped => f.write_str("its connection"),
             Self::Unknown => f.write_str("an unknown exit code"),
         }
     }
@@ -201,7 +204,8 @@ async fn tend(
         let mut is_dead = async || {
             while group.is_alive() && deaths.recv().await.is_some() {}
         };
-        if timeout(END_OF_INPUT, is_dead()).await.is_err() {
+        let clings = timeout(END_OF_INPUT, is_dead()).await.is_err();
+        if clings {
             group.signal(Signal::TERM);
             if timeout(TERMINATION, is_dead()).await.is_err() {
                 group.signal(Signal::KILL);
@@ -212,7 +216,8 @@ async fn tend(
         }
         // Nobody is left who could be asked nicely. Before it is reaped, so that the number is certainly its own.
         group.signal(Signal::KILL);
-        group.reap()
+        let ending = group.reap();
+        if clings { Ending::Stopped } else { ending }
     };
     tokio::pin!(listening, ending);
     tokio::select! {

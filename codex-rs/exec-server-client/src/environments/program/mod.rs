@@ -164,8 +164,9 @@ async fn ended(run: &Run) -> ProgramError {
     let ending = tokio::time::timeout(LAST_WORDS, run.ended()).await.ok();
     let (program, words) = (run.program().to_owned(), run.words());
     match ending {
+        // What it was stopped by says nothing about why.
+        None | Some(Ending::Stopped) => ProgramError::HungUp { program, words },
         Some(ending) => ProgramError::Ended { program, ending, words },
-        None => ProgramError::HungUp { program, words },
     }
 }
 
