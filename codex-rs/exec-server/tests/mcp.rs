@@ -6,7 +6,12 @@ mod bytes;
 mod machine;
 #[path = "mcp/peers.rs"]
 mod peers;
+#[allow(dead_code, reason = "another test program takes the rest")]
+#[path = "run/support.rs"]
+mod programs;
 #[path = "mcp/scripts.rs"]
 mod scripts;
+#[path = "mcp/stdio.rs"]
+mod stdio;
 #[path = "support/mod.rs"]
 mod support;

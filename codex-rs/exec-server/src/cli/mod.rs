@@ -10,6 +10,8 @@ mod kept;
 mod kill;
 mod lines;
 mod logs;
+mod machine;
+mod mcp_stdio;
 mod ps;
 mod records;
 mod run;
@@ -63,6 +65,8 @@ enum Command {
     Kill(kill::KillArgs),
     /// Tell what a server's machine is like, what the server can do, and how far away it is
     Info(info::InfoArgs),
+    /// Run a stdio MCP server on another machine, for an MCP client on this one
+    McpStdio(mcp_stdio::McpStdioArgs),
     /// Write completions for a shell to standard output
     Completions(completions::CompletionsArgs),
     /// Write the manual, as roff, to standard output
@@ -88,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Logs(args) => logs::main(&args),
         Command::Kill(args) => kill::main(&args),
         Command::Info(args) => info::main(args),
+        Command::McpStdio(args) => mcp_stdio::main(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => completions::man(&args),
     };

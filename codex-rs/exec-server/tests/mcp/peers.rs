@@ -40,14 +40,14 @@ async fn session(backend: &dyn ExecBackend, server: &Path) -> (Session, ServerWa
     connect((), backend, &config(server)).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-async fn call(peer: &Peer<RoleClient>, tool: &'static str, arguments: Value) -> CallToolResult {
+pub(crate) async fn call(peer: &Peer<RoleClient>, tool: &'static str, arguments: Value) -> CallToolResult {
     let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
     let params = CallToolRequestParams::new(tool).with_arguments(arguments);
     let answer = patiently("an answer", peer.call_tool(params)).await;
     answer.unwrap_or_else(|error| panic!("{tool}: {error}"))
 }
 
-fn text(result: &CallToolResult) -> &str {
+pub(crate) fn text(result: &CallToolResult) -> &str {
     let content = result.content.first().and_then(|content| content.as_text());
     &content.unwrap_or_else(|| panic!("{result:?} has no text")).text
 }

@@ -155,7 +155,7 @@ impl ExecProcess for FakeProcess {
         _: Option<u64>,
         _: Duration,
     ) -> ServiceFuture<'_, Result<ProcessReadResponse, ExecError>> {
-        unimplemented!("events are enough")
+        panic!("events are enough")
     }
 
     fn write(&self, bytes: Bytes) -> ServiceFuture<'_, Result<(), ExecError>> {
@@ -174,11 +174,11 @@ impl ExecProcess for FakeProcess {
     }
 
     fn resize(&self, _: PtySize) -> ServiceFuture<'_, Result<(), ExecError>> {
-        unimplemented!("there is no terminal")
+        panic!("there is no terminal")
     }
 
     fn signal(&self, _: ProcessSignal) -> ServiceFuture<'_, Result<(), ExecError>> {
-        unimplemented!("it is terminated, not signalled")
+        panic!("it is terminated, not signalled")
     }
 
     fn terminate(

@@ -1,0 +1,134 @@
+//! `codex-exec-server mcp-stdio`: a stdio MCP server that runs on another machine, for an MCP client that starts its
+//! servers on this one.
+//!
+//! The client can't tell it from the server itself: bytes, exit code and the ends of both streams are passed through, and
+//! a lost connection is resumed without it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use codex_exec_server_core::service::ExecError;
+use codex_exec_server_mcp::{BridgeError, Pipes, Reason, ServerConfig, bridge, launch};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Failure;
+use super::machine::{Machine, MachineArgs};
+
+/// Exit code after signal n, as shells say it.
+const SIGNALLED: i32 = 128;
+
+/// What `--help` says below the flags.
+const HELP: &str = "\
+For the configuration of an MCP client, in place of the server's own command. The exit code is the server's, 128 + n after \
+signal n, and 125 when something else failed, which standard error tells.
+
+On another machine the server gets its basic environment (such as HOME, LANG, PATH, SHELL, USER, TMPDIR) and --set-env; \
+here it gets that of this command as well. When the client ends its input, so does the server's; SIGTERM, SIGINT and \
+SIGHUP end the server with all its descendants.
+
+Examples:
+  codex-exec-server mcp-stdio --env buildbox -- npx -y @modelcontextprotocol/server-filesystem /srv
+  codex-exec-server mcp-stdio --connect ws://127.0.0.1:8765 --set-env TZ=UTC -- uvx mcp-server-time";
+
+/// Flags of `mcp-stdio`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(super) struct McpStdioArgs {
+    #[command(flatten)]
+    machine: MachineArgs,
+    /// Working directory of the server [default: that of the machine's server, or this one]
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<PathBuf>,
+    /// Variable to add to the server's environment; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
+    set_env: Vec<(String, String)>,
+    /// The MCP server and its arguments; no shell is involved unless it is the server
+    #[arg(value_name = "SERVER", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    server: Vec<String>,
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as --set-env NAME=VALUE".to_owned()),
+    }
+}
+
+pub(super) fn main(args: &McpStdioArgs) -> Result<ExitCode, Failure> {
+    super::block_on(async {
+        let mut stop = Stop::catch()?;
+        let machine = tokio::select! {
+            machine = Machine::find(&args.machine, "mcp-stdio") => machine?,
+            code = stop.signalled() => return Ok(exit_code(code)),
+        };
+        let carried = carry(&machine, args, stop).await;
+        machine.close().await;
+        carried.map(exit_code)
+    })
+}
+
+/// Runs the server and carries its pipes; returns the exit code.
+async fn carry(machine: &Machine, args: &McpStdioArgs, mut stop: Stop) -> Result<i32, Failure> {
+    let config = ServerConfig {
+        cwd: machine.cwd(args.cwd.as_deref())?,
+        env: args.set_env.iter().cloned().collect(),
+        env_policy: machine.env_policy(),
+        ..ServerConfig::new(args.server.clone())
+    };
+    let launching = launch(&*machine.backend, &config);
+    let launched = tokio::select! {
+        launched = launching => launched,
+        code = stop.signalled() => return Ok(code),
+    };
+    let launched = launched.map_err(|error| match error.reason {
+        // The machine's words name the program and what is wrong with it.
+        Reason::NotStarted(ExecError::Refused(refusal)) => Failure::from(refusal.message),
+        _ => error.into(),
+    })?;
+    let pipes = Pipes { stdin: tokio::io::stdin(), stdout: tokio::io::stdout(), stderr: tokio::io::stderr() };
+    let mut signalled = None;
+    let bridging = bridge(launched, pipes, &config.patience, async {
+        signalled = Some(stop.signalled().await);
+    });
+    let outcome = tokio::select! {
+        outcome = bridging => outcome,
+        never = machine.tell_status() => match never {},
+    };
+    match outcome {
+        Ok(exit) => Ok(exit.code),
+        Err(BridgeError::Stopped) => Ok(signalled.unwrap_or(SIGNALLED)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A code that does not fit is a failure all the same.
+fn exit_code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// Signals that ask this command to end.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Stop {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for one, and returns the exit code that it stands for.
+    async fn signalled(&mut self) -> i32 {
+        let kind = tokio::select! {
+            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = self.hangup.recv() => SignalKind::hangup(),
+        };
+        SIGNALLED + kind.as_raw_value()
+    }
+}
