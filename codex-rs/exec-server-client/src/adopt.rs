@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
 
+use crate::catch_up::{keep_up, page};
 use crate::client::Client;
 use crate::error::{AdoptError, ProcessError};
 use crate::events::Events;
 use crate::feed::Feed;
 use crate::follow::Follow;
 use crate::process::RemoteProcess;
-use crate::reading::{Page, keep_up, page};
+use crate::reading::Page;
 use crate::router::Route;
 
 impl Client {
@@ -31,7 +32,7 @@ impl Client {
         if is_new {
             // Asked for at once, so that an id that stands for nothing is found out here.
             let feed = route.feed();
-            match page(inner, &process_id, || feed.begin_read()).await {
+            match page(inner, &process_id, feed.begin_read()).await {
                 Ok(Page { response, whole }) => {
                     feed.started(true);
                     feed.caught_up(response, whole);

@@ -8,12 +8,13 @@ use codex_exec_server_core::service::{ExecError, ExecEvents, ServiceFuture};
 use codex_exec_server_protocol::ids::Seq;
 use tokio::sync::oneshot;
 
-use crate::client::Inner;
+use crate::catch_up::page;
 use crate::error::{ClientError, ProcessError};
 use crate::feed::Next;
 use crate::follow::{Follow, Lag, OnGap};
 use crate::history::{ReaderId, Taken};
-use crate::reading::{Page, page};
+use crate::inner::Inner;
+use crate::reading::Page;
 use crate::record::{Record, Tally};
 use crate::router::Route;
 use crate::timeline::{Entry, Timeline};
@@ -141,7 +142,7 @@ impl Events {
         let client = Arc::clone(&self.client);
         self.client.tasks.spawn(async move {
             tokio::select! {
-                page = page(&client, feed.id(), || after) => {
+                page = page(&client, feed.id(), after) => {
                     let _ = tell.send(page);
                 }
                 () = tell.closed() => {}

@@ -162,8 +162,8 @@ impl Feed {
         }
     }
 
-    /// A new connection took the place of a lost one.
-    pub(crate) fn reconnected(&self) {
+    /// Another connection is about to take the place of a lost one.
+    pub(crate) fn reconnecting(&self) {
         let mut state = self.lock();
         state.missed = true;
         state.connection += 1;
@@ -202,17 +202,20 @@ impl Feed {
         self.work.notify_one();
     }
 
+    /// Whether something has to be read.
+    pub(crate) fn is_behind(&self) -> bool {
+        let state = self.lock();
+        state.started && state.is_due() && !state.is_over()
+    }
+
     /// Resolves when something has to be read, or nothing ever will. One caller only.
     pub(crate) async fn work(&self) -> Work {
         loop {
-            {
-                let state = self.lock();
-                if state.is_over() {
-                    return Work::Done;
-                }
-                if state.started && state.is_due() {
-                    return Work::Read;
-                }
+            if self.is_behind() {
+                return Work::Read;
+            }
+            if self.lock().is_over() {
+                return Work::Done;
             }
             self.work.notified().await;
         }

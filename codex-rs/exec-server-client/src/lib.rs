@@ -17,6 +17,7 @@
 
 mod adopt;
 mod backend;
+mod catch_up;
 mod client;
 mod config;
 mod dial;
@@ -26,6 +27,7 @@ mod events;
 mod feed;
 mod follow;
 mod history;
+mod inner;
 pub mod link;
 mod process;
 mod reading;
@@ -34,9 +36,11 @@ mod recovery;
 mod router;
 mod session;
 mod start;
+mod state;
+mod supervise;
 mod timeline;
 
-pub use client::{Client, IfAttached, Status, StatusWatch};
+pub use client::{Client, IfAttached};
 pub use codex_exec_server_core::process_event::{ExecProcessEvent, Exit, Proof};
 pub use config::{ClientConfig, LinkLimits, ProcessLimits};
 pub use dial::{DialError, Dialer};
@@ -45,3 +49,4 @@ pub use events::Events;
 pub use follow::{Follow, Lag, OnGap};
 pub use process::RemoteProcess;
 pub use session::Peer;
+pub use state::{Status, StatusWatch};

@@ -11,7 +11,7 @@ use codex_exec_server_protocol::methods::{ClientNotification, DecodeError, Metho
 use codex_exec_server_protocol::rpc::{Incoming, RequestId, encode_error, encode_request};
 use codex_exec_server_transport::{Connection, Message, MessageReader, MessageWriter, close_code};
 use serde_json::value::RawValue;
-use tokio::sync::{Semaphore, SetOnce, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -83,7 +83,7 @@ pub struct Link {
 
 struct Shared {
     calls: Mutex<Calls>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     end: SetOnce<End>,
     /// Ends both tasks; the writer says good-bye first.
     stop: CancellationToken,
@@ -109,7 +109,7 @@ impl Link {
         let (outgoing, queue) = mpsc::channel(limits.queued_messages.max(1));
         let shared = Arc::new(Shared {
             calls: Mutex::default(),
-            turns: Semaphore::new(limits.calls_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            turns: Arc::new(Semaphore::new(limits.calls_in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             end: SetOnce::new(),
             stop: CancellationToken::new(),
         });
@@ -126,8 +126,16 @@ impl Link {
     where
         M::Response: Send + 'static,
     {
-        let lost = |sent| CallError::from(self.shared.disconnected(sent));
-        let _turn = self.shared.turns.acquire().await.map_err(|_| lost(false))?;
+        self.begin::<M>(params).await?.answer().await
+    }
+
+    /// Sends a request; whatever is sent afterwards arrives after it. Waits for its turn and for room, not for the answer.
+    pub async fn begin<M: Method>(&self, params: &M::Params) -> Result<Pending<M::Response>, Disconnected>
+    where
+        M::Response: Send + 'static,
+    {
+        let lost = || self.shared.disconnected(false);
+        let turn = Arc::clone(&self.shared.turns).acquire_owned().await.map_err(|_| lost())?;
         let (tell, told) = oneshot::channel();
         let waiting: Waiting = Box::new(move |answer| {
             let outcome = match answer {
@@ -140,20 +148,22 @@ impl Link {
             let _ = tell.send(outcome);
             Ok(())
         });
-        let Some(id) = self.shared.expect_answer(waiting) else { return Err(lost(false)) };
-        let _forget = Forget { shared: &self.shared, id };
+        let id = self.shared.expect_answer(waiting).ok_or_else(lost)?;
+        let call = Registered { shared: Arc::clone(&self.shared), id, _turn: turn };
         let request = encode_request(&RequestId::Integer(id), M::NAME, params);
-        self.outgoing.send(Message::text(request)).await.map_err(|_| lost(false))?;
-        match told.await {
-            Ok(outcome) => outcome.map_err(CallError::Refused),
-            Err(_) => Err(lost(true)),
-        }
+        self.outgoing.send(Message::text(request)).await.map_err(|_| lost())?;
+        Ok(Pending { call, told })
     }
 
     /// Sends a notification.
     pub async fn notify(&self, notification: &ClientNotification) -> Result<(), Disconnected> {
         let message = Message::text(notification.encode());
         self.outgoing.send(message).await.map_err(|_| self.shared.disconnected(false))
+    }
+
+    /// What is told to whoever would use it after its end.
+    pub(crate) fn disconnected(&self) -> Disconnected {
+        self.shared.disconnected(true)
     }
 
     /// Resolves when the connection is gone; every call has failed by then.
@@ -179,13 +189,32 @@ impl Link {
     }
 }
 
-/// Forgets a call whose future is dropped or done.
-struct Forget<'a> {
-    shared: &'a Shared,
-    id: i64,
+/// A request that was sent.
+#[derive(Debug)]
+pub struct Pending<R> {
+    call: Registered,
+    told: oneshot::Receiver<Result<R, RpcError>>,
 }
 
-impl Drop for Forget<'_> {
+impl<R> Pending<R> {
+    /// Waits for the answer. Dropping the future forgets the call; it may still take effect.
+    pub async fn answer(self) -> Result<R, CallError> {
+        match self.told.await {
+            Ok(outcome) => outcome.map_err(CallError::Refused),
+            Err(_) => Err(self.call.shared.disconnected(true).into()),
+        }
+    }
+}
+
+/// A call that is waited for. Dropping it forgets the call.
+#[derive(Debug)]
+struct Registered {
+    shared: Arc<Shared>,
+    id: i64,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Drop for Registered {
     fn drop(&mut self) {
         self.shared.lock().waiting.remove(&self.id);
     }
@@ -285,7 +314,14 @@ async fn read(
                         since_turn = 0;
                         tokio::task::yield_now().await;
                     }
-                    if let Err(violation) = shared.receive(&message, &router, &outgoing).await {
+                    // Taken first, whatever happens; what may be waited for afterwards is room. Meanwhile the connection
+                    // is looked after, so that its end is noticed although it is not read.
+                    let received = tokio::select! {
+                        biased;
+                        received = shared.receive(&message, &router, &outgoing) => received,
+                        () = reader.watch() => Ok(()),
+                    };
+                    if let Err(violation) = received {
                         return End::Violation(violation.into());
                     }
                 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use codex_exec_server_core::reconnect::Repeat;
 use codex_exec_server_protocol::ids::{ProcessId, Seq, WriteId};
 use codex_exec_server_protocol::methods::{
     Method, ProcessCloseStdin, ProcessRead, ProcessResize, ProcessSignal as SignalMethod, ProcessTerminate,
@@ -18,10 +19,11 @@ use codex_exec_server_protocol::process::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::client::{Client, Inner, Repeat};
+use crate::client::Client;
 use crate::error::{Outcome, RequestError, WriteError};
 use crate::events::Events;
 use crate::follow::Follow;
+use crate::inner::Inner;
 use crate::router::Route;
 
 /// A process of the client's session. Cloning gives another handle; dropping all of them leaves the process alone.

@@ -1,15 +1,11 @@
-//! Reading from the server what was not pushed, or is not here any more.
+//! Pages of a process's output, read over one connection.
 
-use std::sync::Arc;
-
+use codex_exec_server_protocol::environment::EnvironmentCapabilities;
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
 use codex_exec_server_protocol::methods::ProcessRead;
 use codex_exec_server_protocol::process::{ProcessReadParams, ProcessReadResponse};
 
-use crate::client::Inner;
-use crate::error::{Outcome, ProcessError};
-use crate::feed::{Feed, Work};
-use crate::session::Attached;
+use crate::link::{CallError, Disconnected, Link, Pending};
 
 /// Read at once of what was missed.
 const PAGE_BYTES: u64 = 1 << 20;
@@ -22,52 +18,35 @@ pub(crate) struct Page {
     pub(crate) whole: bool,
 }
 
-/// Reads what is behind `after()`, which is asked for each connection that it takes.
-pub(crate) async fn page(
-    client: &Inner,
-    id: &ProcessId,
-    mut after: impl FnMut() -> Seq,
-) -> Result<Page, ProcessError> {
-    let mut connections = client.connections();
-    loop {
-        let attached = connections.next().await?;
-        match page_over(&attached, id, after()).await {
-            Ok(page) => return Ok(page),
-            Err(Outcome::Refused(source)) => {
-                return Err(ProcessError::Forgotten { process_id: id.clone(), source });
-            }
-            Err(Outcome::Lost { .. }) => {}
-        }
-    }
+/// A page that was asked for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pending: Pending<ProcessReadResponse>,
+    whole: bool,
 }
 
-/// Reads what is behind `after` over one connection.
+/// Asks for what is behind `after`.
 ///
 /// Page by page, so that there is progress however often the connection breaks. Where the server does not say how far
 /// it dropped, only an answer without a bound tells an exit from what is gone; it retains little anyway.
-pub(crate) async fn page_over(attached: &Attached, id: &ProcessId, after: Seq) -> Result<Page, Outcome> {
-    let whole = !attached.peer.environment.capabilities.gap_accounting;
+pub(crate) async fn ask(
+    link: &Link,
+    flags: &EnvironmentCapabilities,
+    id: &ProcessId,
+    after: Seq,
+) -> Result<Asked, Disconnected> {
+    let whole = !flags.gap_accounting;
     let params = ProcessReadParams {
         process_id: id.clone(),
         after_seq: Some(after),
         max_bytes: (!whole).then_some(PAGE_BYTES),
         wait_ms: None,
     };
-    let response = attached.link.call::<ProcessRead>(&params).await?;
-    Ok(Page { response, whole })
+    Ok(Asked { pending: link.begin::<ProcessRead>(&params).await?, whole })
 }
 
-/// Reads what a feed is missing, until nothing can be missing any more.
-pub(crate) async fn keep_up(client: Arc<Inner>, feed: Arc<Feed>) {
-    while feed.work().await == Work::Read {
-        let read = tokio::select! {
-            read = page(&client, feed.id(), || feed.begin_read()) => read,
-            () = client.stop.cancelled() => return,
-        };
-        match read {
-            Ok(Page { response, whole }) => feed.caught_up(response, whole),
-            Err(error) => feed.fail(error),
-        }
+impl Asked {
+    pub(crate) async fn answer(self) -> Result<Page, CallError> {
+        Ok(Page { response: self.pending.answer().await?, whole: self.whole })
     }
-    client.router.remove(&feed);
 }

@@ -3,6 +3,7 @@
 //! Outlives connections, so that a process keeps its feed whatever carries its events.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use codex_exec_server_core::process_event::Exit;
@@ -18,6 +19,8 @@ use crate::timeline::Entry;
 #[derive(Debug, Default)]
 pub(crate) struct Router {
     places: Mutex<HashMap<ProcessId, Place>>,
+    /// Nobody may hold a connection up: the answers that are waited for stand behind what is pushed.
+    draining: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -124,15 +127,24 @@ impl Router {
                 // The server may give the id to somebody else from now on.
                 self.remove(&feed);
             }
-            feed.room().await;
+            if !self.draining.load(Ordering::Acquire) {
+                feed.room().await;
+            }
         }
     }
 
-    /// A new connection took the place of a lost one: what was pushed in between has to be read.
-    pub(crate) fn reconnected(&self) {
+    /// Another connection is about to take the place of a lost one: what was pushed in between has to be read, and until
+    /// [`Self::caught_up`] everything that is pushed is taken at once.
+    pub(crate) fn reconnecting(&self) {
+        self.draining.store(true, Ordering::Release);
         for feed in self.feeds() {
-            feed.reconnected();
+            feed.reconnecting();
         }
+    }
+
+    /// Whoever wants to may hold up the connection again.
+    pub(crate) fn caught_up(&self) {
+        self.draining.store(false, Ordering::Release);
     }
 
     /// There is no connection any more.

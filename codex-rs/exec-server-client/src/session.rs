@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use codex_exec_server_core::reconnect::Verdict;
 use codex_exec_server_protocol::environment::{EnvironmentCapabilities, EnvironmentInfo, ShellInfo};
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::ids::SessionId;
@@ -13,7 +14,7 @@ use tokio::time::timeout;
 use crate::config::ClientConfig;
 use crate::dial::{DialError, Dialer};
 use crate::error::ClientError;
-use crate::link::{CallError, End, Link};
+use crate::link::{CallError, End, Link, Pending};
 use crate::router::Router;
 
 /// Who is at the other end of a session.
@@ -57,19 +58,32 @@ impl Wanted<'_> {
     }
 }
 
-/// Dials and opens a session. One attempt.
-pub(crate) async fn open(
+/// A connection on which nothing was said yet.
+pub(crate) async fn dial(
     dialer: &Dialer,
     router: &Arc<Router>,
     config: &ClientConfig,
-    wanted: Wanted<'_>,
-) -> Result<Arc<Attached>, ClientError> {
-    let connection = match timeout(config.connect_timeout, dialer.dial()).await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return Err(error.into()),
-        Err(_) => return Err(ClientError::ConnectTimedOut { after: config.connect_timeout }),
-    };
-    let link = Link::open(connection, Arc::clone(router), &config.link);
+) -> Result<Link, ClientError> {
+    match timeout(config.connect_timeout, dialer.dial()).await {
+        Ok(Ok(connection)) => Ok(Link::open(connection, Arc::clone(router), &config.link)),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(ClientError::ConnectTimedOut { after: config.connect_timeout }),
+    }
+}
+
+/// An `initialize` that was sent.
+pub(crate) struct Opening<'a> {
+    pending: Pending<InitializeResponse>,
+    wanted: Wanted<'a>,
+    patience: Duration,
+}
+
+/// Asks for a session.
+pub(crate) async fn begin<'a>(
+    link: &Link,
+    config: &ClientConfig,
+    wanted: Wanted<'a>,
+) -> Result<Opening<'a>, ClientError> {
     let takeover = match &wanted {
         Wanted::New => false,
         Wanted::Existing { takeover, .. } => *takeover,
@@ -83,17 +97,42 @@ pub(crate) async fn open(
             .detached_lifetime
             .map(|lifetime| u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
     };
-    let answer = match timeout(config.initialize_timeout, link.call::<Initialize>(&params)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(CallError::Refused(error))) => return Err(refusal(error, &wanted)),
-        Ok(Err(CallError::Disconnected(_))) => return Err(lost(link.ended().await)),
-        Err(_) => return Err(ClientError::InitializeTimedOut { after: config.initialize_timeout }),
-    };
-    let peer = recognize(answer, &wanted)?;
-    let initialized = ClientNotification::Initialized(AnyParams {});
-    if link.notify(&initialized).await.is_err() {
-        return Err(lost(link.ended().await));
+    match link.begin::<Initialize>(&params).await {
+        Ok(pending) => Ok(Opening { pending, wanted, patience: config.initialize_timeout }),
+        Err(_) => Err(lost(link).await),
     }
+}
+
+impl Opening<'_> {
+    /// Waits for the session.
+    pub(crate) async fn opened(self, link: &Link) -> Result<Peer, ClientError> {
+        match timeout(self.patience, self.pending.answer()).await {
+            Ok(Ok(answer)) => recognize(answer, &self.wanted),
+            Ok(Err(CallError::Refused(error))) => Err(refusal(error, &self.wanted)),
+            Ok(Err(CallError::Disconnected(_))) => Err(lost(link).await),
+            Err(_) => Err(ClientError::InitializeTimedOut { after: self.patience }),
+        }
+    }
+}
+
+/// Tells the server that everything else follows. It may be told before it has answered.
+pub(crate) async fn complete(link: &Link) -> Result<(), ClientError> {
+    match link.notify(&ClientNotification::Initialized(AnyParams {})).await {
+        Ok(()) => Ok(()),
+        Err(_) => Err(lost(link).await),
+    }
+}
+
+/// Dials and opens a session. One attempt.
+pub(crate) async fn open(
+    dialer: &Dialer,
+    router: &Arc<Router>,
+    config: &ClientConfig,
+    wanted: Wanted<'_>,
+) -> Result<Arc<Attached>, ClientError> {
+    let link = dial(dialer, router, config).await?;
+    let peer = begin(&link, config, wanted).await?.opened(&link).await?;
+    complete(&link).await?;
     Ok(Arc::new(Attached { link, peer: Arc::new(peer) }))
 }
 
@@ -134,8 +173,9 @@ fn unknown_environment() -> EnvironmentInfo {
     }
 }
 
-fn lost(end: End) -> ClientError {
-    match end {
+/// Why there is no answer on a connection that is gone.
+pub(crate) async fn lost(link: &Link) -> ClientError {
+    match link.ended().await {
         End::Lost(reason) => ClientError::Lost(format!("connection was lost: {reason}").into()),
         End::TakenOver(reason) => ClientError::TakenOver(reason),
         End::Violation(reason) => ClientError::Protocol(reason),
@@ -154,20 +194,21 @@ fn refusal(error: RpcError, wanted: &Wanted<'_>) -> ClientError {
 
 impl ClientError {
     /// Whether trying again soon may help to get a session back.
-    pub(crate) fn is_transient(&self) -> bool {
+    pub(crate) fn verdict(&self) -> Verdict {
         match self {
-            Self::Dial(error) => DialError::is_transient(error),
+            Self::Dial(error) if DialError::is_transient(error) => Verdict::Transient,
             // The server has not noticed yet that the old connection is gone.
             Self::SessionInUse { .. }
             | Self::Lost(_)
             | Self::ConnectTimedOut { .. }
-            | Self::InitializeTimedOut { .. } => true,
-            Self::Refused(_)
+            | Self::InitializeTimedOut { .. } => Verdict::Transient,
+            Self::Dial(_)
+            | Self::Refused(_)
             | Self::SessionLost { .. }
             | Self::GaveUp { .. }
             | Self::TakenOver(_)
             | Self::Protocol(_)
-            | Self::Closed => false,
+            | Self::Closed => Verdict::Final,
         }
     }
 }

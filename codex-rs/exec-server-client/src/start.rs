@@ -2,119 +2,165 @@
 
 use std::sync::Arc;
 
+use codex_exec_server_core::reconnect::{AfterLoss, Repeat};
 use codex_exec_server_protocol::environment::EnvironmentCapabilities;
-use codex_exec_server_protocol::ids::{ProcessId, RequestKey, Seq};
+use codex_exec_server_protocol::ids::{RequestKey, Seq};
 use codex_exec_server_protocol::methods::ProcessStart;
 use codex_exec_server_protocol::process::ProcessStartParams;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::client::{Client, Inner};
-use crate::error::{Outcome, RequestError, StartError, Unsupported};
+use crate::catch_up::keep_up;
+use crate::client::Client;
+use crate::error::{ClientError, Outcome, RequestError, StartError, Unsupported};
 use crate::events::Events;
 use crate::feed::Feed;
 use crate::follow::Follow;
+use crate::inner::Inner;
 use crate::process::{RemoteProcess, terminate};
-use crate::reading::keep_up;
 use crate::router::Route;
 
 impl Client {
-    /// Starts a process; returns once the server has confirmed it.
+    /// Starts a process; returns once the server has confirmed it. Its events are followed from the first on.
     ///
     /// A server that knows request keys (flag `idempotentRequests`) is asked again when the connection was lost before
     /// the answer. Of another it can't be known whether the process runs, so then it is ended and that is reported. A
-    /// start whose future is dropped is ended as well.
-    ///
-    /// The events are followed from the first on.
+    /// start whose future is dropped is ended as well. Until the server has answered for such an end, the id stays taken,
+    /// so that nobody else's process is ended by it.
     pub async fn start(
         &self,
         params: ProcessStartParams,
         follow: impl Into<Follow>,
     ) -> Result<(RemoteProcess, Events), StartError> {
-        let (route, events) = self.start_followed(params, Some(follow.into())).await?;
-        let process = RemoteProcess::new(self.clone(), route);
-        Ok((process, events.expect("it was asked for")))
+        let route = self.reserve(&params)?;
+        let events = Events::new(Arc::clone(&self.inner), Arc::clone(&route), Seq::START, follow.into());
+        self.start_at(route, params).await.map(|process| (process, events))
     }
 
     /// As [`Client::start`], for somebody who will follow later.
     pub async fn start_process(&self, params: ProcessStartParams) -> Result<RemoteProcess, StartError> {
-        let (route, _) = self.start_followed(params, None).await?;
-        Ok(RemoteProcess::new(self.clone(), route))
+        let route = self.reserve(&params)?;
+        self.start_at(route, params).await
     }
 
-    async fn start_followed(
-        &self,
-        mut params: ProcessStartParams,
-        follow: Option<Follow>,
-    ) -> Result<(Arc<Route>, Option<Events>), StartError> {
-        check(&params, &self.peer().environment.capabilities)?;
-        let has_keys = self.peer().environment.capabilities.idempotent_requests;
-        if has_keys && params.request_key.is_none() {
-            params.request_key = Some(RequestKey::from(Uuid::new_v4().to_string()));
-        }
+    /// Takes the id, if what is asked for can be done.
+    fn reserve(&self, params: &ProcessStartParams) -> Result<Arc<Route>, StartError> {
+        check(params, &self.peer().environment.capabilities)?;
         let id = params.process_id.clone();
         let feed = Feed::new(id.clone(), self.inner.config.process, Seq::START);
-        let Some(route) = Route::new(&self.inner.router, feed) else {
-            return Err(StartError::Exists(id));
-        };
-        let events =
-            follow.map(|follow| Events::new(Arc::clone(&self.inner), Arc::clone(&route), Seq::START, follow));
-        let given_up = GivenUp { client: Arc::clone(&self.inner), id: Some(id.clone()) };
-        let attempts = self.attempt(&params).await;
-        given_up.disarm();
-        route.feed().started(attempts? > 1);
-        self.inner.tasks.spawn(keep_up(Arc::clone(&self.inner), Arc::clone(route.feed())));
-        Ok((route, events))
+        Route::new(&self.inner.router, feed).ok_or(StartError::Exists(id))
     }
 
-    /// Returns how many connections it took.
-    async fn attempt(&self, params: &ProcessStartParams) -> Result<u32, StartError> {
-        let mut connections = self.inner.connections();
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let attached = connections.next().await?;
-            match attached.link.call::<ProcessStart>(params).await.map_err(Outcome::from) {
-                Ok(_) => return Ok(attempts),
-                Err(Outcome::Refused(error)) => return Err(StartError::Refused(error)),
-                Err(Outcome::Lost { sent: false }) => {}
-                Err(Outcome::Lost { sent: true }) if params.request_key.is_some() => {}
-                Err(Outcome::Lost { sent: true }) => {
-                    let process_id = params.process_id.clone();
-                    return match terminate(&self.inner, &process_id).await {
-                        Ok(ended) => Err(StartError::Ambiguous { process_id, was_running: ended.running }),
-                        Err(RequestError::Refused(error)) => Err(StartError::Refused(error)),
-                        Err(RequestError::Client(error)) => Err(error.into()),
-                        Err(RequestError::Unsupported(flag)) => Err(flag.into()),
-                        Err(RequestError::Unknown) => {
-                            Err(StartError::Ambiguous { process_id, was_running: false })
-                        }
-                    };
+    async fn start_at(
+        &self,
+        route: Arc<Route>,
+        mut params: ProcessStartParams,
+    ) -> Result<RemoteProcess, StartError> {
+        if self.peer().environment.capabilities.idempotent_requests && params.request_key.is_none() {
+            params.request_key = Some(RequestKey::from(Uuid::new_v4().to_string()));
+        }
+        let (tell, told) = oneshot::channel();
+        // A task sees it through: whoever asked for it may lose interest, and then somebody has to clean up.
+        let settling = settle(Arc::clone(&self.inner), Arc::clone(&route), params, tell);
+        self.inner.tasks.spawn(settling);
+        match told.await {
+            Ok(outcome) => {
+                outcome?.taken();
+                Ok(RemoteProcess::new(self.clone(), route))
+            }
+            Err(_) => Err(ClientError::Closed.into()),
+        }
+    }
+}
+
+/// Starts a process and tells what came of it. If nobody wants to know any more, ends it.
+async fn settle(
+    client: Arc<Inner>,
+    route: Arc<Route>,
+    params: ProcessStartParams,
+    tell: oneshot::Sender<Result<Unclaimed, StartError>>,
+) {
+    let started = tokio::select! {
+        started = start(&client, &route, &params, || tell.is_closed()) => started,
+        () = client.stop.cancelled() => return,
+    };
+    let outcome = started.map(|()| {
+        client.tasks.spawn(keep_up(Arc::clone(&client), Arc::clone(route.feed())));
+        Unclaimed { client: Arc::clone(&client), route: Some(route) }
+    });
+    // One that nobody takes ends its process when it is dropped.
+    let _ = tell.send(outcome);
+}
+
+async fn start(
+    client: &Inner,
+    route: &Route,
+    params: &ProcessStartParams,
+    is_abandoned: impl Fn() -> bool,
+) -> Result<(), StartError> {
+    let repeat = if params.request_key.is_some() { Repeat::Always } else { Repeat::IfUnsent };
+    let process_id = &params.process_id;
+    let mut connections = client.connections();
+    let mut may_run = false;
+    loop {
+        let attached = connections.next().await?;
+        if is_abandoned() {
+            // It is not started now for nobody, but it may have been before.
+            let was_running = may_run && end(client, route).await?;
+            return Err(StartError::Ambiguous { process_id: process_id.clone(), was_running });
+        }
+        let under_way = client.starts.read().await;
+        match attached.link.call::<ProcessStart>(params).await.map_err(Outcome::from) {
+            Ok(_) => {
+                route.feed().started(may_run);
+                return Ok(());
+            }
+            Err(Outcome::Refused(error)) => return Err(StartError::Refused(error)),
+            Err(Outcome::Lost { sent }) => {
+                drop(under_way);
+                may_run |= sent;
+                if repeat.after_loss(sent) == AfterLoss::Unknown {
+                    let was_running = end(client, route).await?;
+                    return Err(StartError::Ambiguous { process_id: process_id.clone(), was_running });
                 }
             }
         }
     }
 }
 
-/// Ends a process whose start nobody waits for any more.
-struct GivenUp {
-    client: Arc<Inner>,
-    id: Option<ProcessId>,
-}
-
-impl GivenUp {
-    fn disarm(mut self) {
-        self.id = None;
+/// Ends a process that may have been started; returns whether it had been.
+async fn end(client: &Inner, route: &Route) -> Result<bool, StartError> {
+    match terminate(client, route.feed().id()).await {
+        Ok(ended) => Ok(ended.running),
+        Err(RequestError::Refused(error)) => Err(StartError::Refused(error)),
+        Err(RequestError::Client(error)) => Err(error.into()),
+        Err(RequestError::Unsupported(flag)) => Err(flag.into()),
+        // It is sent until it is answered.
+        Err(RequestError::Unknown) => Ok(false),
     }
 }
 
-impl Drop for GivenUp {
+/// A process on its way to whoever started it; ends it when it does not get there.
+struct Unclaimed {
+    client: Arc<Inner>,
+    route: Option<Arc<Route>>,
+}
+
+impl Unclaimed {
+    fn taken(mut self) {
+        self.route = None;
+    }
+}
+
+impl Drop for Unclaimed {
     fn drop(&mut self) {
-        if let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) {
+        if let (Some(route), Ok(runtime)) = (self.route.take(), tokio::runtime::Handle::try_current()) {
             let client = Arc::clone(&self.client);
             let ending = async move {
                 tokio::select! {
-                    ended = terminate(&client, &id) => {
+                    ended = end(&client, &route) => {
                         if let Err(error) = ended {
+                            let id = route.feed().id();
                             tracing::debug!(process = %id, %error, "process of an abandoned start may run on");
                         }
                     }

@@ -1,8 +1,9 @@
 //! The rules of the server and its clients, without IO: no clock, no task, no socket. Time arrives as an argument.
 //!
 //! What is kept of a process's output is decided in [`event_log`], how it is followed in [`log_cursor`], who may speak
-//! for a session in [`sessions`], what a repeat means in [`idempotency`], and in which order a receiver sees events in
-//! [`sequencer`]. [`service`] is what a caller can ask of a machine, near or far, and [`process_event`] what it is told.
+//! for a session in [`sessions`], what a repeat means in [`idempotency`], in which order a receiver sees events in
+//! [`sequencer`], and how a client comes back over another connection in [`reconnect`]. [`service`] is what a caller can
+//! ask of a machine, near or far, and [`process_event`] what it is told.
 
 pub mod error;
 pub mod event_log;
@@ -11,6 +12,7 @@ pub mod idempotency;
 pub mod limits;
 pub mod log_cursor;
 pub mod process_event;
+pub mod reconnect;
 pub mod sequencer;
 pub mod service;
 pub mod sessions;

@@ -9,7 +9,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::error::EnvironmentError;
-use crate::client::{Client, Status};
+use crate::client::Client;
+use crate::state::Status;
 
 /// What an attempt comes to.
 pub(super) type Outcome = Result<Client, EnvironmentError>;

@@ -160,6 +160,18 @@ impl Server {
         Request { id: message["id"].take(), params: message["params"].take() }
     }
 
+    /// Whether the client has nothing more to say. With paused time the wait ends when nothing moves any more.
+    pub(crate) async fn is_silent(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            message = self.next() => {
+                self.waiting.push(message);
+                false
+            }
+            () = tokio::time::sleep(std::time::Duration::from_secs(1)) => true,
+        }
+    }
+
     pub(crate) async fn notification(&mut self, method: &str) {
         self.find(|message| message["method"] == method && message.get("id").is_none()).await;
     }
@@ -179,6 +191,13 @@ impl Server {
 
     pub(crate) async fn refuse(&mut self, request: &Request, code: i64) {
         self.send(json!({"id": request.id, "error": {"code": code, "message": "no"}})).await;
+    }
+
+    /// Answers the read with which a client that came back catches up: nothing was missed behind `seq`.
+    pub(crate) async fn nothing_missed(&mut self, seq: u64) {
+        let read = self.request("process/read").await;
+        assert_eq!(read.params["afterSeq"], seq);
+        self.answer(&read, page(&[], seq + 1)).await;
     }
 
     pub(crate) async fn output(&mut self, seq: u64, text: &str) {

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_exec_server_client::{
-    ClientError, ExecProcessEvent, Lag, ProcessError, Proof, RequestError, StartError, Status,
+    Client, ClientConfig, ClientError, Events, ExecProcessEvent, Lag, ProcessError, Proof, RemoteProcess,
+    RequestError, StartError, Status,
 };
 use codex_exec_server_protocol::ids::Seq;
-use codex_exec_server_protocol::process::ProcessSignal;
+use codex_exec_server_protocol::methods::{EnvironmentStatus, NoParams};
+use codex_exec_server_protocol::process::{ProcessSignal, ProcessStartParams};
 use serde_json::json;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::fake::{EVERYTHING, Network, chunk, initialized, no_process, page, params, start, text};
@@ -189,18 +192,63 @@ async fn a_start_that_can_not_be_repeated_is_ended_and_reported() {
     assert!(matches!(failure, StartError::Ambiguous { was_running: true, .. }), "{failure}");
 }
 
+/// A start of `p` under way, whose caller can be made to lose interest.
+fn starting(client: &Client) -> JoinHandle<Result<(RemoteProcess, Events), StartError>> {
+    starting_as(client, "p")
+}
+
+fn starting_as(client: &Client, id: &str) -> JoinHandle<Result<(RemoteProcess, Events), StartError>> {
+    let client = client.clone();
+    let params = ProcessStartParams { process_id: id.into(), ..params() };
+    tokio::spawn(async move { client.start(params, Lag::HoldConnection).await })
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_start_that_nobody_waits_for_any_more_is_ended() {
+async fn a_start_that_nobody_waits_for_any_more_is_ended_before_its_id_is_used_again() {
     let mut network = Network::new();
     let (client, mut server) = network.connect(EVERYTHING).await;
-    let starting = tokio::spawn({
-        let client = client.clone();
-        async move { client.start(params(), Lag::HoldConnection).await }
-    });
-    server.request("process/start").await;
-    starting.abort();
+    let abandoned = starting(&client);
+    let request = server.request("process/start").await;
+    abandoned.abort();
+    assert!(abandoned.await.expect_err("it was aborted").is_cancelled());
+    server.answer(&request, json!({"processId": "p"})).await;
     let request = server.request("process/terminate").await;
     assert_eq!(request.params["processId"], "p");
+    let failure = no_process(client.start(params(), Lag::ReadLater).await);
+    assert!(matches!(failure, StartError::Exists(_)), "{failure}");
+    server.answer(&request, json!({"running": true})).await;
+    // A call and its answer, by which time the other one was taken.
+    let status = tokio::spawn({
+        let client = client.clone();
+        async move { client.call::<EnvironmentStatus>(&NoParams {}).await }
+    });
+    let request = server.request("environment/status").await;
+    server.answer(&request, json!({"status": "ready"})).await;
+    status.await.expect("no panic").expect("it was answered");
+    start(&client, &mut server, Lag::ReadLater).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_start_whose_answer_was_lost_is_ended_and_not_begun_again() {
+    for flags in [EVERYTHING, &[]] {
+        let mut network = Network::new();
+        let (client, mut server) = network.connect(flags).await;
+        let abandoned = starting(&client);
+        server.request("process/start").await;
+        abandoned.abort();
+        drop(server);
+        let mut server = network.accept_resumption(flags).await;
+        let request = server.request("process/terminate").await;
+        assert_eq!(request.params["processId"], "p");
+        // Even this answer may be lost, and then it is asked for again.
+        drop(server);
+        let mut server = network.accept_resumption(flags).await;
+        let request = server.request("process/terminate").await;
+        let failure = no_process(client.start(params(), Lag::ReadLater).await);
+        assert!(matches!(failure, StartError::Exists(_)), "{failure}");
+        server.answer(&request, json!({"running": false})).await;
+        assert_eq!(server.requested("process/start"), 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,6 +265,7 @@ async fn a_write_whose_answer_was_lost_is_sent_again_under_the_same_id_and_the_n
     let second = writing("two");
     drop(server);
     let mut server = network.accept_resumption(EVERYTHING).await;
+    server.nothing_missed(0).await;
     let repeat = server.request("process/write").await;
     assert_eq!(request.params, repeat.params);
     server.answer(&repeat, json!({"status": "accepted"})).await;
@@ -251,4 +300,185 @@ async fn output_that_differs_from_the_servers_account_is_a_fault() {
     assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Exited { .. }))));
     let failure = events.next().await.expect("an event").expect_err("it does not add up");
     assert!(matches!(failure, ProcessError::Incomplete { what: "crc32c", .. }), "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_not_used_before_every_process_is_caught_up() {
+    let mut network = Network::new();
+    let (client, mut server) = network.connect(EVERYTHING).await;
+    let (process, mut events) = start(&client, &mut server, Lag::HoldConnection).await;
+    server.output(1, "a").await;
+    drop(server);
+    let signalling = tokio::spawn(async move { process.signal(ProcessSignal::Interrupt).await });
+    let mut server = network.accept().await;
+    // Everything comes at once: whoever waits for an answer before the next question costs a round trip.
+    let initialize = server.request("initialize").await;
+    server.notification("initialized").await;
+    let read = server.request("process/read").await;
+    server.answer(&initialize, initialized(EVERYTHING)).await;
+    server.answer(&read, page(&[chunk(2, "b")], 3)).await;
+    let read = server.request("process/read").await;
+    assert_eq!((&read.params["afterSeq"], server.requested("process/signal")), (&json!(2), 0));
+    server.answer(&read, page(&[], 3)).await;
+    let signal = server.request("process/signal").await;
+    server.answer(&signal, json!({})).await;
+    signalling.await.expect("no panic").expect("it was answered");
+    assert_eq!(text(&mut events).await, "a");
+    assert_eq!(text(&mut events).await, "b");
+    // Nothing was missed since, so nothing is read again.
+    server.output(3, "c").await;
+    server.exited(4).await;
+    server.closed(5, "abc").await;
+    assert_eq!(text(&mut events).await, "c");
+    while events.next().await.is_some() {}
+    assert_eq!(server.requested("process/read"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_breaks_while_it_catches_up_is_replaced_and_nothing_is_read_twice() {
+    let mut network = Network::new();
+    let (client, mut server) = network.connect(EVERYTHING).await;
+    let (_process, mut events) = start(&client, &mut server, Lag::HoldConnection).await;
+    drop(server);
+    for seq in 1..=3 {
+        let mut server = network.accept_resumption(EVERYTHING).await;
+        let read = server.request("process/read").await;
+        assert_eq!(read.params["afterSeq"], seq - 1);
+        server.answer(&read, page(&[chunk(seq, "x")], seq + 1)).await;
+        server.request("process/read").await;
+    }
+    let mut server = network.accept_resumption(EVERYTHING).await;
+    server.nothing_missed(3).await;
+    for _ in 1..=3 {
+        assert_eq!(text(&mut events).await, "x");
+    }
+    server.output(4, "y").await;
+    assert_eq!(text(&mut events).await, "y");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_the_server_has_forgotten_fails_alone() {
+    let mut network = Network::new();
+    let (client, mut server) = network.connect(EVERYTHING).await;
+    let (_process, mut events) = start(&client, &mut server, Lag::ReadLater).await;
+    let other = starting_as(&client, "q");
+    let request = server.request("process/start").await;
+    server.answer(&request, json!({"processId": "q"})).await;
+    let (_other, mut others) = other.await.expect("no panic").expect("it was answered");
+    drop(server);
+    let mut server = network.accept_resumption(EVERYTHING).await;
+    for _ in 0..2 {
+        let read = server.request("process/read").await;
+        if read.params["processId"] == "p" {
+            server.refuse(&read, -32600).await;
+        } else {
+            server.answer(&read, page(&[chunk(1, "q")], 2)).await;
+        }
+    }
+    server.request("process/read").await;
+    let failure = events.next().await.expect("an event").expect_err("it is gone");
+    assert!(matches!(failure, ProcessError::Forgotten { .. }), "{failure}");
+    assert_eq!(text(&mut others).await, "q");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_process_can_not_hold_up_the_answer_to_initialize() {
+    let mut network = Network::new();
+    let mut config = ClientConfig::default();
+    config.process.ready_bytes = 8;
+    let (client, mut server) = network.connect_with(EVERYTHING, config).await;
+    let (_process, mut events) = start(&client, &mut server, Lag::HoldConnection).await;
+    server.output(1, "0001").await;
+    drop(server);
+    let mut server = network.accept().await;
+    let initialize = server.request("initialize").await;
+    // Nobody takes any of it.
+    for seq in 2..=200 {
+        server.output(seq, &format!("{seq:04}")).await;
+    }
+    server.answer(&initialize, initialized(EVERYTHING)).await;
+    let read = server.request("process/read").await;
+    for seq in 201..=400 {
+        server.output(seq, &format!("{seq:04}")).await;
+    }
+    server.answer(&read, page(&[], 201)).await;
+    let mut status = client.status();
+    while !matches!(status.now(), Status::Connected) {
+        status.changed().await;
+    }
+    for seq in 1..=400 {
+        assert_eq!(text(&mut events).await, format!("{seq:04}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_ends_the_connection_over_questions_in_advance_is_asked_in_turn() {
+    let mut network = Network::new();
+    let (client, mut server) = network.connect(EVERYTHING).await;
+    let (_process, _events) = start(&client, &mut server, Lag::ReadLater).await;
+    drop(server);
+    let mut server = network.accept().await;
+    server.notification("initialized").await;
+    drop(server);
+    let mut server = network.accept().await;
+    let initialize = server.request("initialize").await;
+    assert!(server.is_silent().await, "it was asked one thing");
+    server.refuse(&initialize, -32600).await;
+    let mut status = client.status();
+    let failure = loop {
+        match status.now() {
+            Status::Failed(error) => break error,
+            _ => drop(status.changed().await),
+        }
+    };
+    assert!(matches!(failure, ClientError::SessionLost { .. }), "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_left_is_told_and_begins_anew_when_there_is_progress() {
+    let mut network = Network::new();
+    let (client, mut server) = network.connect(EVERYTHING).await;
+    let (_process, mut events) = start(&client, &mut server, Lag::ReadLater).await;
+    let mut status = client.status();
+    status.now();
+    let lost_at = Instant::now();
+    drop(server);
+    let Status::Recovering { until } = status.changed().await else { panic!("it was lost") };
+    assert_eq!(until - lost_at, Duration::from_secs(45));
+    // The server answers late, but it answers.
+    let mut server = network.accept_resumption(EVERYTHING).await;
+    let read = server.request("process/read").await;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    server.answer(&read, page(&[chunk(1, "a")], 2)).await;
+    assert_eq!(text(&mut events).await, "a");
+    let read = server.request("process/read").await;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    server.answer(&read, page(&[], 2)).await;
+    while !matches!(status.changed().await, Status::Connected) {}
+    assert_eq!(lost_at.elapsed(), Duration::from_secs(80));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_dies_in_any_state_of_a_recovery_is_dialled_again() {
+    let mut network = Network::new();
+    let (client, mut server) = network.connect(EVERYTHING).await;
+    let (_process, mut events) = start(&client, &mut server, Lag::ReadLater).await;
+    server.output(1, "a").await;
+    assert_eq!(text(&mut events).await, "a");
+    drop(server);
+    // Before a word, after a question, after an answer, after a read, half-open until it is not waited for any longer.
+    drop(network.accept().await);
+    let mut server = network.accept().await;
+    server.request("initialize").await;
+    drop(server);
+    drop(network.accept_resumption(EVERYTHING).await);
+    let mut server = network.accept_resumption(EVERYTHING).await;
+    server.request("process/read").await;
+    drop(server);
+    let half_open = network.accept().await;
+    let mut server = network.accept_resumption(EVERYTHING).await;
+    drop(half_open);
+    server.nothing_missed(1).await;
+    server.output(2, "b").await;
+    assert_eq!(text(&mut events).await, "b");
 }
