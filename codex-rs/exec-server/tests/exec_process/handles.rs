@@ -1,0 +1,91 @@
+//! What becomes of a process when those who hold it let go.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use codex_exec_server_core::process_event::ExecProcessEvent;
+use codex_exec_server_protocol::ids::Seq;
+use codex_exec_server_protocol::process::ExitReason;
+
+use crate::place::Backend;
+use crate::support::{Fifo, Seen, next, shell, start, text};
+
+cases! {
+    everywhere {
+        a_subscription_that_is_dropped_ends_alone
+        a_subscription_outlives_the_handle
+        a_process_outlives_its_handles_and_whatever_it_still_says
+        many_processes_run_side_by_side_and_are_not_mixed_up
+    }
+    not_on_reference {
+        a_start_that_is_given_up_ends_the_process: "which process was started is shown by joining its start, and that needs keys"
+        a_start_with_the_same_key_is_the_same_start: "it has no keys"
+    }
+}
+
+async fn a_subscription_that_is_dropped_ends_alone(backend: Backend) {
+    let process = start(&backend, shell("p", "echo a; echo b; exit 4")).await;
+    let mut dropped = process.subscribe(Seq::START);
+    next(&mut dropped).await;
+    drop(dropped);
+    let seen = Seen::all(&process).await;
+    assert_eq!((text(&seen.stdout), seen.code()), ("a\nb\n".into(), 4));
+}
+
+async fn a_subscription_outlives_the_handle(backend: Backend) {
+    let process = start(&backend, shell("p", "seq 5000; exit 4")).await;
+    let mut events = process.subscribe(Seq::START);
+    drop(process);
+    let mut seen = Seen::default();
+    seen.until_closed(&mut events).await;
+    assert_eq!((seen.code(), seen.gaps), (4, 0));
+}
+
+async fn a_process_outlives_its_handles_and_whatever_it_still_says(backend: Backend) {
+    let fifo = Fifo::new();
+    // More than anything holds for a reader.
+    let script = format!("head -c 20000000 /dev/zero; echo done > {}", fifo.path().display());
+    let process = start(&backend, shell("p", &script)).await;
+    let mut events = process.subscribe(Seq::START);
+    next(&mut events).await;
+    drop(events);
+    drop(process);
+    assert_eq!(fifo.read().await, "done\n");
+}
+
+async fn many_processes_run_side_by_side_and_are_not_mixed_up(backend: Backend) {
+    let mut running = Vec::new();
+    for n in 0..40 {
+        running.push(start(&backend, shell(&format!("p{n}"), &format!("echo {n}; exit {n}"))).await);
+    }
+    for (n, process) in (0..).zip(&running) {
+        let seen = Seen::all(process).await;
+        assert_eq!((text(&seen.stdout), seen.code()), (format!("{n}\n"), n));
+    }
+}
+
+async fn a_start_that_is_given_up_ends_the_process(backend: Backend) {
+    let mut params = shell("p", "exec sleep 1000");
+    params.request_key = Some("key".into());
+    let mut given_up = backend.start(params.clone());
+    // It is under way, and its answer can't be there yet.
+    assert!(poll_fn(|cx| Poll::Ready(given_up.as_mut().poll(cx).is_pending())).await);
+    drop(given_up);
+    // The same start, asked for again, tells what became of it.
+    let process = start(&backend, params).await;
+    let event = next(&mut process.subscribe(Seq::START)).await;
+    let ExecProcessEvent::Exited { exit, .. } = event else { panic!("{event:?}") };
+    assert_eq!(exit.reason, Some(ExitReason::Terminated));
+}
+
+async fn a_start_with_the_same_key_is_the_same_start(backend: Backend) {
+    let fifo = Fifo::new();
+    let mut params = shell("p", &format!("echo ran >> {}", fifo.path().display()));
+    params.request_key = Some("key".into());
+    let first = start(&backend, params.clone()).await;
+    drop(first);
+    let again = start(&backend, params).await;
+    // Both would block until the pipe is read, and each would write.
+    assert_eq!(fifo.read().await, "ran\n");
+    assert_eq!(Seen::all(&again).await.code(), 0);
+}

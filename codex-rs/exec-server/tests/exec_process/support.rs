@@ -1,0 +1,186 @@
+//! What the cases share: starting something in one line, and taking its events.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_exec_server_core::process_event::{ExecProcessEvent, Exit, Proof};
+use codex_exec_server_core::service::{ExecEvents, ExecProcess};
+use codex_exec_server_protocol::ids::Seq;
+use codex_exec_server_protocol::path_uri::PathUri;
+use codex_exec_server_protocol::process::{OutputStream, ProcessReadResponse, ProcessStartParams};
+use codex_exec_server_testkit::patiently;
+
+use crate::place::Backend;
+
+/// Longer than anything takes: who waits for it waits for an event.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// `script` run by `/bin/sh` in `/`, without stdin or terminal.
+pub(crate) fn shell(process_id: &str, script: &str) -> ProcessStartParams {
+    ProcessStartParams {
+        process_id: process_id.into(),
+        argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
+        cwd: PathUri::from_path_bytes(b"/").expect("a path"),
+        env: BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]),
+        tty: false,
+        env_policy: None,
+        pipe_stdin: false,
+        arg0: None,
+        sandbox: None,
+        enforce_managed_network: false,
+        managed_network: None,
+        network_proxy: None,
+        shell_snapshot: None,
+        metadata: None,
+        output: None,
+        size: None,
+        timeout_ms: None,
+        limits: None,
+        request_key: None,
+    }
+}
+
+/// As [`shell`], with a pipe as stdin.
+pub(crate) fn fed(process_id: &str, script: &str) -> ProcessStartParams {
+    ProcessStartParams { pipe_stdin: true, ..shell(process_id, script) }
+}
+
+/// As [`shell`], on a terminal.
+pub(crate) fn on_terminal(process_id: &str, script: &str) -> ProcessStartParams {
+    ProcessStartParams { tty: true, ..shell(process_id, script) }
+}
+
+pub(crate) async fn start(backend: &Backend, params: ProcessStartParams) -> Arc<dyn ExecProcess> {
+    patiently("a start", backend.start(params)).await.expect("it starts")
+}
+
+pub(crate) async fn next(events: &mut Box<dyn ExecEvents>) -> ExecProcessEvent {
+    patiently("an event", events.next()).await.expect("there is more").expect("it adds up")
+}
+
+/// A process's events, taken together.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) pty: Vec<u8>,
+    /// Bytes that are gone, as far as they were counted.
+    pub(crate) lost: u64,
+    pub(crate) gaps: usize,
+    pub(crate) exit: Option<Exit>,
+    pub(crate) proof: Option<Proof>,
+    last: Seq,
+}
+
+impl Seen {
+    /// Nothing yet, of what comes behind `after`.
+    pub(crate) fn after(after: Seq) -> Self {
+        Self { last: after, ..Self::default() }
+    }
+
+    /// Everything there is.
+    pub(crate) async fn all(process: &Arc<dyn ExecProcess>) -> Self {
+        let mut seen = Self::default();
+        seen.until_closed(&mut process.subscribe(Seq::START)).await;
+        seen
+    }
+
+    pub(crate) async fn until_closed(&mut self, events: &mut Box<dyn ExecEvents>) {
+        while self.proof.is_none() {
+            let event = next(events).await;
+            self.take(event);
+        }
+        assert!(patiently("the end", events.next()).await.is_none(), "nothing follows the close");
+    }
+
+    /// Until stdout, stderr or the terminal has said `text`.
+    pub(crate) async fn until(&mut self, events: &mut Box<dyn ExecEvents>, text: &str) {
+        while ![&self.stdout, &self.stderr, &self.pty].iter().any(|said| self::text(said).contains(text)) {
+            assert!(self.proof.is_none(), "closed without {text:?}: {self:?}");
+            let event = next(events).await;
+            self.take(event);
+        }
+    }
+
+    pub(crate) fn take(&mut self, event: ExecProcessEvent) {
+        let seq = event.seq();
+        match event {
+            ExecProcessEvent::Gap { bytes, .. } => {
+                assert!(seq > self.last, "a gap covers something");
+                self.lost += bytes.unwrap_or(0);
+                self.gaps += 1;
+            }
+            ExecProcessEvent::Output { stream, bytes, .. } => {
+                assert_eq!(seq, self.last.next(), "in order, and each once");
+                assert!(!bytes.is_empty());
+                let said = match stream {
+                    OutputStream::Stdout => &mut self.stdout,
+                    OutputStream::Stderr => &mut self.stderr,
+                    OutputStream::Pty => &mut self.pty,
+                };
+                said.extend_from_slice(&bytes);
+            }
+            ExecProcessEvent::Exited { exit, .. } => {
+                assert!(seq >= self.last && self.exit.is_none());
+                self.exit = Some(exit);
+            }
+            ExecProcessEvent::Closed { proof, .. } => {
+                assert_eq!(seq, self.last.next());
+                assert!(self.exit.is_some(), "it exited before it was closed");
+                self.proof = Some(proof);
+            }
+        }
+        self.last = seq;
+    }
+
+    pub(crate) fn code(&self) -> i32 {
+        self.exit.expect("it exited").code
+    }
+
+    /// The last position seen.
+    pub(crate) const fn last(&self) -> Seq {
+        self.last
+    }
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Output of a page, over all streams.
+pub(crate) fn page_bytes(page: &ProcessReadResponse) -> Vec<u8> {
+    page.chunks.iter().flat_map(|chunk| chunk.chunk.to_vec()).collect()
+}
+
+/// The numbers up to `n`, as `seq` writes them.
+pub(crate) fn numbers(n: u32) -> Vec<u8> {
+    (1..=n).flat_map(|n| format!("{n}\n").into_bytes()).collect()
+}
+
+/// A pipe with a name, in a folder of its own, for a process to announce itself through.
+pub(crate) struct Fifo {
+    path: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Fifo {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("fifo");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("it can be made");
+        Self { path, _folder: folder }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Everything that is written to it, once somebody has opened and closed it.
+    pub(crate) async fn read(&self) -> String {
+        let path = self.path.clone();
+        let reading = tokio::task::spawn_blocking(move || std::fs::read_to_string(path));
+        patiently("a process to write", reading).await.expect("no panic").expect("it can be read")
+    }
+}
