@@ -124,3 +124,70 @@ pub(crate) fn defaults() -> Layer {
     layer.set_default(&RECOVERY_TIMEOUT, client.recovery_deadline);
     layer
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use codex_exec_server_client::environments::{ENVIRONMENT_KEYS, KEYS, parse};
+    use codex_exec_server_settings::{Effective, Value, notation};
+
+    use super::*;
+
+    fn documentation() -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+        std::fs::read_to_string(path).expect("it is there")
+    }
+
+    #[test]
+    fn the_documentation_lists_every_key_with_its_flag_and_default_and_no_other() {
+        let (documentation, effective) = (documentation(), Effective::of([defaults()]));
+        for setting in SETTINGS {
+            let start = format!("| `{}` |", setting.key);
+            let row = documentation.lines().find(|line| line.starts_with(&start));
+            let row = row.unwrap_or_else(|| panic!("docs/configuration.md has no row for {}", setting.key));
+            if let Some(flag) = setting.flag {
+                assert!(row.contains(&format!("`{flag}`")), "{row}");
+            }
+            match effective.raw(setting) {
+                Some((Value::List(_), _)) | None => {}
+                Some((value, _)) => assert!(row.contains(notation(value).trim_matches('"')), "{row}"),
+            }
+        }
+        let known: BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+        let rows = documentation.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+        for (key, _) in rows.filter(|(key, _)| key.starts_with("server.") || key.starts_with("client.")) {
+            assert!(known.contains(key), "docs/configuration.md tells of {key}, which is not there");
+        }
+        for key in KEYS.iter().chain(ENVIRONMENT_KEYS) {
+            assert!(
+                documentation.contains(&format!("| `{key}` |")),
+                "docs/configuration.md has no row for {key}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_environments_of_the_documentation_are_good() {
+        let documentation = documentation();
+        let example = documentation.split("```toml").nth(1).and_then(|rest| rest.split("```").next());
+        let config =
+            parse(Path::new("environments.toml"), example.expect("there is one")).expect("it is good");
+        assert_eq!(config.ids().collect::<Vec<_>>(), ["local", "box", "far"]);
+    }
+
+    #[test]
+    fn no_two_settings_share_a_variable_and_none_is_taken_otherwise() {
+        let variables: BTreeSet<String> = SETTINGS.iter().map(|setting| setting.variable()).collect();
+        assert_eq!(variables.len(), SETTINGS.len());
+        assert!(!OTHER_VARIABLES.iter().any(|other| variables.contains(*other)));
+    }
+
+    #[test]
+    fn every_default_is_within_its_bounds() {
+        let printed = codex_exec_server_settings::print(&Effective::of([defaults()]), SETTINGS);
+        let kind = codex_exec_server_settings::LayerKind::UserFile;
+        Layer::from_file(SETTINGS, kind, Path::new("printed.toml"), &printed).expect("it is good");
+    }
+}
