@@ -174,7 +174,6 @@ impl Taps<'_> {
         {
             ready.clear_ready();
         }
-        drop(ready);
         if stopped == Stopped::End {
             self.taps.remove(index);
             return;

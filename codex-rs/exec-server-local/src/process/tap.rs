@@ -24,8 +24,10 @@ use crate::os;
 const READ_BYTES: usize = 64 << 10;
 /// Reads in a row before other tasks get their turn; as much as stays in a processor's cache until it was sent.
 const READS_PER_TURN: usize = 4;
-/// Reads that are sure to empty a pipe which nobody writes to any more.
-const READS_OF_ALL: usize = FLOOD_PIPE_BYTES / READ_BYTES + 1;
+/// Reads that are sure to empty what nobody writes to any more: a pipe, or a terminal, which holds as much as a pipe and
+/// gives a sixteenth at a time.
+const READS_OF_ALL: usize = 17;
+const _: () = assert!(READS_OF_ALL * READ_BYTES > FLOOD_PIPE_BYTES);
 
 /// How long a flood is left alone.
 const INTERVAL: Duration = Duration::from_micros(200);
@@ -173,17 +175,18 @@ impl Tap {
             }
             Timing::Polled { now, bytes: sum } => {
                 *sum += bytes;
-                if stopped == Stopped::Empty {
-                    let slackens = !*now && *sum < FLOOD_BYTES;
-                    *now = *sum >= BUSY_BYTES;
-                    *sum = 0;
-                    // If the stream can't be watched, polling goes on.
-                    if !*now
-                        && !(slackens && self.watch().is_ok())
-                        && let Err(error) = os::arm_timer(self.alarm.get_ref(), INTERVAL)
-                    {
-                        tracing::error!(%error, "a timer can't be armed");
-                    }
+                if stopped != Stopped::Empty {
+                    return;
+                }
+                let slackens = !*now && *sum < FLOOD_BYTES;
+                *now = *sum >= BUSY_BYTES;
+                *sum = 0;
+                // A stream that can't be watched is polled on.
+                if *now || (slackens && self.watch().is_ok()) {
+                    return;
+                }
+                if let Err(error) = os::arm_timer(self.alarm.get_ref(), INTERVAL) {
+                    tracing::error!(%error, "a timer can't be armed");
                 }
             }
         }
