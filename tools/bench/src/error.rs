@@ -46,6 +46,9 @@ pub(crate) enum BenchError {
     #[error("the server refused: {message} ({code})")]
     Refused { code: i64, message: String },
 
+    #[error("our client: {0}")]
+    Client(String),
+
     #[error("results as JSON: {0}")]
     Json(#[from] serde_json::Error),
 
@@ -54,6 +57,11 @@ pub(crate) enum BenchError {
 }
 
 impl BenchError {
+    /// Any of the errors of our own client, or of the backend that is this machine.
+    pub(crate) fn client(error: impl std::error::Error) -> Self {
+        Self::Client(error.to_string())
+    }
+
     /// Wraps an operating system error of the raw side, naming the step.
     pub(crate) fn raw<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Raw { what, source: source.into() }

@@ -1,9 +1,12 @@
 //! The command line of the benchmark: which servers, which rows, where the results go.
 //!
-//! The program speaks nothing but the wire, so it measures any server of the protocol. Every row alternates
+//! The servers are spoken to over the wire, so it measures any server of the protocol; over a distance also through
+//! our own client, which is measured along with them there. Every row alternates
 //! between its targets and a raw limit: the least that the operating system itself asks for the same work.
 //! The numbers are printed beside the goals; nothing fails because a clock said so.
 
+mod client;
+mod distance;
 mod error;
 mod lanes;
 mod machine;

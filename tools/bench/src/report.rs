@@ -1,10 +1,12 @@
 //! Results as they are shown: one measure per line, ratios to the raw limit and to the peer, goals beside the
 //! values.
 
+mod goal;
 mod render;
 
 use serde::Serialize;
 
+pub(crate) use self::goal::{Goal, Of};
 use crate::lanes::RAW;
 use crate::machine;
 use crate::rows::{Plan, Row};
@@ -27,7 +29,9 @@ pub(crate) struct Measure {
     pub(crate) samples: usize,
     pub(crate) ratio_to_raw: Option<f64>,
     pub(crate) ratio_to_peer: Option<f64>,
-    pub(crate) goal: Option<&'static str>,
+    pub(crate) goal: Option<Goal>,
+    /// Whether the goal is reached, where there is one and its number is known.
+    pub(crate) met: Option<bool>,
     pub(crate) note: Option<String>,
 }
 
@@ -43,6 +47,7 @@ impl Measure {
             ratio_to_raw: None,
             ratio_to_peer: None,
             goal: None,
+            met: None,
             note: None,
         }
     }
@@ -60,7 +65,7 @@ impl Measure {
     }
 
     /// The raw limit has no goal of its own.
-    pub(crate) fn with_goal(mut self, goal: &'static str) -> Self {
+    pub(crate) fn with_goal(mut self, goal: Goal) -> Self {
         self.goal = (self.target != RAW).then_some(goal);
         self
     }
@@ -116,6 +121,7 @@ fn fill_ratios(measures: &mut [Measure], peer: Option<&str>) {
         let (raw, peer) = (base(RAW), peer.filter(|_| measure.target != RAW).and_then(base));
         measure.ratio_to_raw = raw.and_then(|raw| Some(measure.value? / raw));
         measure.ratio_to_peer = peer.and_then(|peer| Some(measure.value? / peer));
+        measure.met = measure.goal.and_then(|goal| goal.is_met(measure));
     }
 }
 

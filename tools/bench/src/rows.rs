@@ -1,9 +1,11 @@
 //! The rows of the benchmark: one file each. A row starts its targets afresh and stops them before it
 //! returns.
 
+mod distant;
 mod echo;
 mod idle;
 mod in_flight;
+mod local;
 mod one_shot;
 mod output;
 mod pipelined;
@@ -55,6 +57,12 @@ pub(crate) enum Row {
     /// Bursts of requests sent at once on one connection
     #[value(name = "pipelined")]
     Pipelined,
+    /// One command on this machine through the local backend, without a server
+    #[value(name = "local")]
+    Local,
+    /// Round trips to a server 80 ms away: on an open connection, cold, resuming; over the wire and with our client
+    #[value(name = "distant")]
+    Distant,
 }
 
 impl Row {
@@ -71,6 +79,8 @@ impl Row {
             Self::Idle => "idle",
             Self::SmallRequest => "small-request",
             Self::Pipelined => "pipelined",
+            Self::Local => "local",
+            Self::Distant => "distant",
         }
     }
 
@@ -83,6 +93,8 @@ impl Row {
             Self::Idle => Ok(idle::run(plan)),
             Self::SmallRequest => Ok(small_request::run(plan)),
             Self::Pipelined => Ok(pipelined::run(plan)),
+            Self::Local => Ok(local::run(plan)),
+            Self::Distant => Ok(distant::run(plan)),
         }
     }
 }

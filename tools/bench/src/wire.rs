@@ -8,6 +8,7 @@
 
 mod bulk;
 mod continuity;
+mod flight;
 mod frames;
 mod message;
 

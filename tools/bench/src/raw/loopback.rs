@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use crate::distance::Distance;
 use crate::error::BenchError;
 use crate::lanes::Probe;
 
@@ -18,12 +19,27 @@ pub(crate) struct RawRoundTrip {
     /// Taken to close it, which ends the thread.
     stream: Option<TcpStream>,
     answerer: Option<JoinHandle<()>>,
+    _distance: Option<Distance>,
 }
 
 impl RawRoundTrip {
     pub(crate) fn open() -> Result<Self, BenchError> {
+        Self::open_to(TcpListener::bind("127.0.0.1:0")?, None)
+    }
+
+    /// Through a proxy that delays.
+    pub(crate) fn open_far() -> Result<Self, BenchError> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let stream = TcpStream::connect(listener.local_addr()?)?;
+        let distance = Distance::before(listener.local_addr()?)?;
+        Self::open_to(listener, Some(distance))
+    }
+
+    fn open_to(listener: TcpListener, distance: Option<Distance>) -> Result<Self, BenchError> {
+        let address = match &distance {
+            Some(distance) => distance.address(),
+            None => listener.local_addr()?,
+        };
+        let stream = TcpStream::connect(address)?;
         let (mut peer, _) = listener.accept()?;
         stream.set_nodelay(true)?;
         peer.set_nodelay(true)?;
@@ -31,7 +47,7 @@ impl RawRoundTrip {
             let mut request = REQUEST;
             while peer.read_exact(&mut request).is_ok() && peer.write_all(&ANSWER).is_ok() {}
         });
-        Ok(Self { stream: Some(stream), answerer: Some(answerer) })
+        Ok(Self { stream: Some(stream), answerer: Some(answerer), _distance: distance })
     }
 }
 

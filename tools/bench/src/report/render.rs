@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{Measure, NOISY, Report, RowReport};
 use crate::error::BenchError;
 
-const HEADINGS: [&str; 9] =
-    ["row", "metric", "target", "value", "p10 – p90", "× raw", "× peer", "goal", "note"];
+const HEADINGS: [&str; 10] =
+    ["row", "metric", "target", "value", "p10 – p90", "× raw", "× peer", "goal", "met", "note"];
 
 impl Report {
     /// For a terminal.
@@ -45,7 +45,7 @@ impl Report {
     /// For a page.
     pub(crate) fn markdown(&self) -> String {
         let mut text = format!("{}\n\n| {} |\n", self.head(), HEADINGS.join(" | "));
-        text.push_str("| --- | --- | --- | ---: | ---: | ---: | ---: | --- | --- |\n");
+        text.push_str("| --- | --- | --- | ---: | ---: | ---: | ---: | --- | --- | --- |\n");
         for line in self.lines() {
             let cells = line.map(|cell| cell.replace('|', "\\|"));
             let _ = writeln!(text, "| {} |", cells.join(" | "));
@@ -99,7 +99,8 @@ fn cells(row: &RowReport, measure: &Measure) -> [String; HEADINGS.len()] {
         measure.spread.map(|(low, high)| format!("{} – {}", number(low), number(high))).unwrap_or_default(),
         ratio(measure.ratio_to_raw),
         ratio(measure.ratio_to_peer),
-        measure.goal.unwrap_or_default().to_owned(),
+        measure.goal.map(|goal| goal.to_string()).unwrap_or_default(),
+        measure.met.map_or("", |met| if met { "yes" } else { "NO" }).to_owned(),
         measure.note.clone().unwrap_or_default(),
     ]
 }
@@ -116,10 +117,12 @@ fn number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{Goal, Of};
 
     fn report() -> Report {
-        let quick =
-            Measure::new("p50", "a|b", "µs").with_value(12.345, (9.0, 1234.5), 3).with_goal("≤ 1.6 × raw");
+        let quick = Measure::new("p50", "a|b", "µs").with_value(12.345, (9.0, 1234.5), 3);
+        let goal = Goal::AtMost(12.0, Of::Unit("µs"));
+        let quick = Measure { met: goal.is_met(&quick), ..quick.with_goal(goal) };
         let broken = Measure::new("p50", "other", "µs").with_note("failed: gone");
         let row = RowReport { row: "echo", measures: vec![quick, broken], strangers_cpu: 0.25 };
         Report { machine: "1 × abacus".to_owned(), quick: true, peer: None, rows: vec![row] }
@@ -130,9 +133,9 @@ mod tests {
         let expected = "\
 Machine: 1 × abacus; quick run, not a result
 
-row   metric  target    value    p10 – p90  × raw  × peer  goal         note
-echo  p50     a|b     12.3 µs  9.00 – 1234                 ≤ 1.6 × raw
-echo  p50     other         —                                           failed: gone
+row   metric  target    value    p10 – p90  × raw  × peer  goal     met  note
+echo  p50     a|b     12.3 µs  9.00 – 1234                 ≤ 12 µs  NO
+echo  p50     other         —                                            failed: gone
 
 Noisy: during `echo` other programs used 25 % of the machine.
 ";
@@ -143,7 +146,7 @@ Noisy: during `echo` other programs used 25 % of the machine.
     fn markdown_escapes_its_own_bars() {
         let text = report().markdown();
         assert!(
-            text.contains(r"| echo | p50 | a\|b | 12.3 µs | 9.00 – 1234 |  |  | ≤ 1.6 × raw |  |"),
+            text.contains(r"| echo | p50 | a\|b | 12.3 µs | 9.00 – 1234 |  |  | ≤ 12 µs | NO |  |"),
             "{text}"
         );
     }

@@ -6,7 +6,7 @@ use super::Plan;
 use crate::error::BenchError;
 use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
 use crate::raw::RawEcho;
-use crate::report::Measure;
+use crate::report::{Goal, Measure, Of};
 use crate::stats::Summary;
 use crate::target::{Target, TargetSpec};
 use crate::wire::{Connection, Message, StartParams};
@@ -20,7 +20,9 @@ pub(super) fn run(plan: &Plan) -> Vec<Measure> {
     let mut lanes = vec![Lane::new(RAW, RawEcho::open(&PROGRAM, READY))];
     lanes.extend(plan.targets.iter().map(|spec| Lane::new(&spec.name, Echo::open(spec))));
     alternate(&mut lanes, Turns { warm_up: 20, rounds: plan.choose(100, 15), batch: 20 });
-    let p50 = lanes.iter().map(|lane| lane.measure("p50", "µs", Summary::median).with_goal("< 3 × raw"));
+    let p50 = lanes
+        .iter()
+        .map(|lane| lane.measure("p50", "µs", Summary::median).with_goal(Goal::Below(3.0, Of::Raw)));
     let p99 = lanes.iter().map(|lane| {
         let measure = lane.measure("p99", "µs", |summary| summary.percentile(99.0));
         Measure { spread: None, ..measure }

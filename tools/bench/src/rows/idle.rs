@@ -6,7 +6,7 @@ use super::Plan;
 use crate::error::BenchError;
 use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
 use crate::machine;
-use crate::report::Measure;
+use crate::report::{Goal, Measure, Of};
 use crate::stats::Summary;
 use crate::target::{Role, TargetSpec};
 
@@ -27,10 +27,13 @@ pub(super) fn run(plan: &Plan) -> Vec<Measure> {
         probes.map(|(spec, probe)| Lane::new(&spec.name, Ok(Resident { spec: probe }))).collect();
     alternate(&mut resident, Turns { warm_up: 0, rounds: plan.choose(5, 2), batch: 1 });
 
-    let starts =
-        starts.iter().map(|lane| lane.measure("start to URL", "ms", Summary::median).with_goal("5 ms"));
-    let resident = resident.iter().map(|lane| lane.measure("resident", "MiB", Summary::median));
-    let sizes = plan.targets.iter().map(|spec| size(spec).with_goal("12 MiB"));
+    let starts = starts.iter().map(|lane| {
+        lane.measure("start to URL", "ms", Summary::median).with_goal(Goal::AtMost(5.0, Of::Unit("ms")))
+    });
+    let resident = resident.iter().map(|lane| {
+        lane.measure("resident", "MiB", Summary::median).with_goal(Goal::Below(10.0, Of::Unit("MiB")))
+    });
+    let sizes = plan.targets.iter().map(|spec| size(spec).with_goal(Goal::Below(12.0, Of::Unit("MiB"))));
     starts.chain(resident).chain(sizes).collect()
 }
 

@@ -6,7 +6,7 @@ use super::{Plan, TRUE};
 use crate::error::BenchError;
 use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
 use crate::raw::RawInFlight;
-use crate::report::Measure;
+use crate::report::{Goal, Measure, Of};
 use crate::stats::Summary;
 use crate::target::{Target, TargetSpec};
 use crate::wire::{Connection, Message, StartParams};
@@ -20,7 +20,7 @@ pub(super) fn run(plan: &Plan) -> Vec<Measure> {
     alternate(&mut lanes, Turns { warm_up: 1, rounds: plan.choose(9, 3), batch: 1 });
     lanes
         .iter()
-        .map(|lane| lane.measure("commands/s", "/s", Summary::median).with_goal("≥ 0.60 × raw"))
+        .map(|lane| lane.measure("commands/s", "/s", Summary::median).with_goal(Goal::AtLeast(0.6, Of::Raw)))
         .collect()
 }
 

@@ -6,12 +6,12 @@ use super::{Plan, TRUE};
 use crate::error::BenchError;
 use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
 use crate::raw::RawOneShot;
-use crate::report::Measure;
+use crate::report::{Goal, Measure, Of};
 use crate::stats::Summary;
 use crate::target::{Target, TargetSpec};
 use crate::wire::{Connection, Message, StartParams};
 
-const GOAL: &str = "≤ 1.6 × raw";
+const GOAL: Goal = Goal::AtMost(1.6, Of::Raw);
 
 pub(super) fn run(plan: &Plan) -> Vec<Measure> {
     let mut lanes = vec![Lane::new(RAW, RawOneShot::open(&TRUE))];

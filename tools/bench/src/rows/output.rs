@@ -10,7 +10,7 @@ use crate::error::BenchError;
 use crate::lanes::RAW;
 use crate::machine;
 use crate::raw;
-use crate::report::Measure;
+use crate::report::{Goal, Measure, Of};
 use crate::stats::Summary;
 use crate::target::TargetSpec;
 use crate::wire::{Connection, Continuity, Message, StartParams, scan_output};
@@ -84,7 +84,10 @@ fn run_producer(plan: &Plan, producer: &Producer) -> Vec<Measure> {
         for (spec, (done, failure)) in plan.targets.iter().zip(&transfers) {
             let samples: Vec<f64> = done.iter().map(pick).collect();
             let measure = measure(&metric, &spec.name, unit, &samples);
-            let measure = if goal.is_empty() { measure } else { measure.with_goal(goal) };
+            let measure = match goal {
+                Some(goal) => measure.with_goal(goal),
+                None => measure,
+            };
             // What happened to a target is told once, on its first line.
             let note = if index == 0 { remark(done, failure.as_deref()) } else { None };
             measures.push(Measure { note, ..measure });
@@ -94,13 +97,15 @@ fn run_producer(plan: &Plan, producer: &Producer) -> Vec<Measure> {
 }
 
 /// Name, unit, goal and value of each metric of a transfer.
-type Metric = (&'static str, &'static str, &'static str, fn(&Transfer) -> f64);
+type Metric = (&'static str, &'static str, Option<Goal>, fn(&Transfer) -> f64);
 const METRICS: [Metric; 4] = [
-    ("rate", "MB/s", "≥ 2 × peer", |transfer| transfer.megabytes_per_second),
-    ("server cpu", "s/GiB", "≤ 1.05 s/GiB", |transfer| transfer.cpu_seconds_per_gib),
-    ("peak above idle", "MiB", "< 16 MiB", |transfer| transfer.peak_mib),
+    ("rate", "MB/s", Some(Goal::AtLeast(2.0, Of::Peer)), |transfer| transfer.megabytes_per_second),
+    ("server cpu", "s/GiB", Some(Goal::AtMost(1.05, Of::Unit("s/GiB"))), |transfer| {
+        transfer.cpu_seconds_per_gib
+    }),
+    ("peak above idle", "MiB", Some(Goal::Below(16.0, Of::Unit("MiB"))), |transfer| transfer.peak_mib),
     // No goal: it shows whether this side could have been the limit.
-    ("client cpu", "s/GiB", "", |transfer| transfer.client_cpu_seconds_per_gib),
+    ("client cpu", "s/GiB", None, |transfer| transfer.client_cpu_seconds_per_gib),
 ];
 
 fn measure(metric: &str, target: &str, unit: &'static str, samples: &[f64]) -> Measure {

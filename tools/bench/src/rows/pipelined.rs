@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::{Plan, TRUE};
 use crate::error::BenchError;
-use crate::report::Measure;
+use crate::report::{Goal, Measure};
 use crate::stats::Summary;
 use crate::target::TargetSpec;
 use crate::wire::{Connection, Message, StartParams};
 
-const GOAL: &str = "all answered";
+const GOAL: Goal = Goal::Words("all answered");
 const PROCESS: &str = "writes";
 /// Bytes of one write, and of the number in it.
 const WRITE_BYTES: usize = 8;
