@@ -21,6 +21,10 @@ fix *args:
 lint:
     ../tools/lint.sh
 
+# Ask for parameters' names before opaque arguments; `--fix` writes them, `-- -p NAME --tests` chooses packages and targets
+argument-comment-lint *args:
+    cargo run -q -p codex-exec-server-argument-comment-lint -- {{ args }}
+
 # Write what is generated from the Rust types: schema/json/ and sdk-ts/src/generated/
 gen:
     cargo run -q -p codex-exec-server-schema-gen
