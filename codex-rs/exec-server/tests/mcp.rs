@@ -15,3 +15,5 @@ mod scripts;
 mod stdio;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "mcp/tools.rs"]
+mod tools;

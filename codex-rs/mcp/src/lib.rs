@@ -9,6 +9,8 @@
 //! [`connect`] starts a server and gives an `rmcp` session; [`StdioServer`] is the transport alone, and [`launch`] the
 //! process with its lines. [`bridge`] carries those to and from somebody's pipes, whatever they say.
 //!
+//! The other way round, [`ToolServer`] is an MCP server whose tools run commands on a backend.
+//!
 //! What is promised: every message of a server is delivered once, in order, whatever connections break; when that can't
 //! be, the server is at an end and [`ServerWatch`] says why.
 //!
@@ -25,6 +27,7 @@ mod keeper;
 mod launch;
 mod lines;
 mod stderr;
+mod tools;
 mod transport;
 
 pub use bridge::{BridgeError, Pipes, bridge};
@@ -36,4 +39,5 @@ pub use incoming::{Incoming, Output};
 pub use launch::{Launched, launch};
 pub use lines::LineTooLong;
 pub use stderr::StderrTail;
+pub use tools::{ServeError, ToolServer};
 pub use transport::StdioServer;

@@ -63,6 +63,9 @@ pub struct ExecCommand {
     pub sandbox: Option<SandboxContext>,
     /// Ends the process with its descendants when it runs for longer than this.
     pub timeout: Option<Duration>,
+    /// Whether dropping the call that runs it ends it also when it has started already. For callers who would not learn
+    /// its number.
+    pub end_if_dropped: bool,
     /// How long to wait, and how much to give.
     pub collect: Collect,
 }
@@ -87,6 +90,7 @@ impl ExecCommand {
             stdin: false,
             sandbox: None,
             timeout: None,
+            end_if_dropped: false,
             collect: Collect::default(),
         }
     }

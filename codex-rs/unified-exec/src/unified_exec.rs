@@ -73,7 +73,8 @@ impl UnifiedExec {
     /// second run has a yield time of its own. Later denials are told in [`ProcessState`](crate::ProcessState) and the
     /// caller decides: the process may have been given input since, which a second run would lack.
     ///
-    /// Dropping the future before the command has started ends it; afterwards it runs on, and [`Self::list`] has it.
+    /// Dropping the future before the command has started ends it; afterwards it runs on, and [`Self::list`] has it, unless
+    /// [`ExecCommand::end_if_dropped`] says otherwise.
     pub async fn exec_command(&self, command: ExecCommand) -> Result<Report, UnifiedExecError> {
         let limit = self.check(&command.collect)?;
         let resolved = command.resolve(&self.backend.environment())?;
@@ -83,21 +84,30 @@ impl UnifiedExec {
         }
         let begin = Instant::now();
         let first = self.launch(&command, &resolved, command.sandbox.clone()).await?;
+        let mut unreported = Unreported::new(self, &command, &first);
         let report = self.report(&first, begin, &command.collect, limit).await;
-        let (Some(sandbox), Some(exit)) = (&command.sandbox, report.state.exit()) else { return Ok(report) };
+        let (Some(sandbox), Some(exit)) = (&command.sandbox, report.state.exit()) else {
+            unreported.disarm();
+            return Ok(report);
+        };
         if !report.state.sandbox_denied() {
+            unreported.disarm();
             return Ok(report);
         }
         let proposed = Proposed { command: &command, resolved: &resolved };
         let denied = Denied { proposed, sandbox, exit, output: &report.output.text };
         if let Decision::Refuse(reason) = self.approver.review_without_sandbox(denied).await {
+            unreported.disarm();
             return Ok(Report { sandbox_review: Some(SandboxReview::Refused(reason)), ..report });
         }
         // Whatever the first run left behind must not meet the second.
         first.process.terminate(None).await?;
         self.registry().remove(first.number);
+        unreported.disarm();
         let second = self.launch(&command, &resolved, None).await?;
+        let mut unreported = Unreported::new(self, &command, &second);
         let report = self.report(&second, begin, &command.collect, limit).await;
+        unreported.disarm();
         Ok(Report { sandbox_review: Some(SandboxReview::RetriedWithout), ..report })
     }
 
@@ -251,6 +261,35 @@ impl fmt::Debug for UnifiedExec {
 impl Drop for UnifiedExec {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+/// A process of which its caller has not been told yet; ends it when the caller is gone, if that was asked for.
+struct Unreported<'a> {
+    exec: &'a UnifiedExec,
+    tracked: Option<Arc<Tracked>>,
+}
+
+impl<'a> Unreported<'a> {
+    fn new(exec: &'a UnifiedExec, command: &ExecCommand, tracked: &Arc<Tracked>) -> Self {
+        Self { exec, tracked: command.end_if_dropped.then(|| Arc::clone(tracked)) }
+    }
+
+    fn disarm(&mut self) {
+        self.tracked = None;
+    }
+}
+
+impl Drop for Unreported<'_> {
+    fn drop(&mut self) {
+        if let (Some(tracked), Ok(runtime)) = (self.tracked.take(), tokio::runtime::Handle::try_current()) {
+            let ending = async move {
+                if let Err(error) = tracked.process.terminate(None).await {
+                    tracing::debug!(process = %tracked.number, %error, "abandoned process was not ended");
+                }
+            };
+            self.exec.followers.spawn_on(ending, &runtime);
+        }
     }
 }
 

@@ -9,13 +9,10 @@ use std::process::ExitCode;
 
 use codex_exec_server_core::service::ExecError;
 use codex_exec_server_mcp::{BridgeError, Pipes, Reason, ServerConfig, bridge, launch};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
 use super::machine::{Machine, MachineArgs};
-
-/// Exit code after signal n, as shells say it.
-const SIGNALLED: i32 = 128;
+use super::stop::Stop;
 
 /// What `--help` says below the flags.
 const HELP: &str = "\
@@ -59,11 +56,11 @@ pub(super) fn main(args: &McpStdioArgs) -> Result<ExitCode, Failure> {
         let mut stop = Stop::catch()?;
         let machine = tokio::select! {
             machine = Machine::find(&args.machine, "mcp-stdio") => machine?,
-            code = stop.signalled() => return Ok(exit_code(code)),
+            code = stop.signalled() => return Ok(super::exit_code(code)),
         };
         let carried = carry(&machine, args, stop).await;
         machine.close().await;
-        carried.map(exit_code)
+        carried.map(super::exit_code)
     })
 }
 
@@ -86,9 +83,10 @@ async fn carry(machine: &Machine, args: &McpStdioArgs, mut stop: Stop) -> Result
         _ => error.into(),
     })?;
     let pipes = Pipes { stdin: tokio::io::stdin(), stdout: tokio::io::stdout(), stderr: tokio::io::stderr() };
-    let mut signalled = None;
+    // Which signal it was.
+    let mut signalled = 0;
     let bridging = bridge(launched, pipes, &config.patience, async {
-        signalled = Some(stop.signalled().await);
+        signalled = stop.signalled().await;
     });
     let outcome = tokio::select! {
         outcome = bridging => outcome,
@@ -96,39 +94,7 @@ async fn carry(machine: &Machine, args: &McpStdioArgs, mut stop: Stop) -> Result
     };
     match outcome {
         Ok(exit) => Ok(exit.code),
-        Err(BridgeError::Stopped) => Ok(signalled.unwrap_or(SIGNALLED)),
+        Err(BridgeError::Stopped) => Ok(signalled),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// A code that does not fit is a failure all the same.
-fn exit_code(code: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
-}
-
-/// Signals that ask this command to end.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Stop {
-    fn catch() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for one, and returns the exit code that it stands for.
-    async fn signalled(&mut self) -> i32 {
-        let kind = tokio::select! {
-            _ = self.terminate.recv() => SignalKind::terminate(),
-            _ = self.interrupt.recv() => SignalKind::interrupt(),
-            _ = self.hangup.recv() => SignalKind::hangup(),
-        };
-        SIGNALLED + kind.as_raw_value()
     }
 }

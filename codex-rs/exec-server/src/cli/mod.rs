@@ -11,11 +11,13 @@ mod kill;
 mod lines;
 mod logs;
 mod machine;
+mod mcp;
 mod mcp_stdio;
 mod ps;
 mod records;
 mod run;
 mod serve;
+mod stop;
 mod target;
 mod teller;
 
@@ -65,6 +67,8 @@ enum Command {
     Kill(kill::KillArgs),
     /// Tell what a server's machine is like, what the server can do, and how far away it is
     Info(info::InfoArgs),
+    /// Serve an MCP client with tools that run commands on another machine, or on this one
+    Mcp(mcp::McpArgs),
     /// Run a stdio MCP server on another machine, for an MCP client on this one
     McpStdio(mcp_stdio::McpStdioArgs),
     /// Write completions for a shell to standard output
@@ -92,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Logs(args) => logs::main(&args),
         Command::Kill(args) => kill::main(&args),
         Command::Info(args) => info::main(args),
+        Command::Mcp(args) => mcp::main(&args),
         Command::McpStdio(args) => mcp_stdio::main(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => completions::man(&args),
@@ -118,6 +123,11 @@ fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, F
     // Standard input may still be waited for by a thread that can't be interrupted.
     runtime.shutdown_background();
     outcome
+}
+
+/// An exit code that another program chose. One that does not fit is a failure all the same.
+fn exit_code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
 /// Prints one event as a line of JSON.

@@ -9,6 +9,7 @@ use codex_exec_server_protocol::process::ExitReason;
 use codex_exec_server_unified_exec::{
     ExecCommand, OutputLimit, ProcessState, UnifiedExec, UnifiedExecError, WriteStdin,
 };
+use tokio::time::timeout;
 
 use crate::support::{ALL, input, shell, started, tests_near_and_far, to_the_end, until};
 
@@ -22,6 +23,7 @@ tests_near_and_far! {
     a_command_that_runs_for_too_long_is_ended_and_says_so
     output_that_a_child_holds_open_is_told_apart_from_the_end
     terminating_reports_the_last_output_and_reaches_descendants
+    a_call_that_is_dropped_leaves_its_command_alone_or_ends_it_as_asked
     what_can_not_be_started_is_refused_in_the_machines_words
     what_makes_no_sense_is_refused_before_anything_runs
     shutting_down_ends_everything_and_takes_no_more
@@ -137,6 +139,25 @@ async fn terminating_reports_the_last_output_and_reaches_descendants(exec: Unifi
     // What has ended is only reported.
     let again = exec.terminate(number, None, ALL).await.expect("it is known");
     assert_eq!(again.state.exit_code(), Some(137));
+}
+
+async fn a_call_that_is_dropped_leaves_its_command_alone_or_ends_it_as_asked(exec: UnifiedExec) {
+    for end_if_dropped in [false, true] {
+        let mut command = shell("sleep 1000");
+        command.end_if_dropped = end_if_dropped;
+        command.collect.yield_time = Duration::from_secs(600);
+        let mut call = Box::pin(exec.exec_command(command));
+        while exec.list().len() < 1 + usize::from(end_if_dropped) {
+            assert!(timeout(Duration::from_millis(1), &mut call).await.is_err(), "it runs for long");
+        }
+        drop(call);
+    }
+    let [left, ended] = &exec.list()[..] else { panic!("two processes") };
+    let wait = || WriteStdin { collect: to_the_end(), ..WriteStdin::default() };
+    let report = exec.write_stdin(ended.process, wait()).await.expect("it is known");
+    assert_eq!(report.state.exit().and_then(|exit| exit.reason), Some(ExitReason::Terminated));
+    assert!(exec.list()[0].state.is_running());
+    exec.terminate(left.process, None, ALL).await.expect("it is known");
 }
 
 async fn what_can_not_be_started_is_refused_in_the_machines_words(exec: UnifiedExec) {
