@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use codex_exec_server_core::reconnect::{AfterLoss, Repeat};
-use codex_exec_server_protocol::environment::EnvironmentCapabilities;
+use codex_exec_server_core::service::missing_flag;
 use codex_exec_server_protocol::ids::{RequestKey, Seq};
 use codex_exec_server_protocol::methods::ProcessStart;
 use codex_exec_server_protocol::process::ProcessStartParams;
@@ -45,7 +45,10 @@ impl Client {
 
     /// Takes the id, if what is asked for can be done.
     fn reserve(&self, params: &ProcessStartParams) -> Result<Arc<Route>, StartError> {
-        check(params, &self.peer().environment.capabilities)?;
+        // Whatever the server would ignore is refused here.
+        if let Some(flag) = missing_flag(params, &self.peer().environment.capabilities) {
+            return Err(Unsupported(flag).into());
+        }
         let id = params.process_id.clone();
         let feed = Feed::new(id.clone(), self.inner.config.process, Seq::START);
         Route::new(&self.inner.router, feed).ok_or(StartError::Exists(id))
@@ -169,21 +172,5 @@ impl Drop for Unclaimed {
             };
             self.client.tasks.spawn_on(ending, &runtime);
         }
-    }
-}
-
-/// Whatever the server would ignore is refused here.
-fn check(params: &ProcessStartParams, flags: &EnvironmentCapabilities) -> Result<(), Unsupported> {
-    let needs = [
-        (params.output.is_some(), flags.output_budget, "outputBudget"),
-        (params.size.is_some(), flags.process_resize, "processResize"),
-        (params.timeout_ms.is_some(), flags.process_timeout, "processTimeout"),
-        (params.limits.is_some(), flags.process_limits, "processLimits"),
-        (params.request_key.is_some(), flags.idempotent_requests, "idempotentRequests"),
-        (params.network_proxy.is_some(), flags.network_proxy_launch, "networkProxyLaunch"),
-    ];
-    match needs.into_iter().find(|(asked, has, _)| *asked && !has) {
-        Some((_, _, name)) => Err(Unsupported(name)),
-        None => Ok(()),
     }
 }

@@ -127,8 +127,9 @@ impl From<ServiceError> for ExecError {
     }
 }
 
-/// Refuses a start that asks for what a backend with these `flags` would ignore.
-pub fn check_start(params: &ProcessStartParams, flags: &EnvironmentCapabilities) -> Result<(), ExecError> {
+/// The flag of the first thing that a start asks for and a backend with these `flags` would ignore.
+#[must_use]
+pub fn missing_flag(params: &ProcessStartParams, flags: &EnvironmentCapabilities) -> Option<&'static str> {
     let needs = [
         (params.output.is_some(), flags.output_budget, "outputBudget"),
         (params.size.is_some(), flags.process_resize, "processResize"),
@@ -137,8 +138,5 @@ pub fn check_start(params: &ProcessStartParams, flags: &EnvironmentCapabilities)
         (params.request_key.is_some(), flags.idempotent_requests, "idempotentRequests"),
         (params.network_proxy.is_some(), flags.network_proxy_launch, "networkProxyLaunch"),
     ];
-    match needs.into_iter().find(|(asked, has, _)| *asked && !has) {
-        Some((_, _, name)) => Err(ExecError::Unsupported(name)),
-        None => Ok(()),
-    }
+    needs.into_iter().find(|(asked, has, _)| *asked && !has).map(|(_, _, name)| name)
 }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use codex_exec_server_core::limits::Limits;
 use codex_exec_server_core::process_event::ExecProcessEvent;
 use codex_exec_server_core::service::{
-    ExecBackend, ExecError, ExecEvents, ExecProcess, ServiceFuture, check_start,
+    ExecBackend, ExecError, ExecEvents, ExecProcess, ServiceFuture, missing_flag,
 };
 use codex_exec_server_protocol::environment::EnvironmentInfo;
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
@@ -79,7 +79,9 @@ impl ExecBackend for LocalBackend {
         params: ProcessStartParams,
     ) -> ServiceFuture<'_, Result<Arc<dyn ExecProcess>, ExecError>> {
         Box::pin(async move {
-            check_start(&params, &self.environment.capabilities)?;
+            if let Some(flag) = missing_flag(&params, &self.environment.capabilities) {
+                return Err(ExecError::Unsupported(flag));
+            }
             let held = self.table.start_held(params).await?;
             Ok(Arc::new(LocalProcess { held, table: Arc::clone(&self.table) }) as Arc<dyn ExecProcess>)
         })

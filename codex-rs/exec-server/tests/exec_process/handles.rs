@@ -3,9 +3,7 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use codex_exec_server_core::process_event::ExecProcessEvent;
 use codex_exec_server_protocol::ids::Seq;
-use codex_exec_server_protocol::process::ExitReason;
 
 use crate::place::Backend;
 use crate::support::{Fifo, Seen, next, shell, start, text};
@@ -16,9 +14,9 @@ cases! {
         a_subscription_outlives_the_handle
         a_process_outlives_its_handles_and_whatever_it_still_says
         many_processes_run_side_by_side_and_are_not_mixed_up
+        a_start_that_is_given_up_ends_the_process
     }
     not_on_reference {
-        a_start_that_is_given_up_ends_the_process: "which process was started is shown by joining its start, and that needs keys"
         a_start_with_the_same_key_is_the_same_start: "it has no keys"
     }
 }
@@ -50,7 +48,7 @@ async fn a_process_outlives_its_handles_and_whatever_it_still_says(backend: Back
     next(&mut events).await;
     drop(events);
     drop(process);
-    assert_eq!(fifo.read().await, "done\n");
+    assert_eq!(fifo.open().await.rest().await, "done\n");
 }
 
 async fn many_processes_run_side_by_side_and_are_not_mixed_up(backend: Backend) {
@@ -65,17 +63,17 @@ async fn many_processes_run_side_by_side_and_are_not_mixed_up(backend: Backend) 
 }
 
 async fn a_start_that_is_given_up_ends_the_process(backend: Backend) {
-    let mut params = shell("p", "exec sleep 1000");
-    params.request_key = Some("key".into());
-    let mut given_up = backend.start(params.clone());
-    // It is under way, and its answer can't be there yet.
-    assert!(poll_fn(|cx| Poll::Ready(given_up.as_mut().poll(cx).is_pending())).await);
+    let fifo = Fifo::new();
+    let script = format!("exec 3>{}; echo started >&3; exec sleep 1000", fifo.path().display());
+    let mut given_up = backend.start(shell("p", &script));
+    // It is under way now, and goes on by itself.
+    let pending = poll_fn(|cx| Poll::Ready(given_up.as_mut().poll(cx).is_pending())).await;
+    assert!(pending, "a process is not started in an instant");
+    let mut pipe = fifo.open().await;
+    assert_eq!(pipe.line().await, "started\n");
     drop(given_up);
-    // The same start, asked for again, tells what became of it.
-    let process = start(&backend, params).await;
-    let event = next(&mut process.subscribe(Seq::START)).await;
-    let ExecProcessEvent::Exited { exit, .. } = event else { panic!("{event:?}") };
-    assert_eq!(exit.reason, Some(ExitReason::Terminated));
+    // The process holds the other end for as long as it lives.
+    assert_eq!(pipe.rest().await, "");
 }
 
 async fn a_start_with_the_same_key_is_the_same_start(backend: Backend) {
@@ -86,6 +84,6 @@ async fn a_start_with_the_same_key_is_the_same_start(backend: Backend) {
     drop(first);
     let again = start(&backend, params).await;
     // Both would block until the pipe is read, and each would write.
-    assert_eq!(fifo.read().await, "ran\n");
+    assert_eq!(fifo.open().await.rest().await, "ran\n");
     assert_eq!(Seen::all(&again).await.code(), 0);
 }

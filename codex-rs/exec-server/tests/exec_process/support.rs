@@ -1,6 +1,7 @@
 //! What the cases share: starting something in one line, and taking its events.
 
 use std::collections::BTreeMap;
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -177,10 +178,41 @@ impl Fifo {
         &self.path
     }
 
-    /// Everything that is written to it, once somebody has opened and closed it.
-    pub(crate) async fn read(&self) -> String {
+    /// Opens it for reading, which waits for somebody who opens it for writing.
+    pub(crate) async fn open(&self) -> Pipe {
         let path = self.path.clone();
-        let reading = tokio::task::spawn_blocking(move || std::fs::read_to_string(path));
-        patiently("a process to write", reading).await.expect("no panic").expect("it can be read")
+        let opening = tokio::task::spawn_blocking(move || std::fs::File::open(path));
+        let file =
+            patiently("a process to write", opening).await.expect("no panic").expect("it can be opened");
+        Pipe(Some(BufReader::new(file)))
+    }
+}
+
+/// The reading end of a [`Fifo`].
+pub(crate) struct Pipe(Option<BufReader<std::fs::File>>);
+
+impl Pipe {
+    pub(crate) async fn line(&mut self) -> String {
+        self.read(|file, text| file.read_line(text)).await
+    }
+
+    /// Everything until nobody holds the writing end.
+    pub(crate) async fn rest(&mut self) -> String {
+        self.read(|file, text| file.read_to_string(text)).await
+    }
+
+    async fn read(
+        &mut self,
+        read: impl FnOnce(&mut BufReader<std::fs::File>, &mut String) -> io::Result<usize> + Send + 'static,
+    ) -> String {
+        let mut file = self.0.take().expect("one read at a time");
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut text = String::new();
+            read(&mut file, &mut text).map(|_| (file, text))
+        });
+        let (file, text) =
+            patiently("a process to write", reading).await.expect("no panic").expect("it can be read");
+        self.0 = Some(file);
+        text
     }
 }
