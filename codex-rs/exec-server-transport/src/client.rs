@@ -1,5 +1,6 @@
 //! Connecting to a server.
 
+use std::fmt;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,8 +30,8 @@ const BODY_BYTES: usize = 4 * 1024;
 /// The port of `ws://` without one.
 const DEFAULT_PORT: u16 = 80;
 
-/// How to connect.
-#[derive(Debug, Clone)]
+/// How to connect. Its debug form does not show the token.
+#[derive(Clone)]
 pub struct ConnectOptions {
     /// Sent as `Authorization: Bearer …`.
     pub bearer_token: Option<String>,
@@ -39,6 +40,16 @@ pub struct ConnectOptions {
     pub connect_timeout: Duration,
     /// Limits of the connection. Default [`WireLimits::for_client`].
     pub limits: WireLimits,
+}
+
+impl fmt::Debug for ConnectOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectOptions")
+            .field("bearer_token", &self.bearer_token.as_ref().map(|_| "hidden"))
+            .field("connect_timeout", &self.connect_timeout)
+            .field("limits", &self.limits)
+            .finish()
+    }
 }
 
 impl Default for ConnectOptions {

@@ -56,3 +56,10 @@ fn a_token_cannot_smuggle_headers() {
     assert!(text.ends_with("\r\n\r\n"));
     assert!(matches!(target.request(Some("a\r\nX: y")), Err(ConnectError::InvalidToken)));
 }
+
+#[test]
+fn a_token_is_not_shown_to_whoever_looks_into_the_options() {
+    let options = ConnectOptions { bearer_token: Some("secret".into()), ..ConnectOptions::default() };
+    let shown = format!("{options:?}");
+    assert!(shown.contains("hidden") && !shown.contains("secret"), "{shown}");
+}

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::environments::id::MAX_ID_CHARS;
 
@@ -177,5 +179,68 @@ fn every_rule_has_its_error_which_names_the_place_and_says_what_to_do() {
         let place = format!("/home/me/.config/x/environments.toml:{line}:");
         assert!(error.starts_with(&place), "{text:?} says {error}");
         assert!(error.contains(key) && error.contains(words), "{text:?} says {error}");
+    }
+}
+
+/// Lines as people write them, right and wrong.
+fn line() -> impl Strategy<Value = String> {
+    let keys = KEYS.iter().chain(ENVIRONMENT_KEYS).copied().chain(["x", "", "a.b"]).collect::<Vec<_>>();
+    let values = prop_oneof![
+        Just("true".to_owned()),
+        Just("[]".to_owned()),
+        Just("{}".to_owned()),
+        Just("\"ws://h\"".to_owned()),
+        Just("\"box\"".to_owned()),
+        any::<f64>().prop_map(|number| number.to_string()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<String>().prop_map(|text| format!("{text:?}")),
+        any::<String>(),
+    ];
+    prop_oneof![
+        Just("[[environments]]".to_owned()),
+        Just("[environments.env]".to_owned()),
+        (prop::sample::select(keys), values).prop_map(|(key, value)| format!("{key} = {value}")),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_written_is_answered_and_every_complaint_names_the_file_and_a_line_of_it(
+        lines in prop::collection::vec(line(), 0..8)
+    ) {
+        let text = lines.join("\n");
+        if let Err(error) = read(&text) {
+            let said = error.to_string();
+            let place = said.strip_prefix("/home/me/.config/x/environments.toml:");
+            let number: String = place.unwrap_or_default().chars().take_while(char::is_ascii_digit).collect();
+            let line: usize = number.parse().unwrap_or_default();
+            prop_assert!((1..=text.split('\n').count().max(1)).contains(&line), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_good_exactly_if_its_ids_are_free_and_its_default_is_there(
+        ids in prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "d", "local", "None"]), 0..4),
+        include_local in any::<bool>(),
+        default in prop::option::of(prop::sample::select(vec!["a", "b", "local", "NONE", "x"])),
+    ) {
+        let mut text = format!("include_local = {include_local}\n");
+        if let Some(default) = default {
+            text += &format!("default = \"{default}\"\n");
+        }
+        for id in &ids {
+            text += &format!("[[environments]]\nid = \"{id}\"\nurl = \"ws://h\"\n");
+        }
+        let ids_are_free = ids.iter().enumerate().all(|(at, id)| !ids[..at].contains(id))
+            && !ids.contains(&"local")
+            && !ids.contains(&"None");
+        let there = |id| ids.contains(&id) || (id == "local" && include_local);
+        let is_good = ids_are_free && default.is_none_or(|id| id == "NONE" || there(id));
+        let expected = match default {
+            Some("NONE") => DefaultEnvironment::Disabled(DisabledBy::DefaultNone),
+            None if !include_local => DefaultEnvironment::Disabled(DisabledBy::LocalExcluded),
+            id => DefaultEnvironment::Is(EnvironmentId::new(id.unwrap_or("local")).expect("it is good")),
+        };
+        prop_assert_eq!(read(&text).ok().map(|config| config.default), is_good.then_some(expected));
     }
 }
