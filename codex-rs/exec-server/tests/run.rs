@@ -10,6 +10,7 @@ mod signals;
 #[path = "run/streams.rs"]
 mod streams;
 #[path = "run/support.rs"]
+#[allow(dead_code, reason = "each test program takes the part that it needs")]
 mod support;
 #[path = "run/terminal.rs"]
 mod terminal;

@@ -1,17 +1,18 @@
 //! `codex-exec-server attach`: comes back to a command that was left running, as if it had never been left.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use codex_exec_server_client::{Lag, ProcessError};
 use codex_exec_server_protocol::ids::Seq;
 
 use super::Failure;
-use super::console::{Console, OnQuit, Outcome, Screen, Signals};
+use super::console::{Console, OnQuit, Outcome, Screen, Signals, window_size};
+use super::duration;
 use super::found::{Found, FoundArgs};
 use super::kept::shell_words;
 use super::lines::Line;
 use super::run::{BROKEN_PIPE, FAREWELL, exit_code};
-use super::target::client_config;
 use super::teller::Teller;
 
 /// What `--help` says below the flags.
@@ -34,19 +35,28 @@ pub(super) struct AttachArgs {
     #[command(flatten)]
     found: FoundArgs,
     /// Begin behind this event instead of at the first that is kept
-    #[arg(long, value_name = "SEQ", default_value_t = 0, hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "SEQ",
+        default_value_t = 0,
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
     since: u64,
+    /// How long a lost connection is sought before this command gives up, such as 10m [default: 45s]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    resume_for: Option<Duration>,
     /// Write events as lines of JSON instead of the command's output
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn main(args: &AttachArgs) -> Result<ExitCode, Failure> {
-    super::block_on(attach(args)).map(ExitCode::from)
+    super::tell_failure(super::block_on(attach(args)), args.json).map(ExitCode::from)
 }
 
 async fn attach(args: &AttachArgs) -> Result<u8, Failure> {
-    let found = args.found.open(client_config("attach"), Teller::default()).await?;
+    let found = args.found.open("attach", args.resume_for, Teller::default()).await?;
     found.check_since(Seq(args.since))?;
     let outcome = attend(&found, args).await;
     let _ = tokio::time::timeout(FAREWELL, found.client.close()).await;
@@ -54,6 +64,9 @@ async fn attach(args: &AttachArgs) -> Result<u8, Failure> {
 }
 
 async fn attend(found: &Found, args: &AttachArgs) -> Result<Outcome, Failure> {
+    if found.is_over(Seq(args.since)) {
+        return Ok(Outcome::Ended { exit: None, complete: true });
+    }
     let signals = Signals::catch()?;
     let client = &found.client;
     let (process, events) =
@@ -64,6 +77,13 @@ async fn attend(found: &Found, args: &AttachArgs) -> Result<Outcome, Failure> {
         let line =
             Line::Started { id: found.kept.id(), session_id: &peer.session_id, process_id: process.id() };
         super::print_line(&line);
+    }
+    if found.tty
+        && client.peer().environment.capabilities.process_resize
+        && let Some(size) = window_size()
+    {
+        // One that has ended has no size.
+        let _ = process.resize(size).await;
     }
     let console = Console { screen, tty: found.tty, on_quit: OnQuit::Leave };
     Ok(console.attend(client, &process, events, signals).await?)

@@ -1,14 +1,17 @@
 //! A command that was left running, found again: by the id that this machine remembers, or by server, session and
 //! process. Shared by the commands that act on one.
 
+use std::time::Duration;
+
 use codex_exec_server_client::{Client, ClientConfig, ClientError, IfAttached};
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
 use codex_exec_server_protocol::process::{ProcessState, ProcessSummary};
 
 use super::Failure;
 use super::kept::Kept;
-use super::records::Records;
-use super::target::{Address, TargetArgs};
+use super::reach::{Goal, ReachArgs};
+use super::records::{Record, Records};
+use super::target::Address;
 use super::teller::Teller;
 
 /// Flags that say which command.
@@ -18,14 +21,14 @@ pub(super) struct FoundArgs {
     /// left out where there is only one
     #[arg(value_name = "ID", required_unless_present = "session")]
     id: Option<String>,
-    /// A session that is not remembered here, on the server that --connect names
+    /// A session that is not remembered here, on the server that --connect or --env names
     #[arg(long, value_name = "SESSION")]
     session: Option<String>,
     /// Take the command from the client that is attached to it now
     #[arg(long)]
     takeover: bool,
     #[command(flatten)]
-    target: TargetArgs,
+    reach: ReachArgs,
 }
 
 /// A command that was found, with a connection that holds its session.
@@ -40,25 +43,47 @@ pub(super) struct Found {
 }
 
 impl FoundArgs {
-    /// Connects, and takes up the session.
-    pub(super) async fn open(&self, config: ClientConfig, teller: Teller) -> Result<Found, Failure> {
+    /// Connects, and takes up the session. `command` is for the server's log.
+    pub(super) async fn open(
+        &self,
+        command: &str,
+        resume_for: Option<Duration>,
+        teller: Teller,
+    ) -> Result<Found, Failure> {
+        let config = |address: &Address| {
+            let mut config = address.client_config(command)?;
+            config.recovery_deadline = resume_for.unwrap_or(config.recovery_deadline);
+            Ok::<_, Failure>(config)
+        };
         match (&self.session, &self.id) {
             (None, Some(id)) => {
-                if let Some(address) = self.target.address() {
-                    return Err(
-                        format!("{id} is remembered with its server; {address} goes with --session").into()
-                    );
+                if let Some(goal) = self.reach.named()? {
+                    let words = format!("{id} is remembered with its server; {goal} goes with --session");
+                    return Err(words.into());
                 }
-                self.remembered(id, config, teller).await
+                let records = Records::of_this_user()?;
+                let record = records.find(id)?;
+                let config = config(&record.address)?;
+                self.remembered(&records, record, config, teller).await
             }
-            (Some(session), process) => self.unremembered(session, process.as_deref(), config, teller).await,
+            (Some(session), process) => {
+                let Goal::There(address) = self.reach.find()? else {
+                    return Err("which server? say it with --connect URL or --env NAME".into());
+                };
+                let config = config(&address)?;
+                self.unremembered(address, session, process.as_deref(), config, teller).await
+            }
             (None, None) => Err("which command? `codex-exec-server ps` lists their ids".into()),
         }
     }
 
-    async fn remembered(&self, id: &str, config: ClientConfig, teller: Teller) -> Result<Found, Failure> {
-        let records = Records::of_this_user()?;
-        let record = records.find(id)?;
+    async fn remembered(
+        &self,
+        records: &Records,
+        record: Record,
+        config: ClientConfig,
+        teller: Teller,
+    ) -> Result<Found, Failure> {
         let client = match self.attach(&record.address, record.session_id.as_str(), config, teller).await {
             Ok(client) => client,
             Err(error @ ClientError::SessionLost { .. }) => {
@@ -79,12 +104,12 @@ impl FoundArgs {
 
     async fn unremembered(
         &self,
+        address: Address,
         session: &str,
         process: Option<&str>,
         config: ClientConfig,
         teller: Teller,
     ) -> Result<Found, Failure> {
-        let address = self.target.required()?;
         let client = match self.attach(&address, session, config, teller).await {
             Ok(client) => client,
             Err(error) => return Err(self.explain(&address, session, &error)),
@@ -146,6 +171,13 @@ impl FoundArgs {
 }
 
 impl Found {
+    /// Whether nothing can follow `since` any more.
+    pub(super) fn is_over(&self, since: Seq) -> bool {
+        let over =
+            |summary: &ProcessSummary| summary.state == ProcessState::Closed && since >= summary.last_seq;
+        self.summary.as_ref().is_some_and(over)
+    }
+
     /// Refuses a position that is still to come.
     pub(super) fn check_since(&self, since: Seq) -> Result<(), Failure> {
         match &self.summary {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use codex_exec_server_client::{Client, Peer};
+use codex_exec_server_client::{Client, ClientConfig, Peer};
 use codex_exec_server_protocol::environment::EnvironmentInfo;
 use codex_exec_server_protocol::ids::SessionId;
 use codex_exec_server_protocol::methods::{EnvironmentInfo as EnvironmentInfoMethod, NoParams};
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::duration::{millis, show};
-use super::target::{Address, TargetArgs, client_config};
+use super::reach::{Goal, ReachArgs, Reached};
 use super::teller::Teller;
 
 /// Round trips that are measured; the shortest is told, as the others waited for something.
@@ -24,6 +24,7 @@ const ROUND_TRIPS: u32 = 5;
 const HELP: &str = "\
 Examples:
   codex-exec-server info --connect ws://127.0.0.1:8765
+  codex-exec-server info --env box
   codex-exec-server info --connect ws://127.0.0.1:8765 --json | jq .limits";
 
 /// Flags of `info`.
@@ -31,7 +32,7 @@ Examples:
 #[command(after_help = HELP)]
 pub(super) struct InfoArgs {
     #[command(flatten)]
-    target: TargetArgs,
+    reach: ReachArgs,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -41,7 +42,7 @@ pub(super) struct InfoArgs {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Info<'a> {
-    server: &'a Address,
+    server: &'a Goal,
     round_trip_ms: f64,
     session_id: &'a SessionId,
     detached_lifetime_ms: Option<u64>,
@@ -52,23 +53,23 @@ struct Info<'a> {
 }
 
 pub(super) fn main(args: InfoArgs) -> Result<ExitCode, Failure> {
-    let address = args.target.required()?;
+    let goal = args.reach.find()?;
     super::block_on(async {
-        let mut config = client_config("info");
         // Its session holds nothing.
-        config.detached_lifetime = Some(Duration::ZERO);
-        let client = address.connect(config, Teller::default()).await?;
-        let told = tell(&client, &address, args.json).await;
-        client.close().await;
+        let adjust = |config: &mut ClientConfig| config.detached_lifetime = Some(Duration::ZERO);
+        let reached = Reached::open(&goal, "info", adjust, Teller::default()).await?;
+        let told = tell(&reached.client, &goal, args.json).await;
+        reached.client.close().await;
+        reached.close().await;
         told.map(|()| ExitCode::SUCCESS)
     })
 }
 
-async fn tell(client: &Client, address: &Address, json: bool) -> Result<(), Failure> {
+async fn tell(client: &Client, goal: &Goal, json: bool) -> Result<(), Failure> {
     let round_trip = round_trip(client).await?;
     let peer = client.peer();
     let info = Info {
-        server: address,
+        server: goal,
         round_trip_ms: round_trip.as_secs_f64() * 1_000.0,
         session_id: &peer.session_id,
         detached_lifetime_ms: peer.detached_lifetime.map(millis),

@@ -8,7 +8,7 @@ use codex_exec_server_protocol::ids::ProcessId;
 use super::duration::{millis, show};
 use super::lines::Line;
 use super::records::{Record, Records};
-use super::target::{Address, client_config};
+use super::target::Address;
 use super::teller::Teller;
 
 /// How long the server may take to let a session go that is over; nothing depends on it.
@@ -110,8 +110,9 @@ impl Kept {
             // Otherwise the next `ps` finds that it is gone.
             let _ = records.remove(&self.record.id);
         }
-        let Ok(dialer) = self.address.dialer() else { return };
-        let mut config = client_config("done");
+        let (Ok(dialer), Ok(mut config)) = (self.address.dialer(), self.address.client_config("done")) else {
+            return;
+        };
         config.detached_lifetime = Some(Duration::ZERO);
         let letting_go = async {
             let session = self.record.session_id.clone();

@@ -13,7 +13,6 @@ use super::Failure;
 use super::duration;
 use super::found::{Found, FoundArgs};
 use super::run::FAREWELL;
-use super::target::client_config;
 use super::teller::Teller;
 
 /// Exit code when something of the command lives on.
@@ -94,7 +93,7 @@ fn parse_grace(text: &str) -> Result<Duration, String> {
 
 pub(super) fn main(args: &KillArgs) -> Result<ExitCode, Failure> {
     super::block_on(async {
-        let found = args.found.open(client_config("kill"), Teller::default()).await?;
+        let found = args.found.open("kill", None, Teller::default()).await?;
         let done = kill(&found, args).await;
         let _ = tokio::time::timeout(FAREWELL, found.client.close()).await;
         done.map(ExitCode::from)

@@ -12,7 +12,6 @@ use super::console::{Outcome, Screen, play, tell_status};
 use super::found::{Found, FoundArgs};
 use super::lines::Line;
 use super::run::{BROKEN_PIPE, FAREWELL};
-use super::target::client_config;
 use super::teller::Teller;
 
 /// What `--help` says below the flags.
@@ -36,7 +35,13 @@ pub(super) struct LogsArgs {
     #[arg(long, short)]
     follow: bool,
     /// Begin behind this event instead of at the first that is kept
-    #[arg(long, value_name = "SEQ", default_value_t = 0, hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "SEQ",
+        default_value_t = 0,
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
     since: u64,
     /// Write events as lines of JSON instead of the command's output
     #[arg(long)]
@@ -44,11 +49,11 @@ pub(super) struct LogsArgs {
 }
 
 pub(super) fn main(args: &LogsArgs) -> Result<ExitCode, Failure> {
-    super::block_on(logs(args)).map(ExitCode::from)
+    super::tell_failure(super::block_on(logs(args)), args.json).map(ExitCode::from)
 }
 
 async fn logs(args: &LogsArgs) -> Result<u8, Failure> {
-    let found = args.found.open(client_config("logs"), Teller::default()).await?;
+    let found = args.found.open("logs", None, Teller::default()).await?;
     found.check_since(Seq(args.since))?;
     let outcome = print(&found, args).await;
     let _ = tokio::time::timeout(FAREWELL, found.client.close()).await;
@@ -72,7 +77,7 @@ async fn print(found: &Found, args: &LogsArgs) -> Result<Outcome, Failure> {
         let (id, process_id) = (found.kept.id(), &found.process_id);
         super::print_line(&Line::Started { id, session_id: &peer.session_id, process_id });
     }
-    if until.is_some_and(|until| until <= since) {
+    if until.is_some_and(|until| until <= since) || found.is_over(since) {
         return Ok(Outcome::Ended { exit: None, complete: true });
     }
     let (_process, events) = client.adopt(found.process_id.clone(), since, Lag::HoldConnection).await?;

@@ -4,6 +4,8 @@ mod attach;
 mod completions;
 mod console;
 mod duration;
+mod embedded;
+mod envs;
 mod found;
 mod info;
 mod kept;
@@ -11,9 +13,11 @@ mod kill;
 mod lines;
 mod logs;
 mod machine;
+mod man;
 mod mcp;
 mod mcp_stdio;
 mod ps;
+mod reach;
 mod records;
 mod run;
 mod serve;
@@ -67,6 +71,8 @@ enum Command {
     Kill(kill::KillArgs),
     /// Tell what a server's machine is like, what the server can do, and how far away it is
     Info(info::InfoArgs),
+    /// List the environments, and whether they can be reached
+    Envs(envs::EnvsArgs),
     /// Serve an MCP client with tools that run commands on another machine, or on this one
     Mcp(mcp::McpArgs),
     /// Run a stdio MCP server on another machine, for an MCP client on this one
@@ -74,7 +80,7 @@ enum Command {
     /// Write completions for a shell to standard output
     Completions(completions::CompletionsArgs),
     /// Write the manual, as roff, to standard output
-    Man(completions::ManArgs),
+    Man(man::ManArgs),
 }
 
 /// Exit code of a command that failed before it could do its work, as of `env` and `ssh`: not to be mistaken for the
@@ -96,10 +102,11 @@ pub fn main() -> ExitCode {
         Command::Logs(args) => logs::main(&args),
         Command::Kill(args) => kill::main(&args),
         Command::Info(args) => info::main(args),
+        Command::Envs(args) => envs::main(&args),
         Command::Mcp(args) => mcp::main(&args),
         Command::McpStdio(args) => mcp_stdio::main(&args),
         Command::Completions(args) => completions::completions(&args),
-        Command::Man(args) => completions::man(&args),
+        Command::Man(args) => man::main(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("codex-exec-server: {error}");
@@ -134,6 +141,14 @@ fn exit_code(code: i32) -> ExitCode {
 fn print_line(line: &lines::Line<'_>) {
     // Whoever does not read is noticed by the output that follows.
     let _ = std::io::stdout().write_all(&line.to_bytes());
+}
+
+/// Makes a failure the last event of those that were printed as JSON.
+fn tell_failure<T>(outcome: Result<T, Failure>, json: bool) -> Result<T, Failure> {
+    if let (Err(error), true) = (&outcome, json) {
+        print_line(&lines::Line::Failed { message: &error.to_string() });
+    }
+    outcome
 }
 
 /// Prints one document of JSON.

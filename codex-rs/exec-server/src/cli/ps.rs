@@ -17,7 +17,7 @@ use super::duration::{millis, rough};
 use super::found::{list, state_name};
 use super::kept::shell_words;
 use super::records::{Record, Records};
-use super::target::{Address, client_config};
+use super::target::Address;
 use super::teller::Teller;
 
 /// Sessions that are asked at a time.
@@ -138,12 +138,12 @@ async fn ask_all(records: Vec<Record>) -> Vec<(Record, Found)> {
 }
 
 async fn ask(record: &Record) -> Found {
-    let dialer = match record.address.dialer() {
-        Ok(dialer) => dialer,
-        Err(error) => return Found::Unclear("unreachable", Some(error.to_string())),
+    let (dialer, config) = match (record.address.dialer(), record.address.client_config("ps")) {
+        (Ok(dialer), Ok(config)) => (dialer, config),
+        (Err(error), _) | (_, Err(error)) => return Found::Unclear("unreachable", Some(error.to_string())),
     };
     let session = record.session_id.clone();
-    let client = match Client::attach(dialer, client_config("ps"), session, IfAttached::Refuse).await {
+    let client = match Client::attach(dialer, config, session, IfAttached::Refuse).await {
         Ok(client) => client,
         Err(ClientError::SessionLost { .. }) => return Found::Gone,
         Err(ClientError::SessionInUse { .. }) => return Found::Unclear("held", None),

@@ -5,7 +5,6 @@
 //! `console` attends to it; this file puts them together and turns outcomes into exit codes.
 
 mod args;
-mod embedded;
 mod place;
 
 use std::cell::Cell;
@@ -42,15 +41,16 @@ pub(super) const FAREWELL: Duration = Duration::from_millis(50);
 const END_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) fn main(args: RunArgs) -> Result<ExitCode, Failure> {
-    super::block_on(run(args)).map(ExitCode::from)
+    let json = args.json && !args.detach;
+    super::tell_failure(super::block_on(run(args)), json).map(ExitCode::from)
 }
 
 async fn run(args: RunArgs) -> Result<u8, Failure> {
-    args.check()?;
     let place = Place::find(&args).await?;
-    let outcome = run_on(&place.client, &place, &args).await;
+    let client = place.0.client.clone();
+    let outcome = run_on(&client, &place, &args).await;
     // Neither changes what came of the command.
-    let _ = tokio::time::timeout(FAREWELL, place.client.close()).await;
+    let _ = tokio::time::timeout(FAREWELL, client.close()).await;
     let (outcome, over) = match outcome {
         Ok((code, over)) => (Ok(code), over),
         Err(error) => (Err(error), None),
@@ -58,12 +58,7 @@ async fn run(args: RunArgs) -> Result<u8, Failure> {
     if let Some(kept) = over {
         kept.end().await;
     }
-    if let Some(embedded) = place.embedded {
-        embedded.shut_down().await;
-    }
-    if let (Err(error), true) = (&outcome, args.json) {
-        super::print_line(&Line::Failed { message: &error.to_string() });
-    }
+    place.0.close().await;
     outcome
 }
 
@@ -72,6 +67,7 @@ async fn run_on(client: &Client, place: &Place, args: &RunArgs) -> Result<(u8, O
     let mut signals = Signals::catch()?;
     let params = place.start_params(args)?;
     let mut kept = place
+        .0
         .address
         .as_ref()
         .map(|address| Kept::new(client, address, &params.process_id, &args.command, args.tty));

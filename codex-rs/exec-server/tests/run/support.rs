@@ -16,9 +16,11 @@ use tokio::net::TcpSocket;
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The program.
+/// The program, with nothing of the host's settings.
 pub(crate) fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_codex-exec-server"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_codex-exec-server"));
+    command.env("CODEX_EXEC_SERVER_CONFIG", "none").env_remove("CODEX_EXEC_SERVER_URL");
+    command
 }
 
 /// `codex-exec-server run`, with the flags given, on `argv`.
@@ -84,6 +86,14 @@ impl Server {
         match self {
             Self::Embedded => "",
             Self::Separate { url, .. } => url,
+        }
+    }
+
+    /// The operating system's number of a separate one.
+    pub(crate) fn pid(&self) -> u32 {
+        match self {
+            Self::Embedded => std::process::id(),
+            Self::Separate { child, .. } => child.id(),
         }
     }
 

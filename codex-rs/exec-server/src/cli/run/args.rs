@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use codex_exec_server_client::environments::EnvironmentId;
 use codex_exec_server_protocol::process::WhenFull;
 
-use crate::cli::duration;
-use crate::cli::target::Address;
+use crate::cli::reach::{Goal, ReachArgs};
+use crate::cli::target::TargetArgs;
+use crate::cli::{Failure, duration};
 
 /// How long a server is asked to keep a command that was left to itself. Servers grant less, if they allow less.
 const KEEP: Duration = Duration::from_hours(24);
@@ -18,9 +20,12 @@ The command's standard streams, signals and exit code are those of this command;
 Exit codes of our own: 124 after --timeout, 125 when something other than the command failed, 126 when the command \
 can't be run, 127 when it is not there.
 
-With --connect the command gets the server's basic environment (such as HOME, LANG, PATH, SHELL, USER, TMPDIR) and \
---env, and a lost connection is resumed without loss. If it does not come back in time, the answer says how to attach \
-again. Without --connect the command gets the environment of this command, and everything that it started ends with it.
+On a server (--connect URL, or --env NAME from environments.toml) the command gets the server's basic environment (such as \
+HOME, LANG, PATH, SHELL, USER, TMPDIR) and the variables given here, and a lost connection is resumed without loss. If it \
+does not come back in time, the answer says how to attach again. On this machine (--env local, or neither flag while no \
+other environment is the default) it gets the environment of this command, and everything that it started ends with it.
+
+--env says two things, told apart by the equals sign: --env box is where to run, --env CC=clang is a variable.
 
 Ctrl-C interrupts the command; a second one within two seconds ends it. With --tty all keys go to the command. With \
 --keep, whatever would end the command (a second Ctrl-C, SIGTERM, SIGHUP, SIGQUIT; on a terminal also the keys Ctrl-] d) \
@@ -29,6 +34,7 @@ leaves it running instead.
 Examples:
   codex-exec-server run -- uname -a                                    right here, without a server
   codex-exec-server run --connect ws://127.0.0.1:8765 -- make test     on a server
+  codex-exec-server run --env box --env CC=clang -- make test          in an environment, with a variable
   codex-exec-server run --connect ws://127.0.0.1:8765 --tty -- htop    on a terminal there
   codex-exec-server run --connect ws://127.0.0.1:8765 --detach -- make left to itself; see ps, logs, attach, kill";
 
@@ -36,12 +42,11 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(in crate::cli) struct RunArgs {
-    /// Server to run on: ws://HOST:PORT or unix:///PATH. Without it the command runs on this machine, in this process
-    #[arg(long, value_name = "URL")]
-    connect: Option<String>,
-    /// File that holds the token to show to the server
-    #[arg(long, value_name = "PATH", requires = "connect")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// File of environments [default: environments.toml in the user's configuration]
+    #[arg(long, value_name = "PATH", conflicts_with = "connect")]
+    environments: Option<PathBuf>,
     /// Run on a terminal: line editing, colors, programs that fill the screen
     #[arg(long)]
     pub(super) tty: bool,
@@ -49,8 +54,9 @@ pub(in crate::cli) struct RunArgs {
     /// directory, or this one]
     #[arg(long, value_name = "DIR")]
     pub(super) cwd: Option<PathBuf>,
-    /// NAME=VALUE: variable to add to the environment; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_env)]
+    /// NAME: environment to run in, by its name in environments.toml; `local` is this machine. NAME=VALUE: variable to add
+    /// for the command; may be repeated
+    #[arg(long, value_name = "NAME|NAME=VALUE", value_parser = parse_env)]
     env: Vec<Env>,
     /// End the command when it still runs after this long, such as 1.5 (seconds), 90s, 10m
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
@@ -63,6 +69,10 @@ pub(in crate::cli) struct RunArgs {
     /// when this command is ended [default with --detach: 24h]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(super) keep: Option<Duration>,
+    /// How long a lost connection is sought before this command gives up, such as 10m for a laptop that sleeps; no longer
+    /// than the server keeps the command [default: 45s]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(super) resume_for: Option<Duration>,
     /// What happens when the command has written more than the server keeps and nobody reads: it waits, or the oldest
     /// output is dropped, which `logs` tells [default: wait; with --detach: drop-oldest]
     #[arg(long, value_enum, value_name = "WHAT")]
@@ -78,6 +88,9 @@ pub(in crate::cli) struct RunArgs {
 /// What `--env` says.
 #[derive(Debug, Clone)]
 enum Env {
+    /// An environment: a name without an equals sign.
+    In(String),
+    /// A variable: a name, an equals sign, and whatever follows.
     Variable(String, String),
 }
 
@@ -89,31 +102,50 @@ enum WhenFullArg {
 
 /// Flags that contradict each other.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RunFlagError {
-    #[error("{0} needs a server, as a command that runs in this process ends with it: add --connect URL")]
+enum RunFlagError {
+    #[error(
+        "{0} needs a server, as a command that runs in this process ends with it: add --connect URL or --env NAME"
+    )]
     NeedsServer(&'static str),
+    #[error("--env {0} and --env {1} both name an environment; a variable is written --env NAME=VALUE")]
+    TwoEnvironments(String, String),
 }
 
 fn parse_env(text: &str) -> Result<Env, String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok(Env::Variable(name.to_owned(), value.to_owned())),
-        _ => Err("write it as --env NAME=VALUE".to_owned()),
+        Some(_) => Err("write a variable as --env NAME=VALUE".to_owned()),
+        None => match EnvironmentId::new(text) {
+            Ok(id) => Ok(Env::In(id.as_str().to_owned())),
+            Err(error) => {
+                Err(format!("an environment's name {error}; a variable is written --env NAME=VALUE"))
+            }
+        },
     }
 }
 
 impl RunArgs {
-    /// Refuses flags that contradict each other.
-    pub(super) fn check(&self) -> Result<(), RunFlagError> {
-        let needs_server = [("--detach", self.detach), ("--keep", self.keep.is_some())];
-        match needs_server.into_iter().find(|(_, given)| *given && self.connect.is_none()) {
-            Some((flag, _)) => Err(RunFlagError::NeedsServer(flag)),
-            None => Ok(()),
+    /// The machine to run on.
+    pub(super) fn goal(&self) -> Result<Goal, Failure> {
+        let mut named = self.env.iter().filter_map(|env| match env {
+            Env::In(name) => Some(name.clone()),
+            Env::Variable(..) => None,
+        });
+        let environment = named.next();
+        if let (Some(first), Some(second)) = (&environment, named.next()) {
+            return Err(RunFlagError::TwoEnvironments(first.clone(), second).into());
         }
-    }
-
-    /// The server that was named, if one was.
-    pub(super) fn address(&self) -> Option<Address> {
-        Some(Address::url(self.connect.clone()?, self.token_file.clone()))
+        let is_named = environment.is_some();
+        let reach = ReachArgs::new(environment, self.environments.clone(), self.target.clone());
+        let goal = reach.find().map_err(|error| match is_named {
+            true => format!("{error} (a variable is written --env NAME=VALUE)").into(),
+            false => error,
+        })?;
+        let needs_server = [("--detach", self.detach), ("--keep", self.keep.is_some())];
+        match needs_server.into_iter().find(|(_, given)| *given && goal == Goal::Here) {
+            Some((flag, _)) => Err(RunFlagError::NeedsServer(flag).into()),
+            None => Ok(goal),
+        }
     }
 
     /// Whether the command may outlive this one.
@@ -137,6 +169,9 @@ impl RunArgs {
 
     /// Variables to add.
     pub(super) fn variables(&self) -> impl Iterator<Item = (String, String)> {
-        self.env.iter().map(|Env::Variable(name, value)| (name.clone(), value.clone()))
+        self.env.iter().filter_map(|env| match env {
+            Env::Variable(name, value) => Some((name.clone(), value.clone())),
+            Env::In(_) => None,
+        })
     }
 }

@@ -3,52 +3,47 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use codex_exec_server_client::{Client, Dialer};
+use codex_exec_server_client::ClientConfig;
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::{
     EnvInherit, EnvPolicy, OutputBudget, ProcessStartParams, WhenFull,
 };
 
-use super::embedded::Embedded;
 use super::{Failure, RunArgs};
 use crate::cli::console::{input_is_wanted, window_size};
 use crate::cli::duration::{millis, show};
-use crate::cli::target::{Address, client_config};
+use crate::cli::reach::{Goal, Reached};
 use crate::cli::teller::Teller;
 
 /// See the module.
-pub(super) struct Place {
-    pub(super) client: Client,
-    /// Where the server is, if it is not in this process.
-    pub(super) address: Option<Address>,
-    pub(super) embedded: Option<Embedded>,
-}
+pub(super) struct Place(pub(super) Reached);
 
 impl Place {
     /// Connects to where `args` say, or starts a server in this process.
     pub(super) async fn find(args: &RunArgs) -> Result<Self, Failure> {
-        let mut config = client_config("run");
-        config.detached_lifetime = args.lifetime();
-        match args.address() {
-            Some(address) => {
-                let client = address.connect(config, Teller::default()).await?;
-                let place = Self { client, address: Some(address), embedded: None };
-                place.check(args)?;
-                Ok(place)
-            }
-            None => {
-                let embedded = Embedded::start()?;
-                let dialer: Dialer = embedded.dialer();
-                let client = Client::connect(dialer, config).await?;
-                Ok(Self { client, address: None, embedded: Some(embedded) })
+        let goal = args.goal()?;
+        let adjust = |config: &mut ClientConfig| {
+            config.detached_lifetime = args.lifetime();
+            config.recovery_deadline = args.resume_for.unwrap_or(config.recovery_deadline);
+        };
+        let place = Self(Reached::open(&goal, "run", adjust, Teller::default()).await?);
+        match place.check(args, &goal) {
+            Ok(()) => Ok(place),
+            Err(error) => {
+                place.0.close().await;
+                Err(error)
             }
         }
     }
 
     /// Whether the server can do what a command that is to be kept needs.
-    fn check(&self, args: &RunArgs) -> Result<(), Failure> {
+    fn check(&self, args: &RunArgs, goal: &Goal) -> Result<(), Failure> {
         let Some(asked) = args.lifetime() else { return Ok(()) };
-        let peer = self.client.peer();
+        if let (Goal::There(address), None) = (goal, &self.0.address) {
+            // Says why nothing can be left there.
+            address.dialer()?;
+        }
+        let peer = self.0.client.peer();
         let flags = &peer.environment.capabilities;
         let Some(granted) = peer.detached_lifetime.filter(|_| flags.session_lifetime) else {
             let flag = if args.detach { "--detach" } else { "--keep" };
@@ -72,7 +67,7 @@ impl Place {
 
     /// What to start.
     pub(super) fn start_params(&self, args: &RunArgs) -> Result<ProcessStartParams, Failure> {
-        let environment = &self.client.peer().environment;
+        let environment = &self.0.client.peer().environment;
         let flags = &environment.capabilities;
         let mut env: BTreeMap<String, String> = BTreeMap::new();
         if args.tty
@@ -110,7 +105,7 @@ impl Place {
 
     /// Another machine's environment is not ours to hand on, least of all its secrets; our own goes on as it is.
     fn env_policy(&self) -> EnvPolicy {
-        let here = self.embedded.is_some();
+        let here = self.0.embedded.is_some();
         EnvPolicy {
             inherit: if here { EnvInherit::All } else { EnvInherit::Core },
             ignore_default_excludes: here,
@@ -125,7 +120,7 @@ impl Place {
         if asked.is_absolute() {
             return Ok(PathUri::try_from(asked)?);
         }
-        let base: PathBuf = if self.embedded.is_some() {
+        let base: PathBuf = if self.0.embedded.is_some() {
             std::env::current_dir()?
         } else {
             let server = server
