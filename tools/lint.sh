@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Everything that is checked besides the tests: formatting, clippy, documentation links, the architecture's rules, dependencies.
+# Everything that is checked besides the tests: formatting, clippy, documentation links, the architecture's rules,
+# dependencies that nothing uses, or whose licence won't do.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../codex-rs"
 cargo fmt --all --check
 cargo clippy --locked --workspace --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 cargo run --locked --quiet -p codex-exec-server-tidy -- --root ..
+../tools/shear.sh
 ../tools/deny.sh
