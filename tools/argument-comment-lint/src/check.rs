@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
@@ -96,6 +97,24 @@ impl Checker<'_> {
         self.resolver.scopes.leave();
     }
 
+    /// Visits what stands in braces and is a block, such as an arm of `select!` or a function in `proptest!`.
+    fn blocks(&mut self, tokens: TokenStream) {
+        // A name outside of the braces may be bound there, in ways that only the macro knows.
+        hide(&mut self.resolver.scopes, tokens.clone());
+        for token in tokens {
+            if let TokenTree::Group(group) = token
+                && group.delimiter() == Delimiter::Brace
+            {
+                match Block::parse_within.parse2(group.stream()) {
+                    Ok(statements) => {
+                        self.block(|this| statements.iter().for_each(|one| this.visit_stmt(one)))
+                    }
+                    Err(_) => self.block(|this| this.blocks(group.stream())),
+                }
+            }
+        }
+    }
+
     fn bind(&mut self, pattern: &syn::Pat, ty: &Type) {
         self.resolver.scopes.bind(self.resolver.index, &self.resolver.names, pattern, ty);
     }
@@ -140,17 +159,17 @@ impl<'ast> Visit<'ast> for Checker<'_> {
         visit::visit_expr_method_call(self, call);
     }
 
-    /// Macros are looked into where they hold expressions and commas; what is a language of its own is left alone.
+    /// Macros are looked into where they hold expressions, or blocks amid a language of their own.
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
         if let Ok(expressions) = expressions.parse2(call.tokens.clone()) {
-            for expression in &expressions {
-                self.visit_expr(expression);
-            }
+            expressions.iter().for_each(|expression| self.visit_expr(expression));
+        } else if !call.path.is_ident("macro_rules") {
+            self.block(|this| this.blocks(call.tokens.clone()));
         }
     }
 
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        self.function(&item.sig, &item.block, None);
+        self.function(&item.sig, &item.block, /*owner*/ None);
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
@@ -231,13 +250,24 @@ impl<'ast> Visit<'ast> for Checker<'_> {
     fn visit_expr_for_loop(&mut self, item: &'ast syn::ExprForLoop) {
         self.visit_expr(&item.expr);
         let ty = match self.resolver.type_of(&item.expr) {
-            ty if matches!(ty.name.as_str(), "Vec" | "[]") => ty.argument(0),
+            ty if matches!(ty.name.as_str(), "Vec" | "[]") => ty.argument(/*index*/ 0),
             _ => Type::unknown(),
         };
         self.block(|this| {
             this.bind(&item.pat, &ty);
             this.visit_block(&item.body);
         });
+    }
+}
+
+/// Hides all names outside of braces.
+fn hide(scopes: &mut Scopes, tokens: TokenStream) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(name) => scopes.hide(name.to_string()),
+            TokenTree::Group(group) if group.delimiter() != Delimiter::Brace => hide(scopes, group.stream()),
+            _ => {}
+        }
     }
 }
 

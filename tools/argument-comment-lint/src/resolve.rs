@@ -79,7 +79,7 @@ impl Resolver<'_> {
             }
             match ty.name.as_str() {
                 "Arc" | "Box" | "Rc" | "Pin" | "MutexGuard" | "RwLockReadGuard" | "RwLockWriteGuard" => {
-                    ty = self.index.expand(ty.argument(0));
+                    ty = self.index.expand(ty.argument(/*index*/ 0));
                 }
                 // A trait of ours may be implemented for what is not ours.
                 _ => return self.index.owned(&ty.name, name).into_iter().filter(fits).collect(),
@@ -160,7 +160,9 @@ impl Resolver<'_> {
             Expr::Paren(inner) => self.type_of(&inner.expr),
             Expr::Group(inner) => self.type_of(&inner.expr),
             Expr::Unary(inner) => match self.type_of(&inner.expr) {
-                ty if matches!(ty.name.as_str(), "Arc" | "Box" | "Rc" | "MutexGuard") => ty.argument(0),
+                ty if matches!(ty.name.as_str(), "Arc" | "Box" | "Rc" | "MutexGuard") => {
+                    ty.argument(/*index*/ 0)
+                }
                 ty => ty,
             },
             Expr::Struct(literal) => self.names.path(&literal.path),
@@ -168,16 +170,16 @@ impl Resolver<'_> {
             Expr::Call(call) => self.type_of_call(call),
             Expr::MethodCall(call) => self.type_of_method_call(call),
             Expr::Await(inner) => match self.type_of(&inner.base) {
-                ty if matches!(ty.name.as_str(), "Future" | "BoxFuture") => ty.argument(0),
+                ty if matches!(ty.name.as_str(), "Future" | "BoxFuture") => ty.argument(/*index*/ 0),
                 ty => ty,
             },
             Expr::Try(inner) => match self.type_of(&inner.expr) {
-                ty if matches!(ty.name.as_str(), "Option" | "Result") => ty.argument(0),
+                ty if matches!(ty.name.as_str(), "Option" | "Result") => ty.argument(/*index*/ 0),
                 _ => Type::unknown(),
             },
             Expr::Field(field) => self.type_of_field(field),
             Expr::Index(index) => match self.type_of(&index.expr) {
-                ty if matches!(ty.name.as_str(), "[]" | "Vec") => ty.argument(0),
+                ty if matches!(ty.name.as_str(), "[]" | "Vec") => ty.argument(/*index*/ 0),
                 _ => Type::unknown(),
             },
             Expr::Tuple(tuple) => Type {
@@ -207,8 +209,16 @@ impl Resolver<'_> {
                 None if self.index.is_ours(&Type::named(&name)) => self.names.path(path),
                 None => Type::unknown(),
             },
-            None => Type::unknown(),
+            None => self.type_of_variant(path),
         }
+    }
+
+    /// `Event::Closed` is an Event; `Limits::MAX_BYTES` may be anything.
+    fn type_of_variant(&self, path: &syn::Path) -> Type {
+        let (name, _) = last_two(path);
+        let owner = self.names.path(&parent(path));
+        let is_variant = name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase);
+        if is_variant && self.index.is_ours(&owner) { owner } else { Type::unknown() }
     }
 
     fn type_of_call(&self, call: &ExprCall) -> Type {
@@ -252,19 +262,21 @@ impl Resolver<'_> {
             (
                 "Option" | "Result",
                 "unwrap" | "expect" | "unwrap_or" | "unwrap_or_default" | "unwrap_or_else",
-            ) => return receiver.argument(0),
-            ("Result", "unwrap_err" | "expect_err") => return receiver.argument(1),
-            ("Result", "ok") => return Type::with("Option", receiver.argument(0)),
-            ("Result", "map_err") => return Type::with("Result", receiver.argument(0)),
-            ("Option", "ok_or" | "ok_or_else") => return Type::with("Result", receiver.argument(0)),
+            ) => return receiver.argument(/*index*/ 0),
+            ("Result", "unwrap_err" | "expect_err") => return receiver.argument(/*index*/ 1),
+            ("Result", "ok") => return Type::with("Option", receiver.argument(/*index*/ 0)),
+            ("Result", "map_err") => return Type::with("Result", receiver.argument(/*index*/ 0)),
+            ("Option", "ok_or" | "ok_or_else") => {
+                return Type::with("Result", receiver.argument(/*index*/ 0));
+            }
             ("Option", "as_ref" | "as_mut" | "take" | "cloned" | "copied" | "as_deref" | "as_deref_mut") => {
                 return receiver;
             }
             ("Mutex" | "RwLock", "lock" | "read" | "write") => {
                 // Of the standard library, which answers with a result; `?`, `unwrap` and `expect` know what to do.
-                return Type::with("Result", receiver.argument(0));
+                return Type::with("Result", receiver.argument(/*index*/ 0));
             }
-            ("RefCell", "borrow" | "borrow_mut") => return receiver.argument(0),
+            ("RefCell", "borrow" | "borrow_mut") => return receiver.argument(/*index*/ 0),
             (_, "clone" | "to_owned" | "by_ref" | "as_mut" | "as_ref") => {
                 return receiver;
             }
@@ -276,7 +288,7 @@ impl Resolver<'_> {
     fn type_of_field(&self, field: &syn::ExprField) -> Type {
         let mut base = self.index.expand(self.type_of(&field.base));
         while matches!(base.name.as_str(), "Arc" | "Box" | "Rc" | "Pin") {
-            base = self.index.expand(base.argument(0));
+            base = self.index.expand(base.argument(/*index*/ 0));
         }
         match &field.member {
             Member::Named(name) => self.index.field(&base.name, &name.to_string()),

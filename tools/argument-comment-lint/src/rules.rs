@@ -90,19 +90,19 @@ mod tests {
 
     #[test]
     fn the_only_argument_of_a_function_that_names_it_is_evident() {
-        assert!(evident("", "set_nodelay", 1, "nodelay"));
-        assert!(evident("", "with_timeout", 1, "timeout_ms"));
-        assert!(evident("", "limits", 1, "limit"));
-        assert!(evident("ProcessNumber", "new", 1, "number"));
-        assert!(!evident("", "set_nodelay", 2, "nodelay"));
-        assert!(!evident("", "terminate", 1, "grace_ms"));
-        assert!(!evident("", "for_ms", 1, "wait_ms"));
+        assert!(evident("", "set_nodelay", /*parameters*/ 1, "nodelay"));
+        assert!(evident("", "with_timeout", /*parameters*/ 1, "timeout_ms"));
+        assert!(evident("", "limits", /*parameters*/ 1, "limit"));
+        assert!(evident("ProcessNumber", "new", /*parameters*/ 1, "number"));
+        assert!(!evident("", "set_nodelay", /*parameters*/ 2, "nodelay"));
+        assert!(!evident("", "terminate", /*parameters*/ 1, "grace_ms"));
+        assert!(!evident("", "for_ms", /*parameters*/ 1, "wait_ms"));
     }
 
     #[test]
     fn a_name_that_says_nothing_is_not_asked_for() {
-        assert!(evident("", "numbered", 2, "n"));
-        assert!(evident("", "store", 2, "value"));
-        assert!(!evident("", "numbered", 2, "first"));
+        assert!(evident("", "numbered", /*parameters*/ 2, "n"));
+        assert!(evident("", "store", /*parameters*/ 2, "value"));
+        assert!(!evident("", "numbered", /*parameters*/ 2, "first"));
     }
 }

@@ -32,6 +32,11 @@ impl Scopes {
         self.0.iter().rev().find_map(|scope| scope.get(name))
     }
 
+    /// Forgets what a name stands for until the block is left.
+    pub(crate) fn hide(&mut self, name: String) {
+        self.insert(name, Variable { ty: Type::unknown(), closure: None });
+    }
+
     fn insert(&mut self, name: String, variable: Variable) {
         if self.0.is_empty() {
             self.enter();
@@ -67,8 +72,8 @@ impl Scopes {
                     pattern.path.segments.last().map(|last| last.ident.to_string()).unwrap_or_default();
                 for (number, element) in pattern.elems.iter().enumerate() {
                     let inner = match (last.as_str(), ty.name.as_str()) {
-                        ("Some", "Option") | ("Ok", "Result") => ty.argument(0),
-                        ("Err", "Result") => ty.argument(1),
+                        ("Some", "Option") | ("Ok", "Result") => ty.argument(/*index*/ 0),
+                        ("Err", "Result") => ty.argument(/*index*/ 1),
                         _ => index.field(&last, &number.to_string()),
                     };
                     self.bind(index, names, element, &inner);
@@ -85,8 +90,11 @@ impl Scopes {
                 }
             }
             Pat::Slice(pattern) => {
-                let element =
-                    if ty.name == "[]" || ty.name == "Vec" { ty.argument(0) } else { Type::unknown() };
+                let element = if ty.name == "[]" || ty.name == "Vec" {
+                    ty.argument(/*index*/ 0)
+                } else {
+                    Type::unknown()
+                };
                 pattern.elems.iter().for_each(|pattern| self.bind(index, names, pattern, &element));
             }
             Pat::Or(pattern) => pattern.cases.iter().for_each(|case| self.bind(index, names, case, ty)),

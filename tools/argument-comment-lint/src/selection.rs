@@ -20,13 +20,13 @@ impl Target {
             let part = path.iter().nth(index).unwrap_or_default();
             Path::new(part).file_stem().unwrap_or_default().to_string_lossy().into_owned()
         };
-        match (part(0).as_str(), part(1).as_str()) {
+        match (part(/*index*/ 0).as_str(), part(/*index*/ 1).as_str()) {
             ("build", _) => Self::Build,
             ("src", "main") => Self::Binary("main".to_owned()),
-            ("src", "bin") => Self::Binary(part(2)),
-            ("tests", _) => Self::Test(part(1)),
-            ("examples", _) => Self::Example(part(1)),
-            ("benches", _) => Self::Bench(part(1)),
+            ("src", "bin") => Self::Binary(part(/*index*/ 2)),
+            ("tests", _) => Self::Test(part(/*index*/ 1)),
+            ("examples", _) => Self::Example(part(/*index*/ 1)),
+            ("benches", _) => Self::Bench(part(/*index*/ 1)),
             _ => Self::Library,
         }
     }

@@ -121,6 +121,8 @@ fn generic_parameters_and_traits_stand_for_their_methods() {
         asked_with("struct S; impl Clock for S {} fn g(s: S) { s.wait(5, y); S::wait(&s, 5, y); }", ""),
         ["at_least_ms", "at_least_ms"]
     );
+    let variants = "enum Repeat { Never } impl Repeat { fn push(self, sent: bool, late: bool) {} }";
+    assert_eq!(asked_with(variants, "Repeat::Never.push(true, x);"), ["sent"]);
     let turbofish = "fn parse<T>(text: &str, strict: bool) {}";
     assert_eq!(asked_with(turbofish, "parse::<Vec<u8>>(\"\", true);"), ["strict"]);
 }
@@ -189,13 +191,26 @@ fn texts_that_look_like_comments_are_texts() {
 }
 
 #[test]
-fn macros_of_expressions_are_looked_into_and_languages_are_not() {
+fn macros_are_looked_into_where_they_hold_expressions_or_blocks() {
     assert_eq!(asked("assert_eq!(Log::new(n).read(0, y), true, \"{}\", 5);"), ["after"]);
     assert_eq!(
         asked("vec![Log::new(5); 3]; println!(\"{}\", walk(\"\", true, x));"),
         ["retain_bytes", "recursive"]
     );
     assert_eq!(asked("select! { x = walk(\"\", true, None) => {} }"), NONE);
+    assert_eq!(
+        asked("select! { page = next() => { Log::new(5); } _ = end => { log.mystery(5) } }"),
+        ["retain_bytes"]
+    );
+    assert_eq!(
+        asked_with(
+            "proptest! { #[test] fn any(x in 0..5, log in logs()) { Log::new(5).read(x, None); } }",
+            ""
+        ),
+        ["retain_bytes", "max_bytes"]
+    );
+    // Bound by the macro to who knows what.
+    assert_eq!(asked("let log = Log::new(x); select! { log = next() => { log.read(0, None); } }"), NONE);
     assert_eq!(asked_with("macro_rules! m { ($x:expr) => { walk(\"\", true, $x) } }", ""), NONE);
 }
 
