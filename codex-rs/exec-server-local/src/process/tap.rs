@@ -65,6 +65,13 @@ enum Timing {
     Polled { now: bool, bytes: usize },
 }
 
+/// Whether to read on until the stream says itself that there is nothing more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Thorough {
+    Yes,
+    No,
+}
+
 /// Why reading stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stopped {
@@ -103,15 +110,15 @@ impl Tap {
 
     /// Reads one turn's worth into the log of `process`. Tells also how many bytes that was.
     pub(super) fn read_turn(&self, process: &Arc<Process>) -> (Stopped, usize) {
-        self.read(process, READS_PER_TURN)
+        self.read(process, READS_PER_TURN, Thorough::No)
     }
 
-    /// Reads what is there at this moment, as far as the log has room.
+    /// Reads what is there at this moment, as far as the log has room, and looks whether the stream has ended.
     pub(super) fn read_all(&self, process: &Arc<Process>) -> Stopped {
-        self.read(process, READS_OF_ALL).0
+        self.read(process, READS_OF_ALL, Thorough::Yes).0
     }
 
-    fn read(&self, process: &Arc<Process>, reads: usize) -> (Stopped, usize) {
+    fn read(&self, process: &Arc<Process>, reads: usize, thorough: Thorough) -> (Stopped, usize) {
         let mut total = 0;
         for read in 0..reads {
             if read > 0 && process.must_wait().is_some() {
@@ -124,7 +131,7 @@ impl Tap {
                     total += bytes.len();
                     process.push_output(self.stream, bytes);
                     // A pipe that gives less than was asked for is empty. A terminal may hold another line.
-                    if short && self.stream != OutputStream::Pty {
+                    if short && self.stream != OutputStream::Pty && thorough == Thorough::No {
                         return (Stopped::Empty, total);
                     }
                 }
