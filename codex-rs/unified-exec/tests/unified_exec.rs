@@ -5,6 +5,8 @@
 mod approval;
 #[path = "unified_exec/commands.rs"]
 mod commands;
+#[path = "unified_exec/cuts.rs"]
+mod cuts;
 #[path = "unified_exec/fake.rs"]
 mod fake;
 #[path = "unified_exec/input.rs"]

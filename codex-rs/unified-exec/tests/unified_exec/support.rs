@@ -12,6 +12,7 @@ use codex_exec_server_transport::{AcceptPolicy, ListenUrl, Listener, WireLimits}
 use codex_exec_server_unified_exec::{
     ApproveAsAsked, Collect, ExecCommand, OutputLimit, Report, UnifiedExec, UnifiedExecConfig, WriteStdin,
 };
+use tokio::task::JoinHandle;
 
 /// Longer than anything takes here: who waits for it waits for an event.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -25,23 +26,49 @@ pub(crate) async fn on_local<C: Future<Output = ()>>(case: impl FnOnce(UnifiedEx
 
 /// Runs `case` over a WebSocket.
 pub(crate) async fn on_remote<C: Future<Output = ()>>(case: impl FnOnce(UnifiedExec) -> C) {
-    let server = Server::new(ServerConfig::from_process());
-    let url: ListenUrl = "ws://127.0.0.1:0".parse().expect("a listen URL");
-    let listener =
-        Listener::bind(&url, AcceptPolicy::default(), WireLimits::default()).await.expect("a free port");
-    let url = listener.local_url().to_owned();
-    let serving = Arc::clone(&server);
-    let accepting = tokio::spawn(async move { serving.serve_listener(listener).await });
-    let dialer = Dialer::url(url, ConnectOptions::default());
-    let client = Client::connect(dialer, ClientConfig::default()).await.expect("the server answers");
+    let remote = Remote::new().await;
+    let client = connect(remote.url(), ClientConfig::default()).await;
     case(service(Arc::new(client.clone()))).await;
     client.close().await;
-    server.shut_down().await;
-    accepting.await.expect("no panic");
+    remote.stop().await;
+}
+
+/// A server behind a WebSocket.
+pub(crate) struct Remote {
+    server: Arc<Server>,
+    url: String,
+    accepting: JoinHandle<()>,
+}
+
+impl Remote {
+    pub(crate) async fn new() -> Self {
+        let server = Server::new(ServerConfig::from_process());
+        let url: ListenUrl = "ws://127.0.0.1:0".parse().expect("a listen URL");
+        let listener =
+            Listener::bind(&url, AcceptPolicy::default(), WireLimits::default()).await.expect("a free port");
+        let url = listener.local_url().to_owned();
+        let serving = Arc::clone(&server);
+        let accepting = tokio::spawn(async move { serving.serve_listener(listener).await });
+        Self { server, url, accepting }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) async fn stop(self) {
+        self.server.shut_down().await;
+        self.accepting.await.expect("no panic");
+    }
+}
+
+pub(crate) async fn connect(url: &str, config: ClientConfig) -> Client {
+    let dialer = Dialer::url(url.to_owned(), ConnectOptions::default());
+    Client::connect(dialer, config).await.expect("the server answers")
 }
 
 /// The usual service, but small bounds on what is held.
-fn service(backend: Arc<dyn ExecBackend>) -> UnifiedExec {
+pub(crate) fn service(backend: Arc<dyn ExecBackend>) -> UnifiedExec {
     let config = UnifiedExecConfig {
         max_processes: 4,
         held_output_bytes: 16 << 10,
