@@ -16,6 +16,8 @@ mod json;
 mod keep;
 #[path = "cli/manual.rs"]
 mod manual;
+#[path = "cli/reference.rs"]
+mod reference;
 #[path = "cli/relay.rs"]
 mod relay;
 #[path = "run/support.rs"]
