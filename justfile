@@ -41,3 +41,7 @@ bench *args:
 # The main job on real input: a command on a server, over a connection that keeps breaking
 demo:
     ../tools/demo.sh
+
+# The client in a storm: 1,000 faults over hundreds of MiB; `SOAK_FAULTS` and `SOAK_SEED` make it another one
+soak:
+    cargo test --release -p codex-exec-server --test recovery -- --ignored --nocapture soak

@@ -64,7 +64,7 @@ impl Client {
 
     async fn open(dialer: Dialer, config: ClientConfig, wanted: Wanted<'_>) -> Result<Self, ClientError> {
         let router = Arc::new(Router::default());
-        let first = open(&dialer, &router, &config, wanted).await?;
+        let first = open(&dialer, &router, &config, &wanted).await?;
         let stop = CancellationToken::new();
         let inner = Arc::new(Inner {
             config,

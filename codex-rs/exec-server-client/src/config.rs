@@ -24,6 +24,9 @@ pub struct ClientConfig {
     pub link: LinkLimits,
     /// Bounds of each process.
     pub process: ProcessLimits,
+    /// Bytes of each streamed HTTP body that may wait for its reader; more ends the body, since a server can't be made to
+    /// wait. Default 16 MiB.
+    pub http_body_bytes: usize,
 }
 
 /// Bounds on what one connection holds.
@@ -66,6 +69,7 @@ impl Default for ClientConfig {
             detached_lifetime: None,
             link: LinkLimits { calls_in_flight: 1024, queued_messages: 64 },
             process: ProcessLimits::default(),
+            http_body_bytes: 16 << 20,
         }
     }
 }

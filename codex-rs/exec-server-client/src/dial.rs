@@ -3,8 +3,8 @@
 use std::fmt;
 use std::pin::Pin;
 
-use codex_exec_server_transport::Connection;
-use codex_exec_server_transport::client::{ConnectError, ConnectOptions, connect};
+use codex_exec_server_transport::client::{ConnectError, ConnectOptions, Connected, connect_with};
+use codex_exec_server_transport::{Connection, Message};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -43,10 +43,10 @@ impl DialError {
     }
 }
 
-type Dialing = Pin<Box<dyn Future<Output = Result<Connection, DialError>> + Send>>;
+type Dialing = Pin<Box<dyn Future<Output = Result<Connected, DialError>> + Send>>;
 
 /// Makes a new connection to one server, again and again.
-pub struct Dialer(Box<dyn Fn() -> Dialing + Send + Sync>);
+pub struct Dialer(Box<dyn Fn(Vec<Message>) -> Dialing + Send + Sync>);
 
 impl Dialer {
     /// Connections made by `dial`, all of them to one and the same server.
@@ -54,20 +54,24 @@ impl Dialer {
     where
         F: Future<Output = Result<Connection, DialError>> + Send + 'static,
     {
-        Self(Box::new(move || Box::pin(dial())))
+        Self(Box::new(move |unsent| {
+            let dialing = dial();
+            Box::pin(async { Ok(Connected { connection: dialing.await?, unsent }) })
+        }))
     }
 
     /// Connections to `ws://HOST:PORT` or `unix:///path`.
     #[must_use]
     pub fn url(url: String, options: ConnectOptions) -> Self {
-        Self::new(move || {
+        Self(Box::new(move |messages| {
             let (url, options) = (url.clone(), options.clone());
-            async move { Ok(connect(&url, &options).await?) }
-        })
+            Box::pin(async move { Ok(connect_with(&url, &options, messages).await?) })
+        }))
     }
 
-    pub(crate) fn dial(&self) -> Dialing {
-        (self.0)()
+    /// A connection that carries `messages` first, on the way there if it can.
+    pub(crate) fn dial(&self, messages: Vec<Message>) -> Dialing {
+        (self.0)(messages)
     }
 }
 

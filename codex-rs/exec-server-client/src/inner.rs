@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use codex_exec_server_core::reconnect::{AfterLoss, Repeat};
 use codex_exec_server_protocol::environment::EnvironmentCapabilities;
+use codex_exec_server_protocol::http::HttpRequestParams;
 use codex_exec_server_protocol::methods::Method;
 use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,17 @@ impl Inner {
         flag: impl FnOnce(&EnvironmentCapabilities) -> bool,
     ) -> Result<(), Unsupported> {
         if flag(&self.peer().environment.capabilities) { Ok(()) } else { Err(Unsupported(name)) }
+    }
+
+    /// Fails if the request asks for something that the server would ignore.
+    pub(crate) fn check_http(&self, params: &HttpRequestParams) -> Result<(), Unsupported> {
+        if params.request_key.is_some() {
+            self.require("idempotentRequests", |flags| flags.idempotent_requests)?;
+        }
+        if params.headers.iter().any(|header| header.value_env_var.is_some()) {
+            self.require("httpHeaderEnvVars", |flags| flags.http_header_env_vars)?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn call<M: Method>(

@@ -12,11 +12,12 @@
 //! connection, and nothing that outlives it.
 //!
 //! What is promised: every event of a process is delivered once, in order, whatever connections break; what the
-//! server no longer holds is an explicit [`ExecProcessEvent::Gap`]; and at the end [`ExecProcessEvent::Closed`] says how
+//! server no longer holds is an explicit [`ExecProcessEvent::Gap`] (or a failure of that subscription, see [`OnGap`]); and at the end [`ExecProcessEvent::Closed`] says how
 //! far it was proven that nothing is missing.
 
 mod adopt;
 mod backend;
+mod bodies;
 mod catch_up;
 mod client;
 mod config;
@@ -27,6 +28,7 @@ mod events;
 mod feed;
 mod follow;
 mod history;
+mod http;
 mod inner;
 pub mod link;
 mod process;
@@ -40,6 +42,7 @@ mod state;
 mod supervise;
 mod timeline;
 
+pub use bodies::{HttpBody, HttpBodyError};
 pub use client::{Client, IfAttached};
 pub use codex_exec_server_core::process_event::{ExecProcessEvent, Exit, Proof};
 pub use config::{ClientConfig, LinkLimits, ProcessLimits};
@@ -47,6 +50,7 @@ pub use dial::{DialError, Dialer};
 pub use error::{AdoptError, ClientError, ProcessError, RequestError, StartError, Unsupported, WriteError};
 pub use events::Events;
 pub use follow::{Follow, Lag, OnGap};
+pub use http::HttpAnswer;
 pub use process::RemoteProcess;
 pub use session::Peer;
 pub use state::{Status, StatusWatch};

@@ -22,6 +22,9 @@ use crate::router::Router;
 /// missed, from leaving.
 const TURN_BYTES: usize = 64 << 10;
 
+/// Least room for messages that wait to be written: for what is said before there is a connection.
+const QUEUE_MIN: usize = 8;
+
 /// The connection is gone.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("connection was lost: {reason}")]
@@ -103,22 +106,48 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+/// A connection's place, with what is said before there is one.
+#[derive(Debug)]
+pub(crate) struct Place {
+    queue: mpsc::Receiver<Message>,
+    outgoing: mpsc::WeakSender<Message>,
+    router: Arc<Router>,
+}
+
+impl Place {
+    /// Takes what is to be said first.
+    pub(crate) fn first_words(&mut self) -> Vec<Message> {
+        std::iter::from_fn(|| self.queue.try_recv().ok()).collect()
+    }
+}
+
 impl Link {
-    /// Takes over a connection. Must be called within a tokio runtime, whose tasks it uses.
-    pub(crate) fn open(connection: Connection, router: Arc<Router>, limits: &LinkLimits) -> Self {
-        let (outgoing, queue) = mpsc::channel(limits.queued_messages.max(1));
+    /// A link whose connection is still to be made. What is sent waits for it, as far as there is room in the queue.
+    pub(crate) fn prepare(router: Arc<Router>, limits: &LinkLimits) -> (Self, Place) {
+        let (outgoing, queue) = mpsc::channel(limits.queued_messages.max(QUEUE_MIN));
         let shared = Arc::new(Shared {
             calls: Mutex::default(),
             turns: Arc::new(Semaphore::new(limits.calls_in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             end: SetOnce::new(),
             stop: CancellationToken::new(),
         });
+        let place = Place { queue, outgoing: outgoing.downgrade(), router };
+        (Self { shared, outgoing, tasks: Mutex::default() }, place)
+    }
+
+    /// Takes over the connection, on which `unsent` goes first. Must be called within a tokio runtime, whose tasks it uses.
+    pub(crate) fn connect(&self, place: Place, connection: Connection, unsent: Vec<Message>) {
         let Connection { reader, writer, .. } = connection;
-        let mut tasks = JoinSet::new();
-        tasks.spawn(write(Arc::clone(&shared), queue, writer));
+        let Place { queue, outgoing, router } = place;
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.spawn(write(Arc::clone(&self.shared), unsent, queue, writer));
         // Refusals of server requests are dropped when the queue is full, so the reader never waits for the writer.
-        tasks.spawn(read(Arc::clone(&shared), reader, router, outgoing.downgrade()));
-        Self { shared, outgoing, tasks: Mutex::new(tasks) }
+        tasks.spawn(read(Arc::clone(&self.shared), reader, router, outgoing));
+    }
+
+    /// Requests that can be sent without waiting, before there is a connection.
+    pub(crate) fn room(&self) -> usize {
+        self.outgoing.capacity().min(self.shared.turns.available_permits())
     }
 
     /// Sends a request and waits for its answer. Dropping the future forgets the call; it may still take effect.
@@ -347,15 +376,27 @@ async fn read(
     shared.finish(end);
 }
 
-async fn write(shared: Arc<Shared>, mut queue: mpsc::Receiver<Message>, mut writer: MessageWriter) {
+async fn write(
+    shared: Arc<Shared>,
+    unsent: Vec<Message>,
+    mut queue: mpsc::Receiver<Message>,
+    mut writer: MessageWriter,
+) {
+    let mut unsent = unsent.into_iter();
     loop {
-        let first = tokio::select! {
-            first = queue.recv() => first,
-            () = shared.stop.cancelled() => None,
+        let first = match unsent.next() {
+            Some(first) => Some(first),
+            None => tokio::select! {
+                first = queue.recv() => first,
+                () = shared.stop.cancelled() => None,
+            },
         };
         let Some(first) = first else { break };
         let sent = async {
             writer.feed(first).await?;
+            for next in unsent.by_ref() {
+                writer.feed(next).await?;
+            }
             // What waits already leaves together.
             while let Ok(next) = queue.try_recv() {
                 writer.feed(next).await?;

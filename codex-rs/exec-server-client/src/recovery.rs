@@ -1,8 +1,7 @@
 //! One attempt to get a lost session back: another connection, on which every process is caught up before it is used.
 //!
 //! Nothing waits for anything that it does not need. On a first attempt the question for the session, `initialized` and the
-//! reads of what was missed leave together, which costs one round trip. A server that does not take that, or has no
-//! session for us, may end the connection without a word; so the next attempt asks one thing after the other.
+//! reads of what was missed leave together, with the request for the connection if it can carry them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,19 +17,10 @@ use crate::feed::Feed;
 use crate::link::{Disconnected, Link};
 use crate::reading::{Asked, Page, ask};
 use crate::router::Router;
-use crate::session::{Attached, Peer, Wanted, begin, complete, dial, lost};
+use crate::session::{Attached, Manner, Peer, Wanted, begin, complete, dial, lost};
 
 /// Processes that are caught up at the same time: each may bring a page.
 const AT_ONCE: usize = 32;
-
-/// How to ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// Everything at once.
-    Together,
-    /// One thing after the other.
-    InTurn,
-}
 
 /// See the module. `progress` is set when the server has told something new.
 pub(crate) async fn attempt(
@@ -42,17 +32,25 @@ pub(crate) async fn attempt(
     progress: &Arc<AtomicBool>,
 ) -> Result<Arc<Attached>, ClientError> {
     router.reconnecting();
-    let link = dial(dialer, router, config).await?;
-    let opening = begin(&link, config, Wanted::Lost(peer)).await?;
-    let mut asked = Vec::new();
-    if manner == Manner::Together {
-        complete(&link).await?;
-        asked = ask_all(&link, &peer.environment.capabilities, behind(router).take(AT_ONCE)).await;
-    }
-    let peer = opening.opened(&link).await?;
-    if manner == Manner::InTurn {
-        complete(&link).await?;
-    }
+    let (link, place) = Link::prepare(Arc::clone(router), &config.link);
+    let wanted = Wanted::Lost(peer);
+    let (peer, asked) = match manner {
+        Manner::Together => {
+            let opening = begin(&link, config, &wanted).await?;
+            complete(&link).await?;
+            // Nobody takes anything from the queue yet.
+            let behind = behind(router).take(AT_ONCE.min(link.room()));
+            let asked = ask_all(&link, &peer.environment.capabilities, behind).await;
+            dial(dialer, config, &link, place).await?;
+            (opening.opened(&link).await?, asked)
+        }
+        Manner::InTurn => {
+            dial(dialer, config, &link, place).await?;
+            let peer = begin(&link, config, &wanted).await?.opened(&link).await?;
+            complete(&link).await?;
+            (peer, Vec::new())
+        }
+    };
     let attached = Arc::new(Attached { link, peer: Arc::new(peer) });
     if catch_up(&attached, router, asked, progress).await.is_err() {
         return Err(lost(&attached.link).await);

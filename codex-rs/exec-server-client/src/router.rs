@@ -1,4 +1,4 @@
-//! Where notifications go: each to the feed of its process.
+//! Where notifications go: each to the feed of its process, or to its HTTP body.
 //!
 //! Outlives connections, so that a process keeps its feed whatever carries its events.
 
@@ -10,6 +10,7 @@ use codex_exec_server_core::process_event::Exit;
 use codex_exec_server_protocol::ids::ProcessId;
 use codex_exec_server_protocol::methods::ServerNotification;
 
+use crate::bodies::Bodies;
 use crate::error::ClientError;
 use crate::feed::Feed;
 use crate::record::Account;
@@ -19,6 +20,7 @@ use crate::timeline::Entry;
 #[derive(Debug, Default)]
 pub(crate) struct Router {
     places: Mutex<HashMap<ProcessId, Place>>,
+    bodies: Arc<Bodies>,
     /// Nobody may hold a connection up: the answers that are waited for stand behind what is pushed.
     draining: AtomicBool,
 }
@@ -85,6 +87,10 @@ impl Router {
         self.lock().values().map(|place| Arc::clone(&place.feed)).collect()
     }
 
+    pub(crate) const fn bodies(&self) -> &Arc<Bodies> {
+        &self.bodies
+    }
+
     /// Frees the id of a process of which nothing more will come, unless it stands for another one by now.
     pub(crate) fn remove(&self, feed: &Arc<Feed>) {
         let mut places = self.lock();
@@ -118,6 +124,7 @@ impl Router {
                 let account = Account { output_bytes: closed.output_bytes, crc32c: closed.crc32c };
                 (closed.process_id, closed.seq, Entry::Closed(account))
             }
+            ServerNotification::HttpBodyDelta(delta) => return self.bodies.deliver(delta),
             _ => return,
         };
         let feed = self.lock().get(&id).map(|place| Arc::clone(&place.feed));
@@ -149,6 +156,7 @@ impl Router {
 
     /// There is no connection any more.
     pub(crate) fn fail(&self, error: &ClientError) {
+        self.bodies.fail(&error.to_string().into());
         for feed in self.feeds() {
             feed.fail(error.clone().into());
         }

@@ -9,12 +9,13 @@ use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::ids::SessionId;
 use codex_exec_server_protocol::methods::{AnyParams, ClientNotification, Initialize};
 use codex_exec_server_protocol::session::{InitializeParams, InitializeResponse, ServerLimits};
+use codex_exec_server_transport::client::Connected;
 use tokio::time::timeout;
 
 use crate::config::ClientConfig;
 use crate::dial::{DialError, Dialer};
 use crate::error::ClientError;
-use crate::link::{CallError, End, Link, Pending};
+use crate::link::{CallError, End, Link, Pending, Place};
 use crate::router::Router;
 
 /// Who is at the other end of a session.
@@ -58,14 +59,32 @@ impl Wanted<'_> {
     }
 }
 
-/// A connection on which nothing was said yet.
+/// How to say what a connection begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Everything at once, with the request for the connection itself: it costs one round trip. A server that does not take
+    /// that, or has no session for us, may end the connection without a word.
+    Together,
+    /// One thing after the other.
+    InTurn,
+}
+
+/// Makes the connection of a link; what the link was given to say so far goes first. True if it left before the connection
+/// was there.
 pub(crate) async fn dial(
     dialer: &Dialer,
-    router: &Arc<Router>,
     config: &ClientConfig,
-) -> Result<Link, ClientError> {
-    match timeout(config.connect_timeout, dialer.dial()).await {
-        Ok(Ok(connection)) => Ok(Link::open(connection, Arc::clone(router), &config.link)),
+    link: &Link,
+    mut place: Place,
+) -> Result<bool, ClientError> {
+    let first_words = place.first_words();
+    let has_words = !first_words.is_empty();
+    match timeout(config.connect_timeout, dialer.dial(first_words)).await {
+        Ok(Ok(Connected { connection, unsent })) => {
+            let was_early = has_words && unsent.is_empty();
+            link.connect(place, connection, unsent);
+            Ok(was_early)
+        }
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(ClientError::ConnectTimedOut { after: config.connect_timeout }),
     }
@@ -74,7 +93,7 @@ pub(crate) async fn dial(
 /// An `initialize` that was sent.
 pub(crate) struct Opening<'a> {
     pending: Pending<InitializeResponse>,
-    wanted: Wanted<'a>,
+    wanted: &'a Wanted<'a>,
     patience: Duration,
 }
 
@@ -82,9 +101,9 @@ pub(crate) struct Opening<'a> {
 pub(crate) async fn begin<'a>(
     link: &Link,
     config: &ClientConfig,
-    wanted: Wanted<'a>,
+    wanted: &'a Wanted<'a>,
 ) -> Result<Opening<'a>, ClientError> {
-    let takeover = match &wanted {
+    let takeover = match wanted {
         Wanted::New => false,
         Wanted::Existing { takeover, .. } => *takeover,
         Wanted::Lost(peer) => peer.environment.capabilities.session_takeover,
@@ -107,8 +126,8 @@ impl Opening<'_> {
     /// Waits for the session.
     pub(crate) async fn opened(self, link: &Link) -> Result<Peer, ClientError> {
         match timeout(self.patience, self.pending.answer()).await {
-            Ok(Ok(answer)) => recognize(answer, &self.wanted),
-            Ok(Err(CallError::Refused(error))) => Err(refusal(error, &self.wanted)),
+            Ok(Ok(answer)) => recognize(answer, self.wanted),
+            Ok(Err(CallError::Refused(error))) => Err(refusal(error, self.wanted)),
             Ok(Err(CallError::Disconnected(_))) => Err(lost(link).await),
             Err(_) => Err(ClientError::InitializeTimedOut { after: self.patience }),
         }
@@ -123,14 +142,35 @@ pub(crate) async fn complete(link: &Link) -> Result<(), ClientError> {
     }
 }
 
-/// Dials and opens a session. One attempt.
+/// Dials and opens a session. One attempt; another one only if the server ended the connection, without a word, over being
+/// told everything at once.
 pub(crate) async fn open(
     dialer: &Dialer,
     router: &Arc<Router>,
     config: &ClientConfig,
-    wanted: Wanted<'_>,
+    wanted: &Wanted<'_>,
 ) -> Result<Arc<Attached>, ClientError> {
-    let link = dial(dialer, router, config).await?;
+    let (link, place) = Link::prepare(Arc::clone(router), &config.link);
+    let opening = begin(&link, config, wanted).await?;
+    complete(&link).await?;
+    let was_early = dial(dialer, config, &link, place).await?;
+    match opening.opened(&link).await {
+        Ok(peer) => Ok(Arc::new(Attached { link, peer: Arc::new(peer) })),
+        Err(ClientError::Lost(_) | ClientError::InitializeTimedOut { .. }) if was_early => {
+            open_in_turn(dialer, router, config, wanted).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn open_in_turn(
+    dialer: &Dialer,
+    router: &Arc<Router>,
+    config: &ClientConfig,
+    wanted: &Wanted<'_>,
+) -> Result<Arc<Attached>, ClientError> {
+    let (link, place) = Link::prepare(Arc::clone(router), &config.link);
+    dial(dialer, config, &link, place).await?;
     let peer = begin(&link, config, wanted).await?.opened(&link).await?;
     complete(&link).await?;
     Ok(Arc::new(Attached { link, peer: Arc::new(peer) }))

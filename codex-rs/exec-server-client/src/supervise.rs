@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::error::ClientError;
 use crate::inner::Inner;
 use crate::link::End;
-use crate::recovery::{Manner, attempt};
-use crate::session::{Attached, Peer};
+use crate::recovery::attempt;
+use crate::session::{Attached, Manner, Peer};
 use crate::state::State;
 
 /// See the module. Begins with the first connection and ends with the client.
@@ -60,6 +60,7 @@ async fn replace(
     tell(inner, reconnect, peer);
     // What it still held must not be taken for something that came over the next one.
     attached.link.abandon().await;
+    inner.router.bodies().fail(&lost);
     let next = recover(inner, reconnect, peer, lost).await?;
     tracing::debug!(session = %peer.session_id, generation = ?reconnect.restored(), "session was resumed");
     inner.state.send_replace(State::Connected(Arc::clone(&next)));

@@ -6,6 +6,10 @@ mod adopt;
 mod fake;
 #[path = "client/flow.rs"]
 mod flow;
+#[path = "client/http.rs"]
+mod http;
+#[path = "client/peers.rs"]
+mod peers;
 #[path = "client/recovery.rs"]
 mod recovery;
 #[path = "client/requests.rs"]

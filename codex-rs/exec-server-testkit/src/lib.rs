@@ -12,6 +12,7 @@ mod processes;
 mod program;
 mod proxy;
 mod start;
+pub mod storm;
 mod transcript;
 
 pub use client::{Answer, Client, Ended, session_id};

@@ -19,14 +19,17 @@ use tungstenite::http::Uri;
 
 use crate::connection::Connection;
 use crate::limits::WireLimits;
+use crate::message::Message;
 use crate::peer::Peer;
 use crate::stream::Stream;
-use crate::websocket::Role;
+use crate::websocket::{self, Role};
 
 /// Largest response head that is read, in bytes.
 const HEAD_BYTES: usize = 64 * 1024;
 /// How much of a refusal's body is kept, in bytes.
 const BODY_BYTES: usize = 4 * 1024;
+/// What may leave together with the request for the upgrade, in bytes.
+const EARLY_BYTES: usize = 16 * 1024;
 /// The port of `ws://` without one.
 const DEFAULT_PORT: u16 = 80;
 
@@ -40,6 +43,10 @@ pub struct ConnectOptions {
     pub connect_timeout: Duration,
     /// Limits of the connection. Default [`WireLimits::for_client`].
     pub limits: WireLimits,
+    /// Whether [`connect_with`] may send messages right behind the upgrade request, before it is answered. RFC 6455 has
+    /// clients wait; this server and the reference's take it, and a server that refuses the upgrade throws it away
+    /// unread. Turn it off behind a proxy that takes offence. Default on.
+    pub early: bool,
 }
 
 impl fmt::Debug for ConnectOptions {
@@ -58,6 +65,7 @@ impl Default for ConnectOptions {
             bearer_token: None,
             connect_timeout: Duration::from_secs(10),
             limits: WireLimits::for_client(),
+            early: true,
         }
     }
 }
@@ -117,18 +125,46 @@ pub enum ConnectError {
 
 /// Connects to the WebSocket at `url`: `ws://HOST[:PORT][/PATH]` or `unix:///path`.
 pub async fn connect(url: &str, options: &ConnectOptions) -> Result<Connection, ConnectError> {
+    Ok(connect_with(url, options, Vec::new()).await?.connection)
+}
+
+/// A connection, and whether it has carried messages already.
+#[derive(Debug)]
+pub struct Connected {
+    /// The connection.
+    pub connection: Connection,
+    /// What of the messages is still to be sent: all of them, or none.
+    pub unsent: Vec<Message>,
+}
+
+/// As [`connect`], for somebody who knows what to say first: `messages` leave in one flight with the request for the
+/// upgrade, which saves a round trip.
+///
+/// They are left to the caller when [`ConnectOptions::early`] is off or when they are more than 16 KiB, which a server might
+/// take for too long a request. If there is an error, a server of ours or the reference's has read none of them; if the
+/// connection was lost before the upgrade was answered, whether it has can't be known.
+pub async fn connect_with(
+    url: &str,
+    options: &ConnectOptions,
+    messages: Vec<Message>,
+) -> Result<Connected, ConnectError> {
     let target = Target::parse(url)?;
     let request = target.request(options.bearer_token.as_deref())?;
     let deadline = Instant::now() + options.connect_timeout;
+    let is_early = options.early && messages.iter().map(Message::len).sum::<usize>() <= EARLY_BYTES;
+    let (early, unsent) = if is_early { (messages, Vec::new()) } else { (Vec::new(), messages) };
     let attempt = async {
         let io_error = |source| ConnectError::Io { url: url.to_owned(), source };
         let (mut stream, peer) = target.open().await.map_err(io_error)?;
-        stream.write_all(&request.bytes).await.map_err(io_error)?;
+        let mut flight = request.bytes;
+        flight.extend(websocket::frames(early, Role::Client));
+        stream.write_all(&flight).await.map_err(io_error)?;
         let leftover = read_response(&mut stream, &request.key).await.map_err(|failure| match failure {
             Failure::Io(source) => io_error(source),
             Failure::Answer(error) => error,
         })?;
-        Ok(Connection::websocket(stream, &leftover, Role::Client, peer, &options.limits))
+        let connection = Connection::websocket(stream, &leftover, Role::Client, peer, &options.limits);
+        Ok(Connected { connection, unsent })
     };
     timeout_at(deadline, attempt)
         .await

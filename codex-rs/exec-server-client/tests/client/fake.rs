@@ -182,7 +182,11 @@ impl Server {
     }
 
     pub(crate) async fn send(&mut self, message: Value) {
-        self.connection.writer.send(Message::text(message.to_string())).await.expect("the client is there");
+        self.send_raw(Message::text(message.to_string())).await;
+    }
+
+    pub(crate) async fn send_raw(&mut self, message: Message) {
+        self.connection.writer.send(message).await.expect("the client is there");
     }
 
     pub(crate) async fn answer(&mut self, request: &Request, result: Value) {

@@ -14,6 +14,8 @@ mod writer;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 pub(crate) use self::reader::WsReader;
 pub(crate) use self::writer::WsWriter;
@@ -21,6 +23,7 @@ pub(crate) use self::writer::WsWriter;
 use self::mask::Masker;
 use self::outbox::Outbox;
 use crate::limits::WireLimits;
+use crate::message::{Message, MessageKind};
 use crate::stream::Stream;
 
 /// Which side of a WebSocket this process is.
@@ -38,4 +41,26 @@ pub(crate) fn open(stream: Stream, leftover: &[u8], role: Role, limits: &WireLim
     let outbox = Arc::new(Outbox::new(write, role, limits.write_buffer_bytes));
     let reader = WsReader::new(read, BytesMut::from(leftover), role, Arc::clone(&outbox), limits);
     (reader, WsWriter::new(outbox, limits.close_timeout))
+}
+
+/// The frames of `messages`, for a stream on which nothing was sent yet.
+pub(crate) fn frames(messages: Vec<Message>, role: Role) -> Vec<u8> {
+    let mut masker = (role == Role::Client).then(Masker::default);
+    let mut bytes = Vec::new();
+    for message in messages {
+        let (kind, payload) = message.into_parts();
+        let opcode = match kind {
+            MessageKind::Text => Data::Text,
+            MessageKind::Binary => Data::Binary,
+        };
+        let key = masker.as_mut().map(Masker::next_mask);
+        let header = FrameHeader { opcode: OpCode::Data(opcode), mask: key, ..FrameHeader::default() };
+        header.format(payload.len() as u64, &mut bytes).expect("writing to memory never fails");
+        let start = bytes.len();
+        bytes.extend_from_slice(&payload);
+        if let Some(key) = key {
+            mask::apply(&mut bytes[start..], key);
+        }
+    }
+    bytes
 }

@@ -5,6 +5,7 @@
 mod backpressure;
 mod client;
 mod closing;
+mod early;
 mod http;
 mod liveness;
 mod round_trip;
