@@ -8,7 +8,7 @@ use crate::error::{Outcome, ProcessError};
 use crate::feed::{Feed, Work};
 use crate::inner::Inner;
 use crate::link::CallError;
-use crate::reading::{Page, ask};
+use crate::reading::{Page, PageBytes, ask};
 use crate::session::Attached;
 
 /// Reads what is behind `after`.
@@ -27,7 +27,8 @@ pub(crate) async fn page(client: &Inner, id: &ProcessId, after: Seq) -> Result<P
 }
 
 async fn page_over(attached: &Attached, id: &ProcessId, after: Seq) -> Result<Page, CallError> {
-    ask(&attached.link, &attached.peer.environment.capabilities, id, after).await?.answer().await
+    let flags = &attached.peer.environment.capabilities;
+    ask(&attached.link, flags, id, after, PageBytes::USUAL).await?.answer().await
 }
 
 /// Reads what a feed is missing while there is a connection, until nothing can be missing any more. What it misses when a

@@ -7,8 +7,21 @@ use codex_exec_server_protocol::process::{ProcessReadParams, ProcessReadResponse
 
 use crate::link::{CallError, Disconnected, Link, Pending};
 
-/// Read at once of what was missed.
-const PAGE_BYTES: u64 = 1 << 20;
+/// How much output to ask for at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PageBytes(u64);
+
+impl PageBytes {
+    /// What costs few round trips: 1 MiB.
+    pub(crate) const USUAL: Self = Self(1 << 20);
+    /// What gets through where hardly anything does: one chunk of our server's, at most.
+    const LEAST: Self = Self(64 << 10);
+
+    /// After a connection that broke before a page was through.
+    pub(crate) fn smaller(self) -> Self {
+        Self((self.0 / 4).max(Self::LEAST.0))
+    }
+}
 
 /// An answer to `process/read`.
 #[derive(Debug)]
@@ -34,12 +47,13 @@ pub(crate) async fn ask(
     flags: &EnvironmentCapabilities,
     id: &ProcessId,
     after: Seq,
+    page: PageBytes,
 ) -> Result<Asked, Disconnected> {
     let whole = !flags.gap_accounting;
     let params = ProcessReadParams {
         process_id: id.clone(),
         after_seq: Some(after),
-        max_bytes: (!whole).then_some(PAGE_BYTES),
+        max_bytes: (!whole).then_some(page.0),
         wait_ms: None,
     };
     Ok(Asked { pending: link.begin::<ProcessRead>(&params).await?, whole })

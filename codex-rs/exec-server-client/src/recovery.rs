@@ -15,12 +15,28 @@ use crate::dial::Dialer;
 use crate::error::{ClientError, Outcome, ProcessError};
 use crate::feed::Feed;
 use crate::link::{Disconnected, Link};
-use crate::reading::{Asked, Page, ask};
+use crate::reading::{Asked, Page, PageBytes, ask};
 use crate::router::Router;
 use crate::session::{Attached, Manner, Peer, Wanted, begin, complete, dial, lost};
 
 /// Processes that are caught up at the same time: each may bring a page.
 const AT_ONCE: usize = 32;
+
+/// How to go about an attempt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Approach {
+    pub(crate) manner: Manner,
+    pub(crate) page: PageBytes,
+}
+
+impl Approach {
+    pub(crate) const FIRST: Self = Self { manner: Manner::Together, page: PageBytes::USUAL };
+
+    /// After an attempt that failed. If it brought nothing, it may have been too much at once.
+    pub(crate) fn after_failure(self, has_progressed: bool) -> Self {
+        if has_progressed { self } else { Self { manner: Manner::InTurn, page: self.page.smaller() } }
+    }
+}
 
 /// See the module. `progress` is set when the server has told something new.
 pub(crate) async fn attempt(
@@ -28,19 +44,19 @@ pub(crate) async fn attempt(
     router: &Arc<Router>,
     config: &ClientConfig,
     peer: &Peer,
-    manner: Manner,
+    approach: Approach,
     progress: &Arc<AtomicBool>,
 ) -> Result<Arc<Attached>, ClientError> {
     router.reconnecting();
     let (link, place) = Link::prepare(Arc::clone(router), &config.link);
     let wanted = Wanted::Lost(peer);
-    let (peer, asked) = match manner {
+    let (peer, asked) = match approach.manner {
         Manner::Together => {
             let opening = begin(&link, config, &wanted).await?;
             complete(&link).await?;
             // Nobody takes anything from the queue yet.
             let behind = behind(router).take(AT_ONCE.min(link.room()));
-            let asked = ask_all(&link, &peer.environment.capabilities, behind).await;
+            let asked = ask_all(&link, &peer.environment.capabilities, behind, approach.page).await;
             dial(dialer, config, &link, place).await?;
             (opening.opened(&link).await?, asked)
         }
@@ -52,7 +68,7 @@ pub(crate) async fn attempt(
         }
     };
     let attached = Arc::new(Attached { link, peer: Arc::new(peer) });
-    if catch_up(&attached, router, asked, progress).await.is_err() {
+    if catch_up(&attached, router, asked, approach.page, progress).await.is_err() {
         return Err(lost(&attached.link).await);
     }
     router.caught_up();
@@ -69,10 +85,11 @@ async fn ask_all(
     link: &Link,
     flags: &EnvironmentCapabilities,
     feeds: impl Iterator<Item = Arc<Feed>>,
+    page: PageBytes,
 ) -> Vec<(Arc<Feed>, Asked)> {
     let mut all = Vec::new();
     for feed in feeds {
-        match ask(link, flags, feed.id(), feed.begin_read()).await {
+        match ask(link, flags, feed.id(), feed.begin_read(), page).await {
             Ok(asked) => all.push((feed, asked)),
             Err(_) => break,
         }
@@ -85,6 +102,7 @@ async fn catch_up(
     attached: &Arc<Attached>,
     router: &Router,
     asked: Vec<(Arc<Feed>, Asked)>,
+    page: PageBytes,
     progress: &Arc<AtomicBool>,
 ) -> Result<(), Disconnected> {
     let turns = Arc::new(Semaphore::new(AT_ONCE));
@@ -96,7 +114,7 @@ async fn catch_up(
         let (attached, turns, progress) = (Arc::clone(attached), Arc::clone(&turns), Arc::clone(progress));
         tasks.spawn(async move {
             let _turn = turns.acquire().await;
-            catch_up_one(&attached, &feed, asked, &progress).await
+            catch_up_one(&attached, &feed, asked, page, &progress).await
         });
     }
     while let Some(outcome) = tasks.join_next().await {
@@ -110,13 +128,14 @@ async fn catch_up_one(
     attached: &Attached,
     feed: &Feed,
     mut asked: Option<Asked>,
+    page: PageBytes,
     progress: &AtomicBool,
 ) -> Result<(), Disconnected> {
     let flags = &attached.peer.environment.capabilities;
     while feed.is_behind() {
         let asked = match asked.take() {
             Some(asked) => asked,
-            None => ask(&attached.link, flags, feed.id(), feed.begin_read()).await?,
+            None => ask(&attached.link, flags, feed.id(), feed.begin_read(), page).await?,
         };
         match asked.answer().await.map_err(Outcome::from) {
             Ok(Page { response, whole }) => {

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::error::ClientError;
 use crate::inner::Inner;
 use crate::link::End;
-use crate::recovery::attempt;
-use crate::session::{Attached, Manner, Peer};
+use crate::recovery::{Approach, attempt};
+use crate::session::{Attached, Peer};
 use crate::state::State;
 
 /// See the module. Begins with the first connection and ends with the client.
@@ -81,10 +81,10 @@ async fn recover(
     peer: &Arc<Peer>,
     mut last: Arc<str>,
 ) -> Result<Arc<Attached>, ClientError> {
-    let mut manner = Manner::Together;
+    let mut approach = Approach::FIRST;
     loop {
-        let outcome = match reconnect.next(Instant::now().into_std()) {
-            Step::Try { .. } => try_once(inner, reconnect, peer, manner).await,
+        let (outcome, has_progressed) = match reconnect.next(Instant::now().into_std()) {
+            Step::Try { .. } => try_once(inner, reconnect, peer, approach).await,
             Step::Wait { until } => {
                 sleep_until(until.into()).await;
                 continue;
@@ -104,33 +104,37 @@ async fn recover(
             return Err(error);
         }
         last = error.to_string().into();
-        // Whatever it was, it may have been too much at once.
-        manner = Manner::InTurn;
+        approach = approach.after_failure(has_progressed);
     }
 }
 
-/// One attempt; `None` when the deadline ended it. The deadline is put off for as long as there is progress.
+/// One attempt; `None` when the deadline ended it. The deadline is put off for as long as there is progress; whether there
+/// was any is returned as well.
 async fn try_once(
     inner: &Inner,
     reconnect: &mut Reconnect,
     peer: &Arc<Peer>,
-    manner: Manner,
-) -> Option<Result<Arc<Attached>, ClientError>> {
+    approach: Approach,
+) -> (Option<Result<Arc<Attached>, ClientError>>, bool) {
+    let mut has_progressed = false;
     let progress = Arc::new(AtomicBool::new(false));
     let mut trying = std::pin::pin!(async {
         // Starts whose answers came with the last words of the lost connection belong to what is caught up.
         drop(inner.starts.write().await);
-        attempt(&inner.dialer, &inner.router, &inner.config, peer, manner, &progress).await
+        attempt(&inner.dialer, &inner.router, &inner.config, peer, approach, &progress).await
     });
     loop {
-        let Step::Try { until } = reconnect.next(Instant::now().into_std()) else { return None };
+        let Step::Try { until } = reconnect.next(Instant::now().into_std()) else {
+            return (None, has_progressed);
+        };
         let outcome = timeout_at(until.into(), &mut trying).await.ok();
         if progress.swap(false, Ordering::Relaxed) {
+            has_progressed = true;
             reconnect.progressed(Instant::now().into_std());
             tell(inner, reconnect, peer);
         }
         if outcome.is_some() {
-            return outcome;
+            return (outcome, has_progressed);
         }
     }
 }

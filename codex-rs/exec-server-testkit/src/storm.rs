@@ -198,10 +198,12 @@ async fn carry(near: TcpStream, far: TcpStream, mut fate: Fate) {
             };
             let Some(read) = read else { return };
             let due = left <= read as u64 && !fate.is_calm();
-            let passed = if due { left as usize } else { read };
+            let passed = left as usize;
             left = left.saturating_sub(read as u64);
             // Whoever does not take it holds up both directions, as a network does that is full.
-            let through = if due && fault == Fault::Delay { read } else { passed };
+            // Where something may still follow, nothing is left out: that is what no network does.
+            let goes_on = matches!(fault, Fault::Delay | Fault::HalfClose);
+            let through = if due && !goes_on { passed } else { read };
             if way.to.write_all(&way.buffer[..through]).await.is_err() {
                 return;
             }

@@ -15,6 +15,7 @@ use codex_exec_server_protocol::process::ProcessStartParams;
 use codex_exec_server_testkit::Program;
 use codex_exec_server_testkit::storm::{Dice, FAULTS, Storm};
 use codex_exec_server_transport::client::ConnectOptions;
+use tokio::sync::watch;
 
 /// The real program.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_codex-exec-server");
@@ -24,19 +25,21 @@ const SEED: &str = "SOAK_SEED";
 const FAULT_COUNT: &str = "SOAK_FAULTS";
 /// Nothing may be gone, and nothing may wait for the slow.
 const FOLLOW: Follow = Follow { lag: Lag::ReadLater, on_gap: OnGap::Fail };
+/// Bytes that the echo carries between two of the commands beside it.
+const BETWEEN_COMMANDS: u64 = 4 << 20;
 /// Lines that each of the commands beside the echo writes.
-const LINES: u64 = 1_000_000;
+const LINES: u64 = 300_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn not_a_byte_is_lost_doubled_or_reordered_in_a_storm() {
-    weather(seed(0x5707), 40, 256 << 10).await;
+    weather(seed(0x5707), 40, 512 << 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes: `just soak`"]
 async fn soak() {
     let faults = std::env::var(FAULT_COUNT).ok().and_then(|faults| faults.parse().ok()).unwrap_or(1000);
-    weather(seed(0x50a6), faults, 512 << 10).await;
+    weather(seed(0x50a6), faults, 1 << 20).await;
 }
 
 fn seed(otherwise: u64) -> u64 {
@@ -50,18 +53,24 @@ async fn weather(seed: u64, faults: u64, mean_bytes: u64) {
     let began = Instant::now();
     let client = connect(&storm).await;
     let goes_on = || storm.faults() < faults;
-    let (echoed, (runs, written)) = tokio::join!(echo(&client, seed, &goes_on), async {
+    let carried = watch::Sender::new(0);
+    let mut carrying = carried.subscribe();
+    let commands = async {
         let (mut runs, mut written) = (0, 0);
         while goes_on() {
             written += count(&client, runs).await;
             runs += 1;
+            let next = *carrying.borrow() + BETWEEN_COMMANDS;
+            // An error says that the echo has ended.
+            let _ = carrying.wait_for(|carried| *carried >= next).await;
             let counts = FAULTS.map(|fault| format!("{fault:?} {}", storm.count(fault)));
             println!("{:4} faults ({}), {runs} commands", storm.faults(), counts.join(", "));
         }
         // What is under way comes to its end in peace.
         storm.abate();
         (runs, written)
-    },);
+    };
+    let (echoed, (runs, written)) = tokio::join!(echo(&client, seed, &goes_on, carried), commands);
     println!(
         "seed {seed}: {} faults in {:.1} s; {} MiB in and out again, {} MiB written by {runs} commands: \
          0 bytes lost, doubled or reordered",
@@ -102,16 +111,18 @@ async fn start(client: &Client, params: ProcessStartParams) -> (RemoteProcess, E
 }
 
 /// Sends noise through `cat` and compares what comes back; returns how much.
-async fn echo(client: &Client, seed: u64, goes_on: &impl Fn() -> bool) -> u64 {
+async fn echo(client: &Client, seed: u64, goes_on: &impl Fn() -> bool, carried: watch::Sender<u64>) -> u64 {
     let (cat, mut events) = start(client, params("echo".into(), &["cat"], true)).await;
     let writing = async {
         let (mut noise, mut sizes) = (Noise::new(seed), Dice::new(!seed));
         let mut sent = 0;
         while goes_on() {
-            let chunk = noise.take(1 + sizes.below(64 << 10) as usize);
+            let chunk = noise.take(1 + sizes.below(128 << 10) as usize);
             sent += chunk.len() as u64;
             cat.write(chunk).await.expect("it is taken, whatever breaks");
+            carried.send_replace(sent);
         }
+        drop(carried);
         cat.close_stdin().await.expect("it is taken, whatever breaks");
         sent
     };
