@@ -2,8 +2,8 @@
 //! parameter: `walk(path, /*recursive*/ true)`. Comments that name another parameter are found too. README.md has the
 //! rules.
 //!
-//! [`workspace`] reads the sources, [`index`] collects what functions call their parameters, [`check`] walks through the
-//! calls, [`resolve`] finds out what they reach, and [`rules`] says which arguments need a name.
+//! `workspace` reads the sources, `index` collects what functions call their parameters, `check` walks through the
+//! calls, `resolve` finds out what they reach, and `rules` says which arguments need a name.
 
 mod check;
 mod comments;

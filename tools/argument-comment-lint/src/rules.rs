@@ -98,8 +98,8 @@ mod tests {
         assert!(evident("", "set_nodelay", /*parameters*/ 1, "nodelay"));
         assert!(evident("", "with_timeout", /*parameters*/ 1, "timeout_ms"));
         assert!(evident("", "limits", /*parameters*/ 1, "limit"));
-        assert!(evident("", "percentile", 1, "percent"));
-        assert!(!evident("", "settle", 1, "set"));
+        assert!(evident("", "percentile", /*parameters*/ 1, "percent"));
+        assert!(!evident("", "settle", /*parameters*/ 1, "set"));
         assert!(evident("ProcessNumber", "new", /*parameters*/ 1, "number"));
         assert!(!evident("", "set_nodelay", /*parameters*/ 2, "nodelay"));
         assert!(!evident("", "terminate", /*parameters*/ 1, "grace_ms"));
