@@ -23,8 +23,8 @@ use crate::launch::Launched;
 /// Read from the client at once.
 const READ_BYTES: usize = 64 << 10;
 
-/// Output that may wait for a client that does not read, in KiB. Beyond it the server's own machine holds some more, and
-/// beyond that the bridge fails, since nothing may be lost unsaid.
+/// Output that may wait for a client that does not read, in KiB. Beyond it the server's events wait; where the backend
+/// does not make the server wait then, and some of its output is lost, the bridge fails, since nothing may be lost unsaid.
 const WAITING_KIB: u32 = 64 << 10;
 
 /// The pipes of a local client.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use codex_exec_server_core::service::{ExecBackend, ExecProcess};
+use codex_exec_server_core::service::{ExecBackend, ExecEvents, ExecProcess};
+use codex_exec_server_protocol::environment::EnvironmentInfo;
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
 use codex_exec_server_protocol::process::ProcessStartParams;
 use uuid::Uuid;
@@ -20,27 +21,41 @@ pub struct Launched {
     pub incoming: Incoming,
 }
 
-/// Starts the server that `config` describes on `backend`.
-pub async fn launch(backend: &dyn ExecBackend, config: &ServerConfig) -> Result<Launched, ServerError> {
-    let server: Arc<str> = config.name.as_str().into();
-    let fail = |reason| ServerError { server: Arc::clone(&server), reason, stderr: Default::default() };
-    let params = start_params(backend, config).map_err(fail)?;
-    let started = backend.start(params).await;
-    let process = started.map_err(|error| fail(Reason::NotStarted(error)))?;
-    let events = process.subscribe(Seq::START);
-    let incoming = Incoming::new(Arc::clone(&server), events, config);
-    Ok(Launched { process, incoming })
+impl Launched {
+    /// What `config` describes, started as a process by [`start_params`] and followed by `events` from its start on.
+    #[must_use]
+    pub fn new(process: Arc<dyn ExecProcess>, events: Box<dyn ExecEvents>, config: &ServerConfig) -> Self {
+        Self { process, incoming: Incoming::new(config.name.as_str().into(), events, config) }
+    }
 }
 
-fn start_params(backend: &dyn ExecBackend, config: &ServerConfig) -> Result<ProcessStartParams, Reason> {
+/// Starts the server that `config` describes on `backend`.
+pub async fn launch(backend: &dyn ExecBackend, config: &ServerConfig) -> Result<Launched, ServerError> {
+    let params = start_params(&backend.environment(), config)?;
+    let started = backend.start(params).await;
+    let process = started.map_err(|error| failure(config, Reason::NotStarted(error)))?;
+    let events = process.subscribe(Seq::START);
+    Ok(Launched::new(process, events, config))
+}
+
+/// An error before there is a server.
+fn failure(config: &ServerConfig, reason: Reason) -> ServerError {
+    ServerError { server: config.name.as_str().into(), reason, stderr: Default::default() }
+}
+
+/// What to start on a machine like `environment`, for callers who start it themselves.
+pub fn start_params(
+    environment: &EnvironmentInfo,
+    config: &ServerConfig,
+) -> Result<ProcessStartParams, ServerError> {
     if config.argv.is_empty() {
-        return Err(Reason::NoCommand);
+        return Err(failure(config, Reason::NoCommand));
     }
-    let cwd = config.cwd.clone().or_else(|| backend.environment().cwd.clone());
+    let cwd = config.cwd.clone().or_else(|| environment.cwd.clone());
     Ok(ProcessStartParams {
         process_id: ProcessId::from(format!("mcp-{}-{}", config.name, Uuid::new_v4())),
         argv: config.argv.clone(),
-        cwd: cwd.ok_or(Reason::NoWorkingDirectory)?,
+        cwd: cwd.ok_or_else(|| failure(config, Reason::NoWorkingDirectory))?,
         env: config.env.clone(),
         tty: false,
         env_policy: Some(config.env_policy.clone()),

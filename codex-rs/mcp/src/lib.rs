@@ -36,7 +36,7 @@ pub use connect::{ConnectError, connect};
 pub use error::{Reason, ServerError};
 pub use fate::ServerWatch;
 pub use incoming::{Incoming, Output};
-pub use launch::{Launched, launch};
+pub use launch::{Launched, launch, start_params};
 pub use lines::LineTooLong;
 pub use stderr::StderrTail;
 pub use tools::{ServeError, ToolServer};

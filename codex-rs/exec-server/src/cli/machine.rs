@@ -43,7 +43,7 @@ pub(super) struct MachineArgs {
 pub(super) struct Machine {
     pub(super) backend: Arc<dyn ExecBackend>,
     /// The connection to it. `None` when it is this one.
-    client: Option<Client>,
+    pub(super) client: Option<Client>,
     local: Arc<LocalBackend>,
     /// Whose clients have to be ended.
     manager: Option<EnvironmentManager>,

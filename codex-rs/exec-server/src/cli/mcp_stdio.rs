@@ -6,9 +6,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use codex_exec_server_client::{Lag, StartError};
 use codex_exec_server_core::service::ExecError;
-use codex_exec_server_mcp::{BridgeError, Pipes, Reason, ServerConfig, bridge, launch};
+use codex_exec_server_mcp::{
+    BridgeError, Launched, Pipes, Reason, ServerConfig, bridge, launch, start_params,
+};
+use codex_exec_server_protocol::error_code::RpcError;
 
 use super::Failure;
 use super::machine::{Machine, MachineArgs};
@@ -72,16 +77,11 @@ async fn carry(machine: &Machine, args: &McpStdioArgs, mut stop: Stop) -> Result
         env_policy: machine.env_policy(),
         ..ServerConfig::new(args.server.clone())
     };
-    let launching = launch(&*machine.backend, &config);
+    let launching = start(machine, &config);
     let launched = tokio::select! {
-        launched = launching => launched,
+        launched = launching => launched?,
         code = stop.signalled() => return Ok(code),
     };
-    let launched = launched.map_err(|error| match error.reason {
-        // The machine's words name the program and what is wrong with it.
-        Reason::NotStarted(ExecError::Refused(refusal)) => Failure::from(refusal.message),
-        _ => error.into(),
-    })?;
     let pipes = Pipes { stdin: tokio::io::stdin(), stdout: tokio::io::stdout(), stderr: tokio::io::stderr() };
     // Which signal it was.
     let mut signalled = 0;
@@ -96,5 +96,25 @@ async fn carry(machine: &Machine, args: &McpStdioArgs, mut stop: Stop) -> Result
         Ok(exit) => Ok(exit.code),
         Err(BridgeError::Stopped) => Ok(signalled),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Starts the server. The connection is its own, so it may wait for a client that does not read, as a pipe would.
+async fn start(machine: &Machine, config: &ServerConfig) -> Result<Launched, Failure> {
+    // The machine's words name the program and what is wrong with it.
+    let refused = |refusal: RpcError| Failure::from(refusal.message);
+    match &machine.client {
+        Some(client) => {
+            let params = start_params(&machine.backend.environment(), config)?;
+            match client.start(params, Lag::HoldConnection).await {
+                Ok((process, events)) => Ok(Launched::new(Arc::new(process), Box::new(events), config)),
+                Err(StartError::Refused(refusal)) => Err(refused(refusal)),
+                Err(error) => Err(error.into()),
+            }
+        }
+        None => launch(&*machine.backend, config).await.map_err(|error| match error.reason {
+            Reason::NotStarted(ExecError::Refused(refusal)) => refused(refusal),
+            _ => error.into(),
+        }),
     }
 }
