@@ -29,7 +29,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use super::sys;
 
 /// The resource whose limit is the brand.
-pub(super) const RESOURCE: libc::__rlimit_resource_t = libc::RLIMIT_RTTIME;
+pub(super) const RESOURCE: sys::Resource = libc::RLIMIT_RTTIME;
 
 /// Set in a brand that stands in both limits.
 const OUTER: u64 = 1 << 62;

@@ -125,7 +125,7 @@ fn kernel_limits(command: &Command, mark: Mark) -> Vec<(c_int, libc::rlimit64)> 
 
 /// C libraries disagree on the type of these small constants; the kernel takes an `int`.
 #[allow(clippy::cast_possible_wrap, reason = "the constants are below 16")]
-fn resource(constant: libc::__rlimit_resource_t) -> c_int {
+fn resource(constant: sys::Resource) -> c_int {
     constant as c_int
 }
 

@@ -74,11 +74,18 @@ pub(super) fn keep_exit_statuses() {
     }
 }
 
+/// The number of a resource whose use can be limited, as the C library at hand takes it.
+#[cfg(target_env = "gnu")]
+pub(super) type Resource = libc::__rlimit_resource_t;
+/// The number of a resource whose use can be limited, as the C library at hand takes it.
+#[cfg(not(target_env = "gnu"))]
+pub(super) type Resource = std::ffi::c_int;
+
 /// Soft and hard limit of `resource` in process `os_pid`; 0 is the caller.
 ///
 /// # Errors
 /// `ESRCH` when there is no such process, `EPERM` when it belongs to another user.
-pub(super) fn limits_of(os_pid: i32, resource: libc::__rlimit_resource_t) -> io::Result<(u64, u64)> {
+pub(super) fn limits_of(os_pid: i32, resource: Resource) -> io::Result<(u64, u64)> {
     let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: reads into a structure of the right type.
     check(unsafe { libc::prlimit64(os_pid, resource, ptr::null(), &raw mut limit) })?;
