@@ -45,3 +45,11 @@ demo:
 # The client in a storm: 1,000 faults over hundreds of MiB; `SOAK_FAULTS` and `SOAK_SEED` make it another one
 soak:
     cargo test --release -p codex-exec-server --test recovery -- --ignored --nocapture soak
+
+# Make dist/codex-exec-server-TRIPLE.tar.gz; `--target` chooses another triple
+release *args:
+    ../tools/release.sh {{ args }}
+
+# Check that archive: its contents, and its main job on another Debian (root); `--again` makes it twice
+release-check *args:
+    ../tools/release-check.sh {{ args }}

@@ -4,6 +4,8 @@
 # things are as they are.
 set -euo pipefail
 repo=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
+from=$PWD
+cd "$repo/codex-rs" # Whose rust-toolchain.toml says which Rust.
 name=codex-exec-server
 # The C library of CentOS 7 and everything since; what is linked against it runs on all later ones.
 glibc=2.17
@@ -28,7 +30,7 @@ out=$repo/dist
 while [[ $# -gt 0 ]]; do
   case $1 in
     --target) target=${2:?--target needs a triple}; shift 2 ;;
-    --out) out=$(realpath -m "${2:?--out needs a directory}"); shift 2 ;;
+    --out) out=$(cd "$from" && realpath -m "${2:?--out needs a directory}"); shift 2 ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
   esac
@@ -37,7 +39,6 @@ case $target in
   *-linux-gnu | *-linux-musl) ;;
   *) fail "no release for $target: the program runs on 64-bit Linux alone" ;;
 esac
-cd "$repo/codex-rs"
 [[ -d $(rustc --print target-libdir --target "$target" 2>/dev/null) ]] ||
   fail "this toolchain has no standard library for $target; \`rustup target add $target\` gets it"
 
