@@ -29,7 +29,7 @@ name=codex-exec-server
 check "installed" "/usr/local/bin/$name" "$(command -v $name)"
 
 # A user that only this system's database knows. The server runs as that user, with nothing in its environment.
-echo 'builder:x:4711:4711:,,,:/home/of/builder:/bin/sh' >>/etc/passwd
+echo 'builder:x:4711:4711:,,,:/home/of/builder:/bin/shell-of-builder' >>/etc/passwd
 echo 'builder:x:4711:' >>/etc/group
 mkdir -p /home/of/builder && chown 4711:4711 /home/of/builder
 mkfifo "$work/url"
@@ -53,8 +53,9 @@ check "exit code" 7 "$(code run -- sh -c 'exit 7')"
 check "death by a signal" 143 "$(code run -- sh -c 'kill -TERM $$')"
 check "a command that is not there" 127 "$(code run -- no-such-command)"
 check "who runs it" 4711 "$(run -- id -u)"
-check "home, from the user database" /home/of/builder "$(run -- sh -c 'echo $HOME')"
-check "user, from the user database" builder "$(run -- sh -c 'echo $USER')"
+told() { "$name" info --connect "$url" | sed -n "s/^$1  *//p"; }
+check "home, from the user database" /home/of/builder "$(told home)"
+check "shell, from the user database" /bin/shell-of-builder "$(told shell)"
 numbers='i=0; while [ $i -lt 40000 ]; do echo "line $i of what is compared"; i=$((i + 1)); done'
 check "output, every byte" "$(sh -c "$numbers" | sum)" "$(run -- sh -c "$numbers" | sum)"
 check "stdin, every byte and its end" "$(head -c 20000000 "/usr/local/bin/$name" | sum)" \
@@ -71,7 +72,7 @@ for process in /proc/[0-9]*; do
   if [ "$(tr '\0' ' ' <"$process/cmdline" 2>/dev/null)" = 'sleep 4242 ' ]; then left=$((left + 1)); fi
 done
 check "what is left of a daemon" 0 $left
-id=$(HOME=/root run --detach -- sh -c 'echo left alone; exit 5')
+id=$(HOME=/root run --detach -- sh -c 'echo left alone; exit 5' 2>/dev/null)
 check "left running and found again" 'left alone' "$(HOME=/root $name attach "$id" 2>/dev/null || true)"
 check "here, without a server" 3 "$(code $name run -- sh -c 'exit 3')"
 kill "$server"
