@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use codex_exec_server_mcp::{ServeError, ToolServer};
 
 use super::Failure;
-use super::machine::{Machine, MachineArgs};
+use super::machine::Machine;
+use super::reach::ReachArgs;
 use super::stop::Stop;
 
 /// What `--help` says below the flags.
@@ -26,7 +27,7 @@ Examples:
 #[command(after_help = HELP)]
 pub(super) struct McpArgs {
     #[command(flatten)]
-    machine: MachineArgs,
+    machine: ReachArgs,
 }
 
 pub(super) fn main(args: &McpArgs) -> Result<ExitCode, Failure> {

@@ -16,7 +16,8 @@ use codex_exec_server_mcp::{
 use codex_exec_server_protocol::error_code::RpcError;
 
 use super::Failure;
-use super::machine::{Machine, MachineArgs};
+use super::machine::Machine;
+use super::reach::ReachArgs;
 use super::stop::Stop;
 
 /// What `--help` says below the flags.
@@ -37,7 +38,7 @@ Examples:
 #[command(after_help = HELP)]
 pub(super) struct McpStdioArgs {
     #[command(flatten)]
-    machine: MachineArgs,
+    machine: ReachArgs,
     /// Working directory of the server [default: that of the machine's server, or this one]
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
@@ -103,7 +104,7 @@ async fn carry(machine: &Machine, args: &McpStdioArgs, mut stop: Stop) -> Result
 async fn start(machine: &Machine, config: &ServerConfig) -> Result<Launched, Failure> {
     // The machine's words name the program and what is wrong with it.
     let refused = |refusal: RpcError| Failure::from(refusal.message);
-    match &machine.client {
+    match machine.client() {
         Some(client) => {
             let params = start_params(&machine.backend.environment(), config)?;
             match client.start(params, Lag::HoldConnection).await {

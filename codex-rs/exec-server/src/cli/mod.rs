@@ -8,6 +8,7 @@ mod embedded;
 mod envs;
 mod found;
 mod info;
+mod inherit;
 mod kept;
 mod kill;
 mod lines;

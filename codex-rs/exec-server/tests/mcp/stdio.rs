@@ -16,7 +16,7 @@ use crate::programs::{Proxy, Running, Server, program, stderr, wait};
 fn bridge(flags: &[&str], argv: &[&str]) -> Command {
     let mut command = program();
     // Whatever environments the machine of this test has are none of its business.
-    command.env("CODEX_EXEC_SERVER_URL", "").env("HOME", "/nowhere").env_remove("XDG_CONFIG_HOME");
+    command.env("CODEX_EXEC_SERVER_URL", "").env("CODEX_EXEC_SERVER_CONFIG", "none").env("HOME", "/nowhere");
     command.arg("mcp-stdio").args(flags).arg("--").args(argv);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

@@ -40,7 +40,10 @@ impl Agent {
     async fn with(flags: &[&str]) -> Self {
         let mut command = program();
         // Whatever environments the machine of this test has are none of its business.
-        command.env("CODEX_EXEC_SERVER_URL", "").env("HOME", "/nowhere").env_remove("XDG_CONFIG_HOME");
+        command
+            .env("CODEX_EXEC_SERVER_URL", "")
+            .env("CODEX_EXEC_SERVER_CONFIG", "none")
+            .env("HOME", "/nowhere");
         command.arg("mcp").args(flags).current_dir("/usr");
         let mut command = Command::from(command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
@@ -292,7 +295,7 @@ async fn what_still_runs_when_the_client_goes_away_is_ended() {
 #[test]
 fn a_client_that_never_speaks_is_no_failure() {
     let mut command = program();
-    command.env("CODEX_EXEC_SERVER_URL", "").env("HOME", "/nowhere").env_remove("XDG_CONFIG_HOME");
+    command.env("CODEX_EXEC_SERVER_URL", "").env("CODEX_EXEC_SERVER_CONFIG", "none").env("HOME", "/nowhere");
     let output = command.arg("mcp").stdin(Stdio::null()).output().expect("the program starts");
     assert_eq!((output.status.code(), &*output.stdout, &*output.stderr), (Some(0), &b""[..], &b""[..]));
 }

@@ -1,17 +1,14 @@
 //! Where a command runs, and what it starts with there: connection, working directory, environment.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use codex_exec_server_client::ClientConfig;
-use codex_exec_server_protocol::path_uri::PathUri;
-use codex_exec_server_protocol::process::{
-    EnvInherit, EnvPolicy, OutputBudget, ProcessStartParams, WhenFull,
-};
+use codex_exec_server_protocol::process::{OutputBudget, ProcessStartParams, WhenFull};
 
 use super::{Failure, RunArgs};
 use crate::cli::console::{input_is_wanted, window_size};
 use crate::cli::duration::{millis, show};
+use crate::cli::inherit;
 use crate::cli::reach::{Goal, Reached};
 use crate::cli::teller::Teller;
 
@@ -69,6 +66,7 @@ impl Place {
     pub(super) fn start_params(&self, args: &RunArgs) -> Result<ProcessStartParams, Failure> {
         let environment = &self.0.client.peer().environment;
         let flags = &environment.capabilities;
+        let here = self.0.embedded.is_some();
         let mut env: BTreeMap<String, String> = BTreeMap::new();
         if args.tty
             && let Ok(term) = std::env::var("TERM")
@@ -81,10 +79,10 @@ impl Place {
         Ok(ProcessStartParams {
             process_id: "run".into(),
             argv: args.command.clone(),
-            cwd: self.cwd(args, environment.cwd.as_ref())?,
+            cwd: inherit::cwd(args.cwd.as_deref(), here, environment.cwd.as_ref())?.ok_or(inherit::UNTOLD)?,
             env,
             tty: args.tty,
-            env_policy: Some(self.env_policy()),
+            env_policy: Some(inherit::env_policy(here)),
             pipe_stdin: args.tty || (!args.detach && input_is_wanted(flags.process_stdin_close)),
             arg0: None,
             sandbox: None,
@@ -101,35 +99,5 @@ impl Place {
             limits: None,
             request_key: None,
         })
-    }
-
-    /// Another machine's environment is not ours to hand on, least of all its secrets; our own goes on as it is.
-    fn env_policy(&self) -> EnvPolicy {
-        let here = self.0.embedded.is_some();
-        EnvPolicy {
-            inherit: if here { EnvInherit::All } else { EnvInherit::Core },
-            ignore_default_excludes: here,
-            exclude: Vec::new(),
-            set: BTreeMap::new(),
-            include_only: Vec::new(),
-        }
-    }
-
-    fn cwd(&self, args: &RunArgs, server: Option<&PathUri>) -> Result<PathUri, Failure> {
-        let asked = args.cwd.as_deref().unwrap_or(Path::new(""));
-        if asked.is_absolute() {
-            return Ok(PathUri::try_from(asked)?);
-        }
-        let base: PathBuf = if self.0.embedded.is_some() {
-            std::env::current_dir()?
-        } else {
-            let server = server
-                .ok_or("the server does not tell its working directory; give an absolute one with --cwd")?;
-            if args.cwd.is_none() {
-                return Ok(server.clone());
-            }
-            server.to_path()?
-        };
-        Ok(PathUri::try_from(base.join(asked).as_path())?)
     }
 }
