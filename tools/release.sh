@@ -111,10 +111,10 @@ cp "$src/README.md" "$src/LICENSE" "$doc/"
 cp "$(rustc --print sysroot)/share/doc/rust/COPYRIGHT-library.html" "$doc/RUST-STANDARD-LIBRARY-NOTICES.html" ||
   fail "this toolchain lacks the notices of Rust's standard library"
 
-# Named by what it describes: the tool writes file URLs of this machine's folders.
 cargo cyclonedx --quiet --manifest-path exec-server/Cargo.toml --format json --spec-version 1.5 --all --no-build-deps \
   --target "$target" --override-filename release-sbom
-sed "s|file://$src/|file:///|g" exec-server/release-sbom.json >"$doc/sbom.cdx.json"
+cargo tree --locked --quiet -p "$name" --edges normal --target "$target" --prefix none --format '{p}' >"$work/linked"
+python3 "$repo/tools/release/sbom.py" exec-server/release-sbom.json "$work/linked" "$src" >"$doc/sbom.cdx.json"
 if grep -rlF -e "$repo" -e "$src" -e "$cargo_home" "$root"; then fail "the files above hold paths of this machine"; fi
 
 (cd "$root" && find . -type f ! -name SHA256SUMS -printf '%P\0' | sort -z | xargs -0 sha256sum >"$work/sums" && mv "$work/sums" SHA256SUMS)

@@ -26,7 +26,7 @@ esac
 crate() { # NAME VERSION [ARGUMENT...]
   [[ -e $dir/$1-$2 ]] && return
   echo "compiling $1 $2, once" >&2
-  CARGO_TARGET_DIR=$dir/build CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo install --locked --quiet --root "$dir" "$1@$2" "${@:3}" >&2
+  CARGO_TARGET_DIR=$dir/build cargo install --locked --quiet --root "$dir" "$1@$2" "${@:3}" >&2
   rm -rf "$dir/build"
   touch "$dir/$1-$2"
 }
