@@ -9,7 +9,7 @@ use codex_exec_server_core::reconnect::Repeat;
 use codex_exec_server_protocol::ids::SessionId;
 use codex_exec_server_protocol::methods::{Method, NoParams, ProcessList};
 use codex_exec_server_protocol::process::ProcessSummary;
-use tokio::sync::{RwLock, watch};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -18,7 +18,7 @@ use crate::dial::Dialer;
 use crate::error::{ClientError, RequestError};
 use crate::inner::Inner;
 use crate::router::Router;
-use crate::session::{Peer, Wanted, open};
+use crate::session::{Attached, Peer, Wanted, open};
 use crate::state::{State, StatusWatch};
 use crate::supervise::supervise;
 
@@ -65,6 +65,18 @@ impl Client {
     async fn open(dialer: Dialer, config: ClientConfig, wanted: Wanted<'_>) -> Result<Self, ClientError> {
         let router = Arc::new(Router::default());
         let first = open(&dialer, &router, &config, &wanted).await?;
+        let client = Self::new(dialer, config, router, &first);
+        client.keep(first);
+        Ok(client)
+    }
+
+    /// With its first connection, to which nobody sees before [`Self::keep`].
+    pub(crate) fn new(
+        dialer: Dialer,
+        config: ClientConfig,
+        router: Arc<Router>,
+        first: &Arc<Attached>,
+    ) -> Self {
         let stop = CancellationToken::new();
         let inner = Arc::new(Inner {
             config,
@@ -72,11 +84,15 @@ impl Client {
             tasks: TaskTracker::new(),
             stop: stop.clone(),
             dialer,
-            state: watch::Sender::new(State::Connected(Arc::clone(&first))),
-            starts: RwLock::new(()),
+            state: watch::Sender::new(State::Connected(Arc::clone(first))),
+            starts: Arc::default(),
         });
-        inner.tasks.spawn(supervise(Arc::clone(&inner), first));
-        Ok(Self { inner, _last: Arc::new(stop.drop_guard()) })
+        Self { inner, _last: Arc::new(stop.drop_guard()) }
+    }
+
+    /// From now on the session is kept over lost connections.
+    pub(crate) fn keep(&self, first: Arc<Attached>) {
+        self.inner.tasks.spawn(supervise(Arc::clone(&self.inner), first));
     }
 
     /// Who is at the other end.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 
-use codex_exec_server_transport::client::{ConnectError, ConnectOptions, Connected, connect_with};
+use codex_exec_server_transport::client::{ConnectError, ConnectOptions, Connected, Departure, connect_with};
 use codex_exec_server_transport::{Connection, Message};
 
 /// Why there is no connection.
@@ -18,6 +18,11 @@ pub enum DialError {
 }
 
 impl DialError {
+    /// Whether the server has certainly read nothing, although it may have left.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Connect(error) if error.is_refusal())
+    }
+
     /// Whether trying again soon may help.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
@@ -46,7 +51,7 @@ impl DialError {
 type Dialing = Pin<Box<dyn Future<Output = Result<Connected, DialError>> + Send>>;
 
 /// Makes a new connection to one server, again and again.
-pub struct Dialer(Box<dyn Fn(Vec<Message>) -> Dialing + Send + Sync>);
+pub struct Dialer(Box<dyn Fn(Vec<Message>, Departure) -> Dialing + Send + Sync>);
 
 impl Dialer {
     /// Connections made by `dial`, all of them to one and the same server.
@@ -54,7 +59,7 @@ impl Dialer {
     where
         F: Future<Output = Result<Connection, DialError>> + Send + 'static,
     {
-        Self(Box::new(move |unsent| {
+        Self(Box::new(move |unsent, _| {
             let dialing = dial();
             Box::pin(async { Ok(Connected { connection: dialing.await?, unsent }) })
         }))
@@ -63,15 +68,15 @@ impl Dialer {
     /// Connections to `ws://HOST:PORT` or `unix:///path`.
     #[must_use]
     pub fn url(url: String, options: ConnectOptions) -> Self {
-        Self(Box::new(move |messages| {
+        Self(Box::new(move |messages, departure| {
             let (url, options) = (url.clone(), options.clone());
-            Box::pin(async move { Ok(connect_with(&url, &options, messages).await?) })
+            Box::pin(async move { Ok(connect_with(&url, &options, messages, &departure).await?) })
         }))
     }
 
-    /// A connection that carries `messages` first, on the way there if it can.
-    pub(crate) fn dial(&self, messages: Vec<Message>) -> Dialing {
-        (self.0)(messages)
+    /// A connection that carries `messages` first, on the way there if it can; `departure` tells whether they left so.
+    pub(crate) fn dial(&self, messages: Vec<Message>, departure: &Departure) -> Dialing {
+        (self.0)(messages, departure.clone())
     }
 }
 

@@ -62,6 +62,18 @@ pub enum ClientError {
     /// The server sent something that the protocol does not allow, and would do so again.
     #[error("server broke the protocol: {0}")]
     Protocol(Arc<str>),
+    /// [`Client::connect_and_start`](crate::Client::connect_and_start) lost its connection, or its patience, before
+    /// `initialize` was answered. The process may have been started, in a session whose id nobody knows, so that nobody
+    /// can end it: the server does, with the session, when that was left alone for long enough.
+    #[error(
+        "{source}; process {process_id} may have been started, then the server ends it when the lost session's time is over"
+    )]
+    StartLost {
+        /// The process.
+        process_id: ProcessId,
+        /// What happened.
+        source: Arc<Self>,
+    },
     /// The client was closed by its owner.
     #[error("client is closed")]
     Closed,

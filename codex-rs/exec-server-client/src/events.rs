@@ -25,17 +25,43 @@ use crate::timeline::{Entry, Timeline};
 #[derive(Debug)]
 pub struct Events {
     client: Arc<Inner>,
-    route: Arc<Route>,
-    reader: ReaderId,
-    /// Where it began.
-    after: Seq,
-    on_gap: OnGap,
+    place: Subscription,
     tally: Tally,
     /// Taken, and not told yet.
     ready: VecDeque<Result<Record, ProcessError>>,
     /// While what comes next is not here any more.
     replay: Option<Replay>,
     over: bool,
+}
+
+/// The place of a subscriber, which may be taken before there is a session to read from.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    route: Arc<Route>,
+    reader: ReaderId,
+    /// Where it began.
+    after: Seq,
+    on_gap: OnGap,
+}
+
+impl Subscription {
+    /// To what comes behind `after`.
+    pub(crate) fn new(route: Arc<Route>, after: Seq, follow: Follow) -> Self {
+        let reader = route.feed().subscribe(after, follow.lag == Lag::HoldConnection);
+        Self { route, reader, after, on_gap: follow.on_gap }
+    }
+
+    /// Its events, those included that came meanwhile.
+    pub(crate) fn read_by(self, client: Arc<Inner>) -> Events {
+        let tally = Tally::new(self.after);
+        Events { client, place: self, tally, ready: VecDeque::new(), replay: None, over: false }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.route.feed().unsubscribe(self.reader);
+    }
 }
 
 /// What is read from the server, in order.
@@ -49,18 +75,7 @@ struct Replay {
 impl Events {
     /// What comes behind `after`.
     pub(crate) fn new(client: Arc<Inner>, route: Arc<Route>, after: Seq, follow: Follow) -> Self {
-        let reader = route.feed().subscribe(after, follow.lag == Lag::HoldConnection);
-        Self {
-            client,
-            route,
-            reader,
-            after,
-            on_gap: follow.on_gap,
-            tally: Tally::new(after),
-            ready: VecDeque::new(),
-            replay: None,
-            over: false,
-        }
+        Subscription::new(route, after, follow).read_by(client)
     }
 
     /// The next event. `None` after [`ExecProcessEvent::Closed`], or after an error, which is told once.
@@ -81,9 +96,9 @@ impl Events {
                 self.replayed(outcome);
                 continue;
             }
-            let route = Arc::clone(&self.route);
+            let route = Arc::clone(&self.place.route);
             let news = route.feed().news();
-            match route.feed().take(self.reader) {
+            match route.feed().take(self.place.reader) {
                 Next::Taken(Taken::Record(record)) => {
                     self.replay = None;
                     self.ready.push_back(Ok(record));
@@ -100,8 +115,8 @@ impl Events {
 
     fn tell(&mut self, record: Record) -> Result<ExecProcessEvent, ProcessError> {
         let record = match record {
-            Record::Gap { through, bytes } if self.on_gap == OnGap::Fail => {
-                let process_id = self.route.feed().id().clone();
+            Record::Gap { through, bytes } if self.place.on_gap == OnGap::Fail => {
+                let process_id = self.place.route.feed().id().clone();
                 return Err(ProcessError::Gap { process_id, through, bytes });
             }
             Record::Closed { seq, account } => match self.missing_exit() {
@@ -119,13 +134,13 @@ impl Events {
 
     /// The exit, if it has happened behind where this began and was not told.
     fn missing_exit(&self) -> Option<Record> {
-        let (seq, exit) = self.route.feed().exit()?;
-        (seq > self.after && !self.tally.has_exited()).then_some(Record::Exited { seq, exit })
+        let (seq, exit) = self.place.route.feed().exit()?;
+        (seq > self.place.after && !self.tally.has_exited()).then_some(Record::Exited { seq, exit })
     }
 
     /// Asks the server for what comes behind `after`, up to `base` at least.
     fn begin_replay(&mut self, after: Seq, base: Seq) {
-        let feed = Arc::clone(self.route.feed());
+        let feed = Arc::clone(self.place.route.feed());
         let replay = self.replay.get_or_insert_with(|| Replay {
             timeline: Timeline::new(feed.id().clone(), *feed.limits(), after),
             page: None,
@@ -154,13 +169,13 @@ impl Events {
     fn replayed(&mut self, outcome: Result<Page, ProcessError>) {
         let Some(replay) = &mut self.replay else { return };
         replay.page = None;
-        let feed = self.route.feed();
+        let feed = self.place.route.feed();
         match outcome {
             Ok(Page { response, whole }) => {
                 let (step, _) = replay.timeline.catch_up(response, whole);
                 self.ready.extend(step.records.into_iter().map(Ok));
                 self.ready.extend(step.fault.map(Err));
-                feed.rejoin(self.reader, replay.timeline.delivered());
+                feed.rejoin(self.place.reader, replay.timeline.delivered());
             }
             // The server has forgotten it all, but its last events are here.
             Err(ProcessError::Forgotten { .. }) => {
@@ -169,17 +184,11 @@ impl Events {
                     base_bytes.zip(self.tally.bytes()).and_then(|(base, told)| base.checked_sub(told));
                 self.ready.push_back(Ok(Record::Gap { through, bytes }));
                 self.ready.extend(self.missing_exit().filter(|exit| exit.seq() <= through).map(Ok));
-                feed.rejoin(self.reader, through);
+                feed.rejoin(self.place.reader, through);
                 self.replay = None;
             }
             Err(error) => self.ready.push_back(Err(error)),
         }
-    }
-}
-
-impl Drop for Events {
-    fn drop(&mut self) {
-        self.route.feed().unsubscribe(self.reader);
     }
 }
 

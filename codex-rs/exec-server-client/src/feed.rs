@@ -152,8 +152,8 @@ impl Feed {
             let room = self.room.notified();
             {
                 let state = self.lock();
-                // The answer to a read has to get through, whatever comes before it.
-                let waits_for_answer = state.reading || state.is_due();
+                // The answer to the start or to a read has to get through, whatever comes before it.
+                let waits_for_answer = !state.started || state.reading || state.is_due();
                 if waits_for_answer || state.is_over() || !state.history.is_full() {
                     return;
                 }

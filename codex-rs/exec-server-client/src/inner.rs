@@ -28,7 +28,7 @@ pub(crate) struct Inner {
     pub(crate) dialer: Dialer,
     pub(crate) state: watch::Sender<State>,
     /// Shared by starts that wait for an answer on the present connection, until what came of it is known to their feeds.
-    pub(crate) starts: RwLock<()>,
+    pub(crate) starts: Arc<RwLock<()>>,
 }
 
 impl Inner {

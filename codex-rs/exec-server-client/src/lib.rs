@@ -6,7 +6,8 @@
 //! ```
 //!
 //! [`Client`] holds a session and keeps it over lost connections; whatever carries it comes from a [`Dialer`].
-//! [`Client::start`] gives a [`RemoteProcess`] to act on and the [`Events`] to read; [`Client::attach`] and
+//! [`Client::start`] gives a [`RemoteProcess`] to act on and the [`Events`] to read, and
+//! [`Client::connect_and_start`] does both in one flight, for a command that is all there is to run; [`Client::attach`] and
 //! [`Client::adopt`] give those of a process that runs already. Behind the traits of
 //! [`core::service`](codex_exec_server_core::service) a client is a machine like any other. A [`link::Link`] is one
 //! connection, and nothing that outlives it.
@@ -20,6 +21,7 @@ mod backend;
 mod bodies;
 mod catch_up;
 mod client;
+mod cold;
 mod config;
 mod dial;
 pub mod environments;
@@ -45,6 +47,7 @@ mod timeline;
 pub use bodies::{HttpBody, HttpBodyError};
 pub use client::{Client, IfAttached};
 pub use codex_exec_server_core::process_event::{ExecProcessEvent, Exit, Proof};
+pub use cold::FirstStart;
 pub use config::{ClientConfig, LinkLimits, ProcessLimits};
 pub use dial::{DialError, Dialer};
 pub use error::{AdoptError, ClientError, ProcessError, RequestError, StartError, Unsupported, WriteError};

@@ -192,7 +192,7 @@ pub(crate) async fn terminate(
     client.call::<ProcessTerminate>(&terminate_params(id, None), Repeat::Always).await
 }
 
-fn terminate_params(id: &ProcessId, grace: Option<Duration>) -> ProcessTerminateParams {
+pub(crate) fn terminate_params(id: &ProcessId, grace: Option<Duration>) -> ProcessTerminateParams {
     let grace_ms = grace.map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
     ProcessTerminateParams { process_id: id.clone(), grace_ms }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use codex_exec_server_protocol::environment::EnvironmentCapabilities;
+use codex_exec_server_transport::client::Departure;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -57,11 +58,11 @@ pub(crate) async fn attempt(
             // Nobody takes anything from the queue yet.
             let behind = behind(router).take(AT_ONCE.min(link.room()));
             let asked = ask_all(&link, &peer.environment.capabilities, behind, approach.page).await;
-            dial(dialer, config, &link, place).await?;
+            dial(dialer, config, &link, place, &Departure::default()).await?;
             (opening.opened(&link).await?, asked)
         }
         Manner::InTurn => {
-            dial(dialer, config, &link, place).await?;
+            dial(dialer, config, &link, place, &Departure::default()).await?;
             let peer = begin(&link, config, &wanted).await?.opened(&link).await?;
             complete(&link).await?;
             (peer, Vec::new())

@@ -9,7 +9,7 @@ use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::ids::SessionId;
 use codex_exec_server_protocol::methods::{AnyParams, ClientNotification, Initialize};
 use codex_exec_server_protocol::session::{InitializeParams, InitializeResponse, ServerLimits};
-use codex_exec_server_transport::client::Connected;
+use codex_exec_server_transport::client::{Connected, Departure};
 use tokio::time::timeout;
 
 use crate::config::ClientConfig;
@@ -70,16 +70,17 @@ pub(crate) enum Manner {
 }
 
 /// Makes the connection of a link; what the link was given to say so far goes first. True if it left before the connection
-/// was there.
+/// was there; `departure` tells whether it may have, if there is none.
 pub(crate) async fn dial(
     dialer: &Dialer,
     config: &ClientConfig,
     link: &Link,
     mut place: Place,
+    departure: &Departure,
 ) -> Result<bool, ClientError> {
     let first_words = place.first_words();
     let has_words = !first_words.is_empty();
-    match timeout(config.connect_timeout, dialer.dial(first_words)).await {
+    match timeout(config.connect_timeout, dialer.dial(first_words, departure)).await {
         Ok(Ok(Connected { connection, unsent })) => {
             let was_early = has_words && unsent.is_empty();
             link.connect(place, connection, unsent);
@@ -153,7 +154,7 @@ pub(crate) async fn open(
     let (link, place) = Link::prepare(Arc::clone(router), &config.link);
     let opening = begin(&link, config, wanted).await?;
     complete(&link).await?;
-    let was_early = dial(dialer, config, &link, place).await?;
+    let was_early = dial(dialer, config, &link, place, &Departure::default()).await?;
     match opening.opened(&link).await {
         Ok(peer) => Ok(Arc::new(Attached { link, peer: Arc::new(peer) })),
         Err(ClientError::Lost(_) | ClientError::InitializeTimedOut { .. }) if was_early => {
@@ -170,7 +171,7 @@ async fn open_in_turn(
     wanted: &Wanted<'_>,
 ) -> Result<Arc<Attached>, ClientError> {
     let (link, place) = Link::prepare(Arc::clone(router), &config.link);
-    dial(dialer, config, &link, place).await?;
+    dial(dialer, config, &link, place, &Departure::default()).await?;
     let peer = begin(&link, config, wanted).await?.opened(&link).await?;
     complete(&link).await?;
     Ok(Arc::new(Attached { link, peer: Arc::new(peer) }))
@@ -246,6 +247,7 @@ impl ClientError {
             | Self::Refused(_)
             | Self::SessionLost { .. }
             | Self::GaveUp { .. }
+            | Self::StartLost { .. }
             | Self::TakenOver(_)
             | Self::Protocol(_)
             | Self::Closed => Verdict::Final,

@@ -6,8 +6,8 @@ use codex_exec_server_core::reconnect::{AfterLoss, Repeat};
 use codex_exec_server_core::service::missing_flag;
 use codex_exec_server_protocol::ids::{RequestKey, Seq};
 use codex_exec_server_protocol::methods::ProcessStart;
-use codex_exec_server_protocol::process::ProcessStartParams;
-use tokio::sync::oneshot;
+use codex_exec_server_protocol::process::{ProcessStartParams, ProcessStartResponse};
+use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 use uuid::Uuid;
 
 use crate::catch_up::keep_up;
@@ -17,6 +17,7 @@ use crate::events::Events;
 use crate::feed::Feed;
 use crate::follow::Follow;
 use crate::inner::Inner;
+use crate::link::Pending;
 use crate::process::{RemoteProcess, terminate};
 use crate::router::Route;
 
@@ -62,9 +63,19 @@ impl Client {
         if self.peer().environment.capabilities.idempotent_requests && params.request_key.is_none() {
             params.request_key = Some(RequestKey::from(Uuid::new_v4().to_string()));
         }
+        self.see_through(route, params, None).await
+    }
+
+    /// Waits for a start, which may have `departed` already.
+    pub(crate) async fn see_through(
+        &self,
+        route: Arc<Route>,
+        params: ProcessStartParams,
+        departed: Option<Departed>,
+    ) -> Result<RemoteProcess, StartError> {
         let (tell, told) = oneshot::channel();
         // A task sees it through: whoever asked for it may lose interest, and then somebody has to clean up.
-        let settling = settle(Arc::clone(&self.inner), Arc::clone(&route), params, tell);
+        let settling = settle(Arc::clone(&self.inner), Arc::clone(&route), params, departed, tell);
         self.inner.tasks.spawn(settling);
         match told.await {
             Ok(outcome) => {
@@ -76,15 +87,23 @@ impl Client {
     }
 }
 
+/// A start that left with the first connection.
+pub(crate) struct Departed {
+    pub(crate) pending: Pending<ProcessStartResponse>,
+    /// Of [`Inner::starts`].
+    pub(crate) under_way: OwnedRwLockReadGuard<()>,
+}
+
 /// Starts a process and tells what came of it. If nobody wants to know any more, ends it.
 async fn settle(
     client: Arc<Inner>,
     route: Arc<Route>,
     params: ProcessStartParams,
+    departed: Option<Departed>,
     tell: oneshot::Sender<Result<Unclaimed, StartError>>,
 ) {
     let started = tokio::select! {
-        started = start(&client, &route, &params, || tell.is_closed()) => started,
+        started = start(&client, &route, &params, departed, || tell.is_closed()) => started,
         () = client.stop.cancelled() => return,
     };
     let outcome = started.map(|()| {
@@ -99,6 +118,7 @@ async fn start(
     client: &Inner,
     route: &Route,
     params: &ProcessStartParams,
+    mut departed: Option<Departed>,
     is_abandoned: impl Fn() -> bool,
 ) -> Result<(), StartError> {
     let repeat = if params.request_key.is_some() { Repeat::Always } else { Repeat::IfUnsent };
@@ -106,14 +126,20 @@ async fn start(
     let mut connections = client.connections();
     let mut may_run = false;
     loop {
-        let attached = connections.next().await?;
-        if is_abandoned() {
-            // It is not started now for nobody, but it may have been before.
-            let was_running = may_run && end(client, route).await?;
-            return Err(StartError::Ambiguous { process_id: process_id.clone(), was_running });
-        }
-        let under_way = client.starts.read().await;
-        match attached.link.call::<ProcessStart>(params).await.map_err(Outcome::from) {
+        let (under_way, answer) = match departed.take() {
+            Some(Departed { pending, under_way }) => (under_way, pending.answer().await),
+            None => {
+                let attached = connections.next().await?;
+                if is_abandoned() {
+                    // It is not started now for nobody, but it may have been before.
+                    let was_running = may_run && end(client, route).await?;
+                    return Err(StartError::Ambiguous { process_id: process_id.clone(), was_running });
+                }
+                let under_way = Arc::clone(&client.starts).read_owned().await;
+                (under_way, attached.link.call::<ProcessStart>(params).await)
+            }
+        };
+        match answer.map_err(Outcome::from) {
             Ok(_) => {
                 route.feed().started(may_run);
                 return Ok(());

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -123,9 +125,25 @@ pub enum ConnectError {
     NotAWebSocket(&'static str),
 }
 
+impl ConnectError {
+    /// Whether a server answered that there will be no upgrade. It has thrown away what came behind the request for it.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Unauthorized { .. } | Self::Forbidden | Self::NotFound | Self::Refused { .. } => true,
+            Self::InvalidUrl(_)
+            | Self::TlsUnsupported(_)
+            | Self::InvalidToken
+            | Self::Io { .. }
+            | Self::TimedOut { .. }
+            | Self::NotAWebSocket(_) => false,
+        }
+    }
+}
+
 /// Connects to the WebSocket at `url`: `ws://HOST[:PORT][/PATH]` or `unix:///path`.
 pub async fn connect(url: &str, options: &ConnectOptions) -> Result<Connection, ConnectError> {
-    Ok(connect_with(url, options, Vec::new()).await?.connection)
+    Ok(connect_with(url, options, Vec::new(), &Departure::default()).await?.connection)
 }
 
 /// A connection, and whether it has carried messages already.
@@ -137,16 +155,34 @@ pub struct Connected {
     pub unsent: Vec<Message>,
 }
 
+/// Tells whether messages have left with the request for the upgrade, also to somebody who stopped waiting for the
+/// connection. Cloning gives another handle to the same.
+#[derive(Debug, Clone, Default)]
+pub struct Departure(Arc<AtomicBool>);
+
+impl Departure {
+    /// Whether any of it may be on its way. If not, the server has certainly seen nothing.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// As [`connect`], for somebody who knows what to say first: `messages` leave in one flight with the request for the
 /// upgrade, which saves a round trip.
 ///
 /// They are left to the caller when [`ConnectOptions::early`] is off or when they are more than 16 KiB, which a server might
-/// take for too long a request. If there is an error, a server of ours or the reference's has read none of them; if the
-/// connection was lost before the upgrade was answered, whether it has can't be known.
+/// take for too long a request. If there is an error, `departure` says whether they have left at all; a server that refused
+/// the upgrade ([`ConnectError::is_refusal`]) has read none of them; after any other error that can't be known.
 pub async fn connect_with(
     url: &str,
     options: &ConnectOptions,
     messages: Vec<Message>,
+    departure: &Departure,
 ) -> Result<Connected, ConnectError> {
     let target = Target::parse(url)?;
     let request = target.request(options.bearer_token.as_deref())?;
@@ -157,6 +193,9 @@ pub async fn connect_with(
         let io_error = |source| ConnectError::Io { url: url.to_owned(), source };
         let (mut stream, peer) = target.open().await.map_err(io_error)?;
         let mut flight = request.bytes;
+        if !early.is_empty() {
+            departure.begin();
+        }
         flight.extend(websocket::frames(early, Role::Client));
         stream.write_all(&flight).await.map_err(io_error)?;
         let leftover = read_response(&mut stream, &request.key).await.map_err(|failure| match failure {

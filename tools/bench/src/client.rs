@@ -33,6 +33,17 @@ impl RustClient {
         Ok(Self { client })
     }
 
+    /// A session for one command, which is run to its close. Both are asked for in one flight.
+    pub(crate) async fn run_cold(url: String, params: &StartParams<'_>) -> Result<Self, BenchError> {
+        let dialer = Dialer::url(url, ConnectOptions::default());
+        let params = start_params(params)?;
+        let cold = Client::connect_and_start(dialer, ClientConfig::default(), params, Lag::ReadLater);
+        let (client, started) = cold.await.map_err(BenchError::client)?;
+        let (_process, mut events) = started.map_err(BenchError::client)?;
+        wait_for_success(&mut events).await?;
+        Ok(Self { client })
+    }
+
     pub(crate) async fn start(
         &self,
         params: &StartParams<'_>,
@@ -43,19 +54,24 @@ impl RustClient {
     /// Runs a command to its close. It has to succeed.
     pub(crate) async fn run(&self, params: &StartParams<'_>) -> Result<(), BenchError> {
         let (_process, mut events) = self.start(params).await?;
-        loop {
-            match next(&mut events).await? {
-                ExecProcessEvent::Closed { .. } => return Ok(()),
-                ExecProcessEvent::Exited { exit, .. } if exit.code != 0 => {
-                    return Err(BenchError::Protocol(format!("the command exited with {}", exit.code)));
-                }
-                _ => {}
-            }
-        }
+        wait_for_success(&mut events).await
     }
 
     pub(crate) async fn close(&self) {
         self.client.close().await;
+    }
+}
+
+/// Waits for the close of a command, which has to succeed.
+async fn wait_for_success(events: &mut Events) -> Result<(), BenchError> {
+    loop {
+        match next(events).await? {
+            ExecProcessEvent::Closed { .. } => return Ok(()),
+            ExecProcessEvent::Exited { exit, .. } if exit.code != 0 => {
+                return Err(BenchError::Protocol(format!("the command exited with {}", exit.code)));
+            }
+            _ => {}
+        }
     }
 }
 

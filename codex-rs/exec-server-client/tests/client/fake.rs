@@ -66,6 +66,15 @@ impl Network {
         Server { connection, waiting: Vec::new(), requested: Vec::new() }
     }
 
+    /// Whether nobody dials. With paused time the wait ends when nothing moves any more.
+    pub(crate) async fn is_quiet(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            call = self.calls.recv() => call.is_none(),
+            () = tokio::time::sleep(std::time::Duration::from_secs(1)) => true,
+        }
+    }
+
     /// A client, and its first connection, initialized with `flags`.
     pub(crate) async fn connect(&mut self, flags: &[&str]) -> (Client, Server) {
         self.connect_with(flags, ClientConfig::default()).await

@@ -1,6 +1,6 @@
 //! Messages that leave with the request for the upgrade.
 
-use codex_exec_server_transport::client::{ConnectError, ConnectOptions, Connected, connect_with};
+use codex_exec_server_transport::client::{ConnectError, ConnectOptions, Connected, Departure, connect_with};
 use codex_exec_server_transport::{AcceptPolicy, Authenticator, Message, WireLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -32,9 +32,11 @@ async fn they_are_there_before_the_upgrade_is_answered() {
         (frame, stream)
     };
     let options = ConnectOptions::default();
-    let connecting = connect_with(&url, &options, vec![Message::text("hi")]);
+    let departure = Departure::default();
+    let connecting = connect_with(&url, &options, vec![Message::text("hi")], &departure);
     let ((frame, _stream), connected) = soon(async { tokio::join!(serve, connecting) }).await;
     assert!(connected.unwrap().unsent.is_empty());
+    assert!(departure.has_begun());
     assert_eq!(frame[..2], [0x81, 0x82]);
     assert_eq!([frame[6] ^ frame[2], frame[7] ^ frame[3]], *b"hi");
 }
@@ -43,7 +45,8 @@ async fn they_are_there_before_the_upgrade_is_answered() {
 async fn our_server_takes_them_in_order_before_what_follows() {
     let mut server = Server::open().await;
     let early = vec![Message::text("one"), Message::binary(vec![2; 300])];
-    let connected = connect_with(&server.url, &ConnectOptions::default(), early).await.unwrap();
+    let connected =
+        connect_with(&server.url, &ConnectOptions::default(), early, &Departure::default()).await.unwrap();
     assert!(connected.unsent.is_empty());
     let mut client = connected.connection;
     client.writer.send(Message::text("three")).await.unwrap();
@@ -59,10 +62,17 @@ async fn a_server_that_refuses_the_upgrade_has_read_none_of_them() {
     let policy = AcceptPolicy { auth: Some(auth), ..AcceptPolicy::default() };
     let mut server = Server::start(policy, WireLimits::default()).await;
     let with = |token: &str| ConnectOptions { bearer_token: Some(token.into()), ..ConnectOptions::default() };
-    let refused = connect_with(&server.url, &with("wrong"), vec![Message::text("run this")]).await;
-    assert!(matches!(refused, Err(ConnectError::Unauthorized { .. })), "{refused:?}");
+    let refused =
+        connect_with(&server.url, &with("wrong"), vec![Message::text("run this")], &Departure::default())
+            .await;
+    assert!(
+        matches!(&refused, Err(error @ ConnectError::Unauthorized { .. }) if error.is_refusal()),
+        "{refused:?}"
+    );
     // The next connection that it accepts is the next that it lets in.
-    let connected = connect_with(&server.url, &with("right"), vec![Message::text("run that")]).await;
+    let connected =
+        connect_with(&server.url, &with("right"), vec![Message::text("run that")], &Departure::default())
+            .await;
     let _client = connected.unwrap().connection;
     let mut accepted = server.next().await;
     assert_eq!(&soon(accepted.reader.next()).await.unwrap().unwrap()[..], b"run that");
@@ -75,7 +85,10 @@ async fn they_are_left_to_the_caller_when_they_are_too_much_or_not_wanted() {
     let little = || vec![Message::text("hi")];
     let off = ConnectOptions { early: false, ..ConnectOptions::default() };
     for (options, messages) in [(ConnectOptions::default(), much()), (off, little())] {
-        let Connected { unsent, .. } = connect_with(&server.url, &options, messages).await.unwrap();
+        let departure = Departure::default();
+        let Connected { unsent, .. } =
+            connect_with(&server.url, &options, messages, &departure).await.unwrap();
         assert_eq!(unsent.len(), 1);
+        assert!(!departure.has_begun());
     }
 }

@@ -203,8 +203,7 @@ impl Probe for ClientCold {
         let url = self.far.distance.url();
         self.runtime.block_on(async {
             let started = Instant::now();
-            let client = RustClient::connect(url).await?;
-            client.run(&StartParams::new("true", &TRUE)).await?;
+            let client = RustClient::run_cold(url, &StartParams::new("true", &TRUE)).await?;
             let taken = milliseconds_since(started);
             client.close().await;
             Ok(taken)
