@@ -53,3 +53,17 @@ release *args:
 # Check that archive: its contents, and its main job on another Debian (root); `--again` makes it twice
 release-check *args:
     ../tools/release-check.sh {{ args }}
+
+# Run every test 25 times and more, also on a busy machine: `just flakes --runs 100 --load both //codex-rs/...`
+flakes *args:
+    ../tools/bazel/flakes.py {{ args }}
+
+# Check that what is pinned in several places is pinned alike
+bazel-lock-check:
+    ../tools/bazel/lock_check.sh
+
+# Bring Cargo.lock, and the crates that Bazel finds, in line with the manifests
+bazel-lock-update:
+    cargo update --workspace
+    if [ -d "${BAZEL_PREFIX:-/opt/bazel-debian}" ]; then ../tools/bazel/debian/setup.sh; fi
+    ../tools/bazel/lock_check.sh

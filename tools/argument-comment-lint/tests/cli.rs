@@ -7,7 +7,9 @@ use std::process::{Command, Output};
 use support::Folder;
 
 fn run(folder: &Folder, arguments: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_argument-comment-lint"))
+    // Its place may be told from where the tests run.
+    let program = std::path::absolute(env!("CARGO_BIN_EXE_argument-comment-lint"));
+    Command::new(program.expect("there is a current directory"))
         .args(arguments.split_whitespace())
         .current_dir(folder.path())
         .output()

@@ -25,8 +25,10 @@ pub fn generate() -> Tree {
     tree
 }
 
-/// The checkout that this program was built from, which is where `schema/` and `sdk-ts/` lie.
+/// The checkout that this program was built from, which is where `schema/` and `sdk-ts/` lie. A build that runs it
+/// elsewhere names the place in the variable `CODEX_EXEC_SERVER_CHECKOUT`.
 #[must_use]
 pub fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    std::env::var_os("CODEX_EXEC_SERVER_CHECKOUT")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."), PathBuf::from)
 }

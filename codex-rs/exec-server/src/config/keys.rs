@@ -135,14 +135,11 @@ mod tests {
 
     use super::*;
 
-    fn documentation() -> String {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
-        std::fs::read_to_string(path).expect("it is there")
-    }
+    const DOCUMENTATION: &str = include_str!("../../../../docs/configuration.md");
 
     #[test]
     fn the_documentation_lists_every_key_with_its_flag_and_default_and_no_other() {
-        let (documentation, effective) = (documentation(), Effective::of([defaults()]));
+        let (documentation, effective) = (DOCUMENTATION, Effective::of([defaults()]));
         for setting in SETTINGS {
             let start = format!("| `{}` |", setting.key);
             let row = documentation.lines().find(|line| line.starts_with(&start));
@@ -170,8 +167,7 @@ mod tests {
 
     #[test]
     fn the_environments_of_the_documentation_are_good() {
-        let documentation = documentation();
-        let example = documentation.split("```toml").nth(1).and_then(|rest| rest.split("```").next());
+        let example = DOCUMENTATION.split("```toml").nth(1).and_then(|rest| rest.split("```").next());
         let config =
             parse(Path::new("environments.toml"), example.expect("there is one")).expect("it is good");
         assert_eq!(config.ids().collect::<Vec<_>>(), ["local", "box", "far"]);

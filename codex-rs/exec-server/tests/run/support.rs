@@ -16,9 +16,11 @@ use tokio::net::TcpSocket;
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The program, with nothing of the host's settings.
+/// The program, with nothing of the host's settings. Its place may be told from where the tests run, and some tests run
+/// it elsewhere.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_codex-exec-server"));
+    let place = std::path::absolute(env!("CARGO_BIN_EXE_codex-exec-server"));
+    let mut command = Command::new(place.expect("there is a current directory"));
     command.env("CODEX_EXEC_SERVER_CONFIG", "none").env_remove("CODEX_EXEC_SERVER_URL");
     command
 }
@@ -75,6 +77,8 @@ impl Server {
     /// Any program that says on its first line where it listens.
     pub(crate) fn start(mut command: Command, url: &str, flags: &[&str], dir: Option<TempDir>) -> Self {
         command.args(["--listen", url]).args(flags).stdin(Stdio::null()).stdout(Stdio::piped());
+        // Whoever runs the tests may have none, and a server hands its own on.
+        command.env("HOME", "/root");
         let mut child = command.spawn().expect("the server starts");
         let stdout = child.stdout.take().expect("it has a pipe");
         let mut line = String::new();
