@@ -1,6 +1,8 @@
 //! `codex-exec-server run` as a person meets it: the real program, real signals, a real terminal, and a network that
 //! breaks.
 
+#[path = "run/cold.rs"]
+mod cold;
 #[path = "run/connections.rs"]
 mod connections;
 #[path = "run/reference.rs"]

@@ -145,9 +145,14 @@ impl Reached {
                     return Ok(Self { client, address: None, embedded: None, manager: Some(manager) });
                 }
                 let client = address.connect(config, teller).await?;
-                Ok(Self { client, address: Some(address.clone()), embedded: None, manager: None })
+                Ok(Self::at(address, client))
             }
         }
+    }
+
+    /// By a connection that is there already.
+    pub(super) fn at(address: &Address, client: Client) -> Self {
+        Self { client, address: Some(address.clone()), embedded: None, manager: None }
     }
 
     /// Ends the server in this process with all its processes, or the program that leads to one.

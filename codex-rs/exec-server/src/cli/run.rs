@@ -2,13 +2,16 @@
 //!
 //! Standard streams, signals, the terminal and the exit code are passed through; the connection may break meanwhile. With
 //! `--detach` and `--keep` the command may outlive this one. `args` says what can be asked for, `place` where it runs,
-//! `console` attends to it; this file puts them together and turns outcomes into exit codes.
+//! `cold` when connecting there and starting it are one, `console` attends to it; this file puts them together and turns
+//! outcomes into exit codes.
 
 mod args;
+mod cold;
 mod place;
 
 use std::cell::Cell;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,6 +21,7 @@ use codex_exec_server_protocol::process::ExitReason;
 use serde::Serialize;
 
 pub(super) use self::args::RunArgs;
+use self::cold::{Begun, Cold};
 use self::place::Place;
 use super::Failure;
 use super::console::{Console, OnQuit, Outcome, Screen, Signals};
@@ -46,9 +50,16 @@ pub(super) fn main(args: RunArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn run(args: RunArgs) -> Result<u8, Failure> {
-    let place = Place::find(&args).await?;
+    let goal = args.goal()?;
+    let (place, begun) = match Cold::plan(&args, &goal)? {
+        Some(cold) => match cold.begin().await? {
+            ControlFlow::Continue((place, begun)) => (place, Some(begun)),
+            ControlFlow::Break(code) => return Ok(code),
+        },
+        None => (Place::find(&args, &goal).await?, None),
+    };
     let client = place.0.client.clone();
-    let outcome = run_on(&client, &place, &args).await;
+    let outcome = run_on(&client, &place, &args, begun).await;
     // Neither changes what came of the command.
     let _ = tokio::time::timeout(FAREWELL, client.close()).await;
     let (outcome, over) = match outcome {
@@ -62,25 +73,44 @@ async fn run(args: RunArgs) -> Result<u8, Failure> {
     outcome
 }
 
-/// Returns the exit code, and what is over now although it was to be kept.
-async fn run_on(client: &Client, place: &Place, args: &RunArgs) -> Result<(u8, Option<Kept>), Failure> {
+/// Starts the command. Breaks, with the exit code, when someone does not want to wait for that.
+async fn begin(client: &Client, place: &Place, args: &RunArgs) -> Result<ControlFlow<u8, Begun>, Failure> {
     let mut signals = Signals::catch()?;
     let params = place.start_params(args)?;
+    let starting = client.start(params.clone(), Lag::HoldConnection);
+    let starting = Teller::default().waiting(format_args!("starting the command"), starting);
+    let started = tokio::select! {
+        started = starting => started,
+        code = signals.insisted() => return Ok(ControlFlow::Break(code)),
+    };
+    Ok(ControlFlow::Continue(Begun { signals, params, started }))
+}
+
+/// Returns the exit code, and what is over now although it was to be kept.
+async fn run_on(
+    client: &Client,
+    place: &Place,
+    args: &RunArgs,
+    begun: Option<Begun>,
+) -> Result<(u8, Option<Kept>), Failure> {
+    let begun = match begun {
+        Some(begun) => ControlFlow::Continue(begun),
+        None => begin(client, place, args).await?,
+    };
+    let Begun { signals, params, started } = match begun {
+        ControlFlow::Continue(begun) => begun,
+        ControlFlow::Break(code) => return Ok((code, None)),
+    };
     let mut kept = place
         .0
         .address
         .as_ref()
         .map(|address| Kept::new(client, address, &params.process_id, &args.command, args.tty));
-    let starting = client.start(params.clone(), Lag::HoldConnection);
-    let starting = Teller::default().waiting(format_args!("starting the command"), starting);
-    let (process, events) = tokio::select! {
-        started = starting => match started {
-            Ok(started) => started,
-            Err(StartError::Refused(error)) => return Ok((start_refused(&error, args)?, None)),
-            Err(StartError::Client(error)) => return Err(lost(&error, kept.as_mut())),
-            Err(error) => return Err(error.into()),
-        },
-        code = signals.insisted() => return Ok((code, None)),
+    let (process, events) = match started {
+        Ok(started) => started,
+        Err(StartError::Refused(error)) => return Ok((start_refused(&error, args)?, None)),
+        Err(StartError::Client(error)) => return Err(lost(&error, kept.as_mut())),
+        Err(error) => return Err(error.into()),
     };
     if let Some(kept) = kept.as_mut().filter(|_| args.is_kept()) {
         kept.remember(Teller::default());

@@ -31,6 +31,12 @@ fn commands_run_on_the_reference_server() {
 }
 
 #[test]
+fn commands_leave_with_the_connection_to_the_reference_server() {
+    let Some(server) = reference() else { return };
+    crate::cold::runs_as_ever(&server);
+}
+
+#[test]
 fn what_the_reference_server_can_not_do_is_said_once() {
     let Some(server) = reference() else { return };
     let sent = noise(5_000_000);

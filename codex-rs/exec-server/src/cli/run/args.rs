@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use codex_exec_server_client::ClientConfig;
 use codex_exec_server_client::environments::EnvironmentId;
 use codex_exec_server_protocol::process::WhenFull;
 
@@ -72,7 +73,7 @@ pub(in crate::cli) struct RunArgs {
     /// How long a lost connection is sought before this command gives up, such as 10m for a laptop that sleeps; no longer
     /// than the server keeps the command [default: 45s]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub(super) resume_for: Option<Duration>,
+    resume_for: Option<Duration>,
     /// What happens when the command has written more than the server keeps and nobody reads: it waits, or the oldest
     /// output is dropped, which `logs` tells [default: wait; with --detach: drop-oldest]
     #[arg(long, value_enum, value_name = "WHAT")]
@@ -156,6 +157,12 @@ impl RunArgs {
     /// How long the server is to keep the command while nobody is attached; `None` for as long as it does by itself.
     pub(super) fn lifetime(&self) -> Option<Duration> {
         self.keep.or_else(|| self.detach.then_some(KEEP))
+    }
+
+    /// Says to a client what the flags say about connections.
+    pub(super) fn adjust(&self, config: &mut ClientConfig) {
+        config.detached_lifetime = self.lifetime();
+        config.recovery_deadline = self.resume_for.unwrap_or(config.recovery_deadline);
     }
 
     /// A job that nobody watches is better off without its oldest output than waiting for a reader.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use codex_exec_server_client::ClientConfig;
+use codex_exec_server_protocol::environment::EnvironmentCapabilities;
+use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::{OutputBudget, ProcessStartParams, WhenFull};
 
 use super::{Failure, RunArgs};
@@ -17,14 +19,10 @@ pub(super) struct Place(pub(super) Reached);
 
 impl Place {
     /// Connects to where `args` say, or starts a server in this process.
-    pub(super) async fn find(args: &RunArgs) -> Result<Self, Failure> {
-        let goal = args.goal()?;
-        let adjust = |config: &mut ClientConfig| {
-            config.detached_lifetime = args.lifetime();
-            config.recovery_deadline = args.resume_for.unwrap_or(config.recovery_deadline);
-        };
-        let place = Self(Reached::open(&goal, "run", adjust, Teller::default()).await?);
-        match place.check(args, &goal) {
+    pub(super) async fn find(args: &RunArgs, goal: &Goal) -> Result<Self, Failure> {
+        let adjust = |config: &mut ClientConfig| args.adjust(config);
+        let place = Self(Reached::open(goal, "run", adjust, Teller::default()).await?);
+        match place.check(args, goal) {
             Ok(()) => Ok(place),
             Err(error) => {
                 place.0.close().await;
@@ -65,39 +63,48 @@ impl Place {
     /// What to start.
     pub(super) fn start_params(&self, args: &RunArgs) -> Result<ProcessStartParams, Failure> {
         let environment = &self.0.client.peer().environment;
-        let flags = &environment.capabilities;
         let here = self.0.embedded.is_some();
-        let mut env: BTreeMap<String, String> = BTreeMap::new();
-        if args.tty
-            && let Ok(term) = std::env::var("TERM")
-        {
-            env.insert("TERM".into(), term);
-        }
-        env.extend(args.variables());
-        let size = if args.tty && flags.process_resize { window_size() } else { None };
-        let timeout = args.timeout.filter(|_| flags.process_timeout);
-        Ok(ProcessStartParams {
-            process_id: "run".into(),
-            argv: args.command.clone(),
-            cwd: inherit::cwd(args.cwd.as_deref(), here, environment.cwd.as_ref())?.ok_or(inherit::UNTOLD)?,
-            env,
-            tty: args.tty,
-            env_policy: Some(inherit::env_policy(here)),
-            pipe_stdin: args.tty || (!args.detach && input_is_wanted(flags.process_stdin_close)),
-            arg0: None,
-            sandbox: None,
-            enforce_managed_network: false,
-            managed_network: None,
-            network_proxy: None,
-            shell_snapshot: None,
-            metadata: None,
-            output: args
-                .when_full()
-                .map(|when_full: WhenFull| OutputBudget { retain_bytes: None, when_full: Some(when_full) }),
-            size,
-            timeout_ms: timeout.map(|limit| millis(limit).max(1)),
-            limits: None,
-            request_key: None,
-        })
+        start_params(args, here, environment.cwd.as_ref(), &environment.capabilities)
     }
+}
+
+/// What to start on a machine that is this one if `here`, has `told` its own directory, and has these `flags`.
+pub(super) fn start_params(
+    args: &RunArgs,
+    here: bool,
+    told: Option<&PathUri>,
+    flags: &EnvironmentCapabilities,
+) -> Result<ProcessStartParams, Failure> {
+    let mut env: BTreeMap<String, String> = BTreeMap::new();
+    if args.tty
+        && let Ok(term) = std::env::var("TERM")
+    {
+        env.insert("TERM".into(), term);
+    }
+    env.extend(args.variables());
+    let size = if args.tty && flags.process_resize { window_size() } else { None };
+    let timeout = args.timeout.filter(|_| flags.process_timeout);
+    Ok(ProcessStartParams {
+        process_id: "run".into(),
+        argv: args.command.clone(),
+        cwd: inherit::cwd(args.cwd.as_deref(), here, told)?.ok_or(inherit::UNTOLD)?,
+        env,
+        tty: args.tty,
+        env_policy: Some(inherit::env_policy(here)),
+        pipe_stdin: args.tty || (!args.detach && input_is_wanted(flags.process_stdin_close)),
+        arg0: None,
+        sandbox: None,
+        enforce_managed_network: false,
+        managed_network: None,
+        network_proxy: None,
+        shell_snapshot: None,
+        metadata: None,
+        output: args
+            .when_full()
+            .map(|when_full: WhenFull| OutputBudget { retain_bytes: None, when_full: Some(when_full) }),
+        size,
+        timeout_ms: timeout.map(|limit| millis(limit).max(1)),
+        limits: None,
+        request_key: None,
+    })
 }
