@@ -9,7 +9,7 @@ use codex_exec_server_client::{
 use codex_exec_server_protocol::process::ProcessStartParams;
 use codex_exec_server_transport::client::ConnectOptions;
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -222,6 +222,54 @@ async fn a_start_that_never_left_is_not_in_doubt() {
     let cold = Client::connect_and_start(network.dialer(), ClientConfig::default(), params(), Lag::ReadLater);
     let failure = failed(cold.await);
     assert!(matches!(failure, ClientError::Dial(_)), "{failure}");
+}
+
+#[tokio::test]
+async fn a_start_that_went_with_a_refused_upgrade_is_not_in_doubt() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("ws://{}", listener.local_addr().expect("it has an address"));
+    let dialer = Dialer::url(url, ConnectOptions::default());
+    let cold = Client::connect_and_start(dialer, ClientConfig::default(), params(), Lag::ReadLater);
+    let refusing = async {
+        let (mut stream, _) = listener.accept().await.expect("the client dials");
+        let answer = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno";
+        stream.write_all(answer).await.expect("it waits for an answer");
+        // What it sent is read, so that the answer is not lost over it.
+        stream.shutdown().await.expect("it is there");
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    };
+    let (outcome, ()) = tokio::join!(cold, refusing);
+    let failure = failed(outcome);
+    assert!(matches!(failure, ClientError::Dial(_)), "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_never_comes_leaves_nothing_in_doubt() {
+    let dialer = Dialer::new(std::future::pending);
+    let cold = Client::connect_and_start(dialer, ClientConfig::default(), params(), Lag::ReadLater);
+    let failure = failed(cold.await);
+    assert!(matches!(failure, ClientError::ConnectTimedOut { .. }), "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_loses_interest_lets_go_of_the_connection_in_every_state() {
+    for answered in 0..=2 {
+        let mut network = Network::new();
+        let (client, mut server, initialize, start) = depart(&mut network).await;
+        // Both answered means that the client is there to be dropped.
+        let answers = [(initialize, initialized(EVERYTHING)), (start, json!({"processId": "p"}))];
+        for (request, answer) in answers.into_iter().take(answered) {
+            server.answer(&request, answer).await;
+        }
+        if answered == 2 {
+            drop(client.await.expect("no panic"));
+        } else {
+            assert!(server.is_silent().await);
+            client.abort();
+        }
+        server.gone().await;
+        assert!(network.is_quiet().await);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -181,6 +181,11 @@ impl Server {
         }
     }
 
+    /// Resolves when the client is gone, whatever it says before.
+    pub(crate) async fn gone(&mut self) {
+        while let Some(Ok(_)) = self.connection.reader.next().await {}
+    }
+
     pub(crate) async fn notification(&mut self, method: &str) {
         self.find(|message| message["method"] == method && message.get("id").is_none()).await;
     }
