@@ -1,6 +1,6 @@
 //! Checks what the architecture promises and no compiler does.
 //!
-//! [`tree`] reads the checkout; each file under [`rules`] holds one rule; [`policy`] holds what differs from crate to
+//! `tree` reads the checkout; each file under `rules` holds one rule; [`policy`] holds what differs from crate to
 //! crate: who may import what and depend on whom.
 
 mod finding;
