@@ -9,7 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::methods::{ClientNotification, DecodeError, Method, ServerNotification};
 use codex_exec_server_protocol::rpc::{Incoming, RequestId, encode_error, encode_request};
-use codex_exec_server_transport::{Connection, Message, MessageReader, MessageWriter, close_code};
+use codex_exec_server_protocol::session::TAKEN_OVER;
+use codex_exec_server_transport::{
+    CloseReason, Connection, Message, MessageReader, MessageWriter, close_code,
+};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -362,7 +365,7 @@ async fn read(
                     let said = close.map(|close| close.reason.as_str()).unwrap_or_default();
                     let said = if said.is_empty() { "server closed it".into() } else { said.into() };
                     return match close {
-                        Some(close) if close.code == close_code::POLICY => End::TakenOver(said),
+                        Some(close) if says_taken_over(close) => End::TakenOver(said),
                         _ => End::Lost(said),
                     };
                 }
@@ -374,6 +377,11 @@ async fn read(
         () = shared.stop.cancelled() => End::Lost("closed".into()),
     };
     shared.finish(end);
+}
+
+/// Other uses of the same code, such as a proxy's or another server's, leave the session where it is.
+fn says_taken_over(close: &CloseReason) -> bool {
+    close.code == close_code::POLICY && close.reason == TAKEN_OVER
 }
 
 async fn write(

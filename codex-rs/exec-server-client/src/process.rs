@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_exec_server_core::reconnect::Repeat;
-use codex_exec_server_protocol::ids::{ProcessId, Seq, WriteId};
+use codex_exec_server_protocol::ids::{ProcessId, RequestKey, Seq, WriteId};
 use codex_exec_server_protocol::methods::{
     Method, ProcessCloseStdin, ProcessRead, ProcessResize, ProcessSignal as SignalMethod, ProcessTerminate,
     ProcessWrite,
@@ -166,7 +166,7 @@ impl RemoteProcess {
             self.client.inner.require("processTerminateGrace", |flags| flags.process_terminate_grace)?;
         }
         let ended =
-            self.call::<ProcessTerminate>(&terminate_params(self.id(), grace), Repeat::Always).await?;
+            self.call::<ProcessTerminate>(&terminate_params(self.id(), grace, None), Repeat::Always).await?;
         Ok(ended.unwrap_or(ProcessTerminateResponse { running: false, survivors: None }))
     }
 
@@ -185,14 +185,20 @@ impl RemoteProcess {
     }
 }
 
+/// Ends the process of this id; where there is a `key`, only if that was the key of its start.
 pub(crate) async fn terminate(
     client: &Inner,
     id: &ProcessId,
+    key: Option<RequestKey>,
 ) -> Result<ProcessTerminateResponse, RequestError> {
-    client.call::<ProcessTerminate>(&terminate_params(id, None), Repeat::Always).await
+    client.call::<ProcessTerminate>(&terminate_params(id, None, key), Repeat::Always).await
 }
 
-pub(crate) fn terminate_params(id: &ProcessId, grace: Option<Duration>) -> ProcessTerminateParams {
+pub(crate) fn terminate_params(
+    id: &ProcessId,
+    grace: Option<Duration>,
+    request_key: Option<RequestKey>,
+) -> ProcessTerminateParams {
     let grace_ms = grace.map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
-    ProcessTerminateParams { process_id: id.clone(), grace_ms }
+    ProcessTerminateParams { process_id: id.clone(), grace_ms, request_key }
 }

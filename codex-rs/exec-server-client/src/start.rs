@@ -26,8 +26,8 @@ impl Client {
     ///
     /// A server that knows request keys (flag `idempotentRequests`) is asked again when the connection was lost before
     /// the answer. Of another it can't be known whether the process runs, so then it is ended and that is reported. A
-    /// start whose future is dropped is ended as well. Until the server has answered for such an end, the id stays taken,
-    /// so that nobody else's process is ended by it.
+    /// start whose future is dropped is ended as well. Until the server has answered for such an end, the id stays taken;
+    /// and a server that knows request keys ends only what this very start began, whoever else has used the id since.
     pub async fn start(
         &self,
         params: ProcessStartParams,
@@ -108,7 +108,7 @@ async fn settle(
     };
     let outcome = started.map(|()| {
         client.tasks.spawn(keep_up(Arc::clone(&client), Arc::clone(route.feed())));
-        Unclaimed { client: Arc::clone(&client), route: Some(route) }
+        Unclaimed { client: Arc::clone(&client), route: Some(route), key: params.request_key }
     });
     // One that nobody takes ends its process when it is dropped.
     let _ = tell.send(outcome);
@@ -132,7 +132,7 @@ async fn start(
                 let attached = connections.next().await?;
                 if is_abandoned() {
                     // It is not started now for nobody, but it may have been before.
-                    let was_running = may_run && end(client, route).await?;
+                    let was_running = may_run && end(client, route, &params.request_key).await?;
                     return Err(StartError::Ambiguous { process_id: process_id.clone(), was_running });
                 }
                 let under_way = Arc::clone(&client.starts).read_owned().await;
@@ -149,7 +149,7 @@ async fn start(
                 drop(under_way);
                 may_run |= sent;
                 if repeat.after_loss(sent) == AfterLoss::Unknown {
-                    let was_running = end(client, route).await?;
+                    let was_running = end(client, route, &params.request_key).await?;
                     return Err(StartError::Ambiguous { process_id: process_id.clone(), was_running });
                 }
             }
@@ -157,9 +157,9 @@ async fn start(
     }
 }
 
-/// Ends a process that may have been started; returns whether it had been.
-async fn end(client: &Inner, route: &Route) -> Result<bool, StartError> {
-    match terminate(client, route.feed().id()).await {
+/// Ends a process that may have been started, with `key` if the server knows keys; returns whether it had been.
+async fn end(client: &Inner, route: &Route, key: &Option<RequestKey>) -> Result<bool, StartError> {
+    match terminate(client, route.feed().id(), key.clone()).await {
         Ok(ended) => Ok(ended.running),
         Err(RequestError::Refused(error)) => Err(StartError::Refused(error)),
         Err(RequestError::Client(error)) => Err(error.into()),
@@ -173,6 +173,8 @@ async fn end(client: &Inner, route: &Route) -> Result<bool, StartError> {
 struct Unclaimed {
     client: Arc<Inner>,
     route: Option<Arc<Route>>,
+    /// What its start was sent with.
+    key: Option<RequestKey>,
 }
 
 impl Unclaimed {
@@ -184,10 +186,10 @@ impl Unclaimed {
 impl Drop for Unclaimed {
     fn drop(&mut self) {
         if let (Some(route), Ok(runtime)) = (self.route.take(), tokio::runtime::Handle::try_current()) {
-            let client = Arc::clone(&self.client);
+            let (client, key) = (Arc::clone(&self.client), self.key.take());
             let ending = async move {
                 tokio::select! {
-                    ended = end(&client, &route) => {
+                    ended = end(&client, &route, &key) => {
                         if let Err(error) = ended {
                             let id = route.feed().id();
                             tracing::debug!(process = %id, %error, "process of an abandoned start may run on");

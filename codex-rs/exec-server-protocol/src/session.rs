@@ -7,6 +7,11 @@ use ts_rs::TS;
 use crate::environment::EnvironmentInfo;
 use crate::ids::SessionId;
 
+/// What the close frame of a connection says, with code 1008, when another connection took its session over. Clients tell
+/// it by these words, since the code has other uses: whoever reads it must not take the session back. Flag
+/// `sessionTakeover`.
+pub const TAKEN_OVER: &str = "session was taken over by another connection";
+
 /// Parameters of `initialize`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]

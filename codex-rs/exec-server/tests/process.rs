@@ -5,6 +5,8 @@ mod support;
 
 #[path = "process/control.rs"]
 mod control;
+#[path = "process/identity.rs"]
+mod identity;
 #[path = "process/output.rs"]
 mod output;
 #[path = "process/read.rs"]

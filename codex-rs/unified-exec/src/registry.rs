@@ -11,6 +11,7 @@ use crate::tracked::Tracked;
 #[derive(Debug)]
 pub(crate) struct Registry {
     limit: usize,
+    /// The number given last.
     last: u64,
     /// Places that are kept for processes that are being started.
     reserved: usize,
@@ -23,21 +24,20 @@ impl Registry {
         Self { limit, last: 0, reserved: 0, processes: VecDeque::new() }
     }
 
-    /// Keeps a place for a process that is about to start, and numbers it. Of those that ended, the one asked for least
+    /// Keeps a place for a process that is about to start. Of those that ended, the one asked for least
     /// recently makes room; a running one never does.
-    pub(crate) fn reserve(&mut self) -> Result<ProcessNumber, UnifiedExecError> {
+    pub(crate) fn reserve(&mut self) -> Result<(), UnifiedExecError> {
         while self.processes.len() + self.reserved >= self.limit {
             let Some(ended) = self.processes.iter().position(|process| process.state().is_final()) else {
                 // All places may be reserved by starts under way; then the one that comes next is named.
-                let next = ProcessNumber(self.last);
+                let next = ProcessNumber(self.last + 1);
                 let least_recent = self.processes.front().map_or(next, |process| process.number);
                 return Err(UnifiedExecError::TooManyProcesses { limit: self.limit, least_recent });
             };
             self.processes.remove(ended);
         }
         self.reserved += 1;
-        self.last += 1;
-        Ok(ProcessNumber(self.last))
+        Ok(())
     }
 
     /// A place that was kept is not needed any more: its process is here, or did not start.
@@ -45,8 +45,13 @@ impl Registry {
         self.reserved -= 1;
     }
 
-    pub(crate) fn insert(&mut self, process: Arc<Tracked>) {
-        self.processes.push_back(process);
+    /// Numbers a process that has started, and adds it. One that did not start takes no number, so a number that was given
+    /// is that of a process that is known or was forgotten.
+    pub(crate) fn add(&mut self, process: impl FnOnce(ProcessNumber) -> Tracked) -> Arc<Tracked> {
+        self.last += 1;
+        let process = Arc::new(process(ProcessNumber(self.last)));
+        self.processes.push_back(Arc::clone(&process));
+        process
     }
 
     /// Finds a process, which is from now on the one asked for most recently.

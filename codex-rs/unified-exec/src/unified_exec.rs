@@ -4,6 +4,7 @@
 //! approver.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct UnifiedExec {
     config: UnifiedExecConfig,
     /// Makes process ids unique among all who use the backend.
     nonce: Uuid,
+    /// Starts tried so far.
+    starts: AtomicU64,
     registry: Mutex<Registry>,
     followers: TaskTracker,
     stop: CancellationToken,
@@ -56,6 +59,7 @@ impl UnifiedExec {
             approver,
             config,
             nonce: Uuid::new_v4(),
+            starts: AtomicU64::new(0),
             registry,
             followers: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -224,20 +228,17 @@ impl UnifiedExec {
         if self.followers.is_closed() {
             return Err(UnifiedExecError::ShutDown);
         }
-        let number = self.registry().reserve()?;
+        self.registry().reserve()?;
         let reserved = Reserved(self);
-        let id = ProcessId::from(format!("unified-exec-{}-{number}", self.nonce));
+        // Not its number: what became of an id whose start failed may not be known yet, and the number is used again.
+        let start = self.starts.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = ProcessId::from(format!("unified-exec-{}-{start}", self.nonce));
         let process = self.backend.start(command.start_params(id, resolved, sandbox)).await?;
         let events = process.subscribe(Seq::START);
-        let tracked = Arc::new(Tracked::new(
-            number,
-            process,
-            resolved.clone(),
-            command.tty,
-            self.config.held_output_bytes,
-        ));
+        let tracked = self.registry().add(|number| {
+            Tracked::new(number, process, resolved.clone(), command.tty, self.config.held_output_bytes)
+        });
         self.followers.spawn(Arc::clone(&tracked).follow(events, self.stop.clone()));
-        self.registry().insert(Arc::clone(&tracked));
         drop(reserved);
         Ok(tracked)
     }

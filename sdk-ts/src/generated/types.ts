@@ -1476,6 +1476,11 @@ export type ProcessTerminateParams = {
    * Flag `processTerminateGrace`.
    */
   readonly graceMs?: number;
+  /**
+   * The key its start was sent with: a process of that id that was started otherwise is left alone and not spoken of,
+   * as if the id were unknown. Absent: whichever process has the id. Flag `idempotentRequests`.
+   */
+  readonly requestKey?: RequestKey;
 };
 
 /** Result of `process/terminate`. */

@@ -218,6 +218,11 @@ impl Server {
         self.answer(&read, page(&[], seq + 1)).await;
     }
 
+    /// Says good-bye in these words, and goes.
+    pub(crate) async fn close(mut self, code: u16, reason: &str) {
+        self.connection.writer.close(code, reason).await;
+    }
+
     pub(crate) async fn output(&mut self, seq: u64, text: &str) {
         let params = json!({"processId": "p", "seq": seq, "stream": "stdout", "chunk": base64(text)});
         self.send(json!({"method": "process/output", "params": params})).await;

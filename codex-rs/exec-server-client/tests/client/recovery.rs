@@ -10,6 +10,8 @@ use codex_exec_server_client::{
 use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::methods::{EnvironmentStatus, NoParams};
 use codex_exec_server_protocol::process::{ProcessSignal, ProcessStartParams};
+use codex_exec_server_protocol::session::TAKEN_OVER;
+use codex_exec_server_transport::close_code;
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -112,6 +114,35 @@ async fn takeover_is_asked_only_of_a_server_that_knows_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_was_taken_over_is_not_taken_back() {
+    let mut network = Network::new();
+    let (client, server) = network.connect(EVERYTHING).await;
+    let mut status = client.status();
+    status.now();
+    server.close(close_code::POLICY, TAKEN_OVER).await;
+    let Status::Failed(failure) = status.changed().await else { panic!("it goes on") };
+    assert!(matches!(&failure, ClientError::TakenOver(words) if &**words == TAKEN_OVER), "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_code_of_a_takeover_with_other_words_or_its_words_with_another_code_are_a_lost_connection() {
+    let mut network = Network::new();
+    let (client, mut server) = network.connect(EVERYTHING).await;
+    let mut status = client.status();
+    status.now();
+    for (code, words) in [
+        (close_code::POLICY, "too many connections from this address"),
+        (close_code::POLICY, ""),
+        (close_code::GOING_AWAY, TAKEN_OVER),
+    ] {
+        server.close(code, words).await;
+        assert!(matches!(status.changed().await, Status::Recovering { .. }), "{code} {words:?}");
+        server = network.accept_resumption(EVERYTHING).await;
+        assert!(matches!(status.changed().await, Status::Connected), "{code} {words:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_forgotten_session_fails_everything_with_one_error() {
     let mut network = Network::new();
     let (client, mut server) = network.connect(EVERYTHING).await;
@@ -186,7 +217,7 @@ async fn a_start_that_can_not_be_repeated_is_ended_and_reported() {
     drop(server);
     let mut server = network.accept_resumption(&[]).await;
     let request = server.request("process/terminate").await;
-    assert_eq!(request.params["processId"], "p");
+    assert_eq!(request.params, json!({"processId": "p"}));
     server.answer(&request, json!({"running": true})).await;
     let failure = no_process(starting.await.expect("no panic"));
     assert!(matches!(failure, StartError::Ambiguous { was_running: true, .. }), "{failure}");
@@ -212,8 +243,10 @@ async fn a_start_that_nobody_waits_for_any_more_is_ended_before_its_id_is_used_a
     abandoned.abort();
     assert!(abandoned.await.expect_err("it was aborted").is_cancelled());
     server.answer(&request, json!({"processId": "p"})).await;
+    let key = &request.params["requestKey"];
+    assert!(key.is_string());
     let request = server.request("process/terminate").await;
-    assert_eq!(request.params["processId"], "p");
+    assert_eq!(request.params, json!({"processId": "p", "requestKey": key}));
     let failure = no_process(client.start(params(), Lag::ReadLater).await);
     assert!(matches!(failure, StartError::Exists(_)), "{failure}");
     server.answer(&request, json!({"running": true})).await;
@@ -234,16 +267,23 @@ async fn an_abandoned_start_whose_answer_was_lost_is_ended_and_not_begun_again()
         let mut network = Network::new();
         let (client, mut server) = network.connect(flags).await;
         let abandoned = starting(&client);
-        server.request("process/start").await;
+        let start = server.request("process/start").await;
         abandoned.abort();
         drop(server);
         let mut server = network.accept_resumption(flags).await;
         let request = server.request("process/terminate").await;
-        assert_eq!(request.params["processId"], "p");
+        // Only what that start began is meant, as far as the server can tell it.
+        let mut meant = json!({"processId": "p"});
+        if flags.contains(&"idempotentRequests") {
+            meant["requestKey"] = start.params["requestKey"].clone();
+            assert!(meant["requestKey"].is_string());
+        }
+        assert_eq!(request.params, meant);
         // Even this answer may be lost, and then it is asked for again.
         drop(server);
         let mut server = network.accept_resumption(flags).await;
         let request = server.request("process/terminate").await;
+        assert_eq!(request.params, meant);
         let failure = no_process(client.start(params(), Lag::ReadLater).await);
         assert!(matches!(failure, StartError::Exists(_)), "{failure}");
         server.answer(&request, json!({"running": false})).await;

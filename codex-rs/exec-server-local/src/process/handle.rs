@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::event_log::{EventLog, Exit, Floor};
-use codex_exec_server_protocol::ids::{ProcessId, Seq};
+use codex_exec_server_protocol::ids::{ProcessId, RequestKey, Seq};
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::{
     ExitReason, OutputStream, ProcessOutputChunk, ProcessReadResponse, ProcessState, ProcessSummary,
@@ -51,6 +51,8 @@ pub(super) struct About {
     pub(super) tty: bool,
     pub(super) started_at_ms: u64,
     pub(super) timeout: Option<Duration>,
+    /// The key of the start, by which a client tells this process from others that have had its id.
+    pub(super) request_key: Option<RequestKey>,
 }
 
 /// A log and who reads it. A connection follows; local callers are an audience. A process has one or the other.

@@ -78,6 +78,7 @@ pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Pl
         tty: params.tty,
         started_at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
         timeout: params.timeout_ms.map(Duration::from_millis),
+        request_key: params.request_key.clone(),
     };
     let (log, unfollowed) = output_budget(host, params);
     Ok(Plan { command, about, log, unfollowed })

@@ -324,12 +324,16 @@ impl ProcessTable {
 
     /// `process/terminate`: ends the process and every descendant, and tells when that is done.
     ///
-    /// Once begun it goes on to its end even if the caller does not wait for it.
+    /// With a key, only the process whose start had it; whatever else has the id by now is left alone. Once begun it goes
+    /// on to its end even if the caller does not wait for it.
     pub async fn terminate(
         &self,
         params: ProcessTerminateParams,
     ) -> Result<ProcessTerminateResponse, ServiceError> {
-        let Ok(process) = self.find(&params.process_id) else {
+        let meant = |process: &Arc<Process>| {
+            params.request_key.is_none() || process.about.request_key == params.request_key
+        };
+        let Some(process) = self.find(&params.process_id).ok().filter(meant) else {
             return Ok(ProcessTerminateResponse { running: false, survivors: None });
         };
         self.terminate_process(process, Duration::from_millis(params.grace_ms.unwrap_or(0))).await

@@ -7,6 +7,7 @@ mod audience;
 mod budget;
 mod flood;
 mod follow;
+mod identity;
 mod requests;
 mod retention;
 mod support;

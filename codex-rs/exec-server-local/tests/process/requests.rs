@@ -40,7 +40,7 @@ async fn what_is_asked_behind_a_start_waits_for_it_in_turn() {
 async fn what_is_asked_behind_a_start_that_fails_finds_no_process() {
     let table = table(Limits::default());
     for _ in 0..50 {
-        let terminate = ProcessTerminateParams { process_id: "p".into(), grace_ms: None };
+        let terminate = ProcessTerminateParams { process_id: "p".into(), grace_ms: None, request_key: None };
         let (started, written, page, ended) = tokio::join!(
             biased;
             table.start(missing("p")),

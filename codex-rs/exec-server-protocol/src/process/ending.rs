@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::ids::{ProcessId, Seq};
+use crate::ids::{ProcessId, RequestKey, Seq};
 
 /// Parameters of `process/signal`: goes to the process group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
@@ -51,6 +51,11 @@ pub struct ProcessTerminateParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub grace_ms: Option<u64>,
+    /// The key its start was sent with: a process of that id that was started otherwise is left alone and not spoken of,
+    /// as if the id were unknown. Absent: whichever process has the id. Flag `idempotentRequests`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub request_key: Option<RequestKey>,
 }
 
 /// Result of `process/terminate`.

@@ -18,7 +18,7 @@ use codex_exec_server_local::process::{FollowId, Follower};
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::methods::{ClientNotification, ClientRequest, DecodeError, Family};
 use codex_exec_server_protocol::rpc::{Incoming, ParseError, RequestId, encode_error, encode_result};
-use codex_exec_server_protocol::session::{InitializeParams, InitializeResponse};
+use codex_exec_server_protocol::session::{InitializeParams, InitializeResponse, TAKEN_OVER};
 use codex_exec_server_transport::{CloseReason, Connection, Peer, PeerKind, ReadError, close_code};
 use serde_json::value::RawValue;
 use tokio::sync::SetOnce;
@@ -98,7 +98,7 @@ pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: C
             _ = state.displaced.wait() => {
                 // What still waits is being refused now, and its answers come before the good-bye.
                 state.requests.answered().await;
-                let reason = "session was taken over by another connection".into();
+                let reason = TAKEN_OVER.into();
                 break Ending::Say(CloseReason { code: close_code::POLICY, reason });
             }
             () = state.context.stopping.cancelled() => {

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
@@ -114,11 +114,16 @@ impl Server {
         self.url().strip_prefix("ws://").expect("a websocket server")
     }
 
-    /// Ends it without a word.
+    /// Ends it without a word, and then what it ran, which it had no chance to.
     pub(crate) fn kill(&mut self) {
         if let Self::Separate { child, .. } = self {
+            let groups = children(child);
             child.kill().expect("it can be killed");
             child.wait().expect("it ends");
+            for group in groups {
+                // It may have ended by itself, for lack of a reader.
+                let _ = killpg(group, Signal::SIGKILL);
+            }
         }
     }
 }
@@ -137,6 +142,18 @@ impl Drop for Server {
 
 pub(crate) fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).expect("pids are small"))
+}
+
+/// The children of a program, each of which leads a process group if the program is a server.
+fn children(child: &Child) -> Vec<Pid> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", child.id())).expect("it runs");
+    let of_thread = |thread: std::io::Result<std::fs::DirEntry>| {
+        // A thread may end meanwhile; another one has its children then.
+        std::fs::read_to_string(thread.ok()?.path().join("children")).ok()
+    };
+    let lists: Vec<String> = threads.filter_map(of_thread).collect();
+    let numbers = lists.iter().flat_map(|list| list.split_whitespace());
+    numbers.map(|number| Pid::from_raw(number.parse().expect("a number"))).collect()
 }
 
 /// A program under way whose output is read line by line; killed when dropped.

@@ -7,7 +7,7 @@ use codex_exec_server_core::service::ExecError;
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::ExitReason;
 use codex_exec_server_unified_exec::{
-    ExecCommand, OutputLimit, ProcessState, UnifiedExec, UnifiedExecError, WriteStdin,
+    ExecCommand, OutputLimit, ProcessNumber, ProcessState, UnifiedExec, UnifiedExecError, WriteStdin,
 };
 use tokio::time::timeout;
 
@@ -167,6 +167,11 @@ async fn what_can_not_be_started_is_refused_in_the_machines_words(exec: UnifiedE
     assert_eq!(error.data.as_ref().and_then(|data| data["what"].as_str()), Some("program"));
     assert!(refused.to_string().contains("/nowhere/at-all"), "{refused}");
     assert!(exec.list().is_empty(), "what did not start is not kept");
+    // It has taken no number, so nobody is told that it ended and made room.
+    let unknown = exec.read(ProcessNumber(1), 0, ALL).await.expect_err("nothing has run");
+    assert!(matches!(unknown, UnifiedExecError::UnknownProcess(ProcessNumber(1))), "{unknown:?}");
+    let report = exec.exec_command(shell("exit 0")).await.expect("it runs");
+    assert_eq!(report.process, ProcessNumber(1));
 }
 
 async fn what_makes_no_sense_is_refused_before_anything_runs(exec: UnifiedExec) {
