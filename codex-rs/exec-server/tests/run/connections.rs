@@ -82,8 +82,7 @@ fn an_end_that_came_while_nobody_was_connected_is_learned_afterwards() {
 fn a_server_that_has_forgotten_the_session_ends_the_command_line_with_125() {
     // A path, unlike a port, can't be taken by somebody else in between.
     let mut server = Server::unix();
-    // Ends with its server, which is killed without a chance to end it.
-    let mut command = run_script(&server.flags(), "echo ready; exec cat");
+    let mut command = run_script(&server.flags(), "echo ready; exec sleep 1000");
     command.stderr(Stdio::piped());
     let mut running = Running::start(command);
     running.await_line("ready");
