@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
+use codex_exec_server_protocol::process::ProcessReadResponse;
 
 use crate::catch_up::{keep_up, page};
 use crate::client::Client;
@@ -17,8 +18,9 @@ use crate::router::Route;
 impl Client {
     /// Takes up a process that the session has: gives a handle, and its events behind `after` ([`Seq::START`] for all).
     ///
-    /// What the server retains comes first; what it does not is a gap, told or a failure as `follow` says. A process that
-    /// this client follows already has one more subscription.
+    /// What the server retains comes first; what it does not is a gap, told or a failure as `follow` says. Of a process
+    /// that was closed at or before `after` there is no event at all: the subscription ends at once. A process that this
+    /// client follows already has one more subscription.
     pub async fn adopt(
         &self,
         process_id: ProcessId,
@@ -35,7 +37,10 @@ impl Client {
             match page(inner, &process_id, feed.begin_read()).await {
                 Ok(Page { response, whole }) => {
                     feed.started(true);
-                    feed.caught_up(response, whole);
+                    match end_before(&response, after) {
+                        Some(tip) => feed.begin_at(tip),
+                        None => feed.caught_up(response, whole),
+                    }
                 }
                 Err(ProcessError::Client(error)) => return Err(error.into()),
                 Err(_) => return Err(AdoptError::UnknownProcess(process_id)),
@@ -44,4 +49,10 @@ impl Client {
         }
         Ok((RemoteProcess::new(self.clone(), route), events))
     }
+}
+
+/// The last position that there is, if that is before `after`.
+fn end_before(response: &ProcessReadResponse, after: Seq) -> Option<Seq> {
+    let tip = Seq(response.next_seq.0.saturating_sub(1));
+    (response.chunks.is_empty() && tip < after).then_some(tip)
 }

@@ -145,7 +145,7 @@ impl Events {
             timeline: Timeline::new(feed.id().clone(), *feed.limits(), after),
             page: None,
         });
-        if let Some((seq, exit)) = feed.exit() {
+        if let Some((seq, exit)) = feed.placed_exit() {
             // Where it stands is known, and would otherwise have to be told from the hole that it leaves.
             let step = replay.timeline.push(seq, Entry::Exited(exit));
             self.ready.extend(step.records.into_iter().map(Ok));

@@ -221,6 +221,19 @@ impl Feed {
         }
     }
 
+    /// The answer to the first read: the log ends at `tip`, which is before where this was to begin. So it begins at
+    /// `tip`, since others may want what comes from there on; what of it was pushed and left out meanwhile is read again.
+    pub(crate) fn begin_at(&self, tip: Seq) {
+        let mut state = self.lock();
+        state.reading = false;
+        if state.timeline.is_untouched() {
+            state.timeline = Timeline::new(self.id.clone(), self.limits, tip);
+            state.history.begin_at(tip);
+        }
+        drop(state);
+        self.work.notify_one();
+    }
+
     /// A `process/read` is about to be sent, on the present connection; returns its `afterSeq`. Until
     /// [`Self::caught_up`] or [`Self::fail`], or another beginning, it counts as under way.
     pub(crate) fn begin_read(&self) -> Seq {
@@ -288,6 +301,11 @@ impl Feed {
     /// The exit and its position, once it is known.
     pub(crate) fn exit(&self) -> Option<(Seq, Exit)> {
         self.lock().history.exit()
+    }
+
+    /// The exit, once it is known where it stands.
+    pub(crate) fn placed_exit(&self) -> Option<(Seq, Exit)> {
+        self.lock().history.placed_exit()
     }
 
     /// Everything up to here is not here any more, and how much output that was, where it is known.

@@ -41,6 +41,8 @@ pub(crate) struct History {
     base_bytes: Option<u64>,
     /// The exit, wherever it is by now.
     exit: Option<(Seq, Exit)>,
+    /// Its position, if that is known to be its own: not where it happened in a gap.
+    exit_place: Option<Seq>,
     readers: HashMap<ReaderId, Reader>,
     last_reader: u64,
     /// A catch-up may bring more at once than there is room for; that much is kept until it was taken.
@@ -73,17 +75,26 @@ impl History {
             base: after,
             base_bytes: (after == Seq::START).then_some(0),
             exit: None,
+            exit_place: None,
             readers: HashMap::new(),
             last_reader: 0,
             overdraft: 0,
         }
     }
 
+    /// Begins behind `tip` instead. Nothing was added yet.
+    pub(crate) fn begin_at(&mut self, tip: Seq) {
+        self.base = tip;
+        self.base_bytes = (tip == Seq::START).then_some(0);
+    }
+
     /// Adds what comes next. `at_once`: from an answer, which is kept until it was taken even if there is little room.
     pub(crate) fn extend(&mut self, records: Vec<Record>, at_once: bool) {
         for record in records {
             if let Record::Exited { seq, exit } = &record {
+                let before = self.records.back().map_or(self.base, Record::seq);
                 self.exit = Some((*seq, *exit));
+                self.exit_place = (*seq > before).then_some(*seq);
             }
             self.bytes += record.held_bytes();
             self.records.push_back(record);
@@ -154,6 +165,11 @@ impl History {
     /// The exit and its position, once it happened.
     pub(crate) const fn exit(&self) -> Option<(Seq, Exit)> {
         self.exit
+    }
+
+    /// The exit, once it is known where it stands.
+    pub(crate) fn placed_exit(&self) -> Option<(Seq, Exit)> {
+        self.exit_place.zip(self.exit.map(|(_, exit)| exit))
     }
 
     /// Everything up to here was evicted, and how much output that was, where it is known.

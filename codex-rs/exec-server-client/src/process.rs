@@ -63,7 +63,8 @@ impl RemoteProcess {
     }
 
     /// Its events behind `after`, at a pace of their own. What is not held here any more is read from the server; what it
-    /// does not hold either is a gap.
+    /// does not hold either is a gap. Where the process was closed at or before `after`, there is nothing: the first `next`
+    /// is `None`.
     #[must_use]
     pub fn subscribe(&self, after: Seq, follow: impl Into<Follow>) -> Events {
         Events::new(Arc::clone(&self.client.inner), Arc::clone(&self.shared.route), after, follow.into())

@@ -79,6 +79,8 @@ pub(crate) enum Reach {
 pub(crate) struct Timeline {
     process_id: ProcessId,
     limits: ProcessLimits,
+    /// Everything through here is for somebody else.
+    start: Seq,
     sequencer: Sequencer<Numbered>,
     /// At least the bytes in parked events; exact whenever nothing is parked.
     parked_bytes: usize,
@@ -93,6 +95,8 @@ pub(crate) struct Timeline {
     unfinished_exit: Option<(Seq, Exit)>,
     /// The exit was delivered or is parked.
     exit_seen: bool,
+    /// Some numbers were given up.
+    has_gaps: bool,
     closed: bool,
 }
 
@@ -111,6 +115,7 @@ impl Timeline {
         sequencer.skip_through(after);
         Self {
             process_id,
+            start: after,
             sequencer,
             limits,
             parked_bytes: 0,
@@ -120,6 +125,7 @@ impl Timeline {
             exit: None,
             unfinished_exit: None,
             exit_seen: false,
+            has_gaps: false,
             closed: false,
         }
     }
@@ -134,7 +140,12 @@ impl Timeline {
         self.pushed <= self.delivered()
     }
 
-    /// Whether the last event was delivered.
+    /// Whether nothing was delivered yet, and may still be.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.delivered() == self.start && !self.closed
+    }
+
+    /// Whether the last event was delivered, or came before this began.
     pub(crate) const fn is_closed(&self) -> bool {
         self.closed
     }
@@ -144,6 +155,7 @@ impl Timeline {
         let mut step = Step::default();
         self.pushed = self.pushed.max(seq);
         if seq <= self.delivered() || self.closed {
+            self.overtake(seq, &entry);
             return step;
         }
         if let Entry::Exited(exit) = &entry
@@ -264,7 +276,17 @@ impl Timeline {
         place
     }
 
+    /// What happened before this began is not told here; but an exit is not to be looked for any more, and behind a close
+    /// there is nothing to wait for.
+    fn overtake(&mut self, seq: Seq, entry: &Entry) {
+        if seq <= self.start {
+            self.exit_seen |= matches!(entry, Entry::Exited(_));
+            self.closed |= matches!(entry, Entry::Closed(_));
+        }
+    }
+
     fn accept(&mut self, seq: Seq, entry: Entry, step: &mut Step) {
+        self.overtake(seq, &entry);
         let bytes = entry.len();
         let is_exit = matches!(entry, Entry::Exited(_));
         // One that comes too early is dropped, and read again with what it would have waited for.
@@ -299,6 +321,7 @@ impl Timeline {
         }
         let bytes = end.zip(self.bytes).and_then(|(end, before)| end.checked_sub(before));
         self.bytes = end;
+        self.has_gaps = true;
         // A number without a byte is that of an exit that nobody could place.
         if bytes != Some(0) {
             step.records.push(Record::Gap { through, bytes });
@@ -309,9 +332,11 @@ impl Timeline {
         }
     }
 
-    /// Delivers an exit that was told, and happened somewhere in what is gone.
+    /// Delivers an exit that was told, and happened somewhere in what is gone. Where nothing is gone, it happened before
+    /// this began.
     fn release_exit(&mut self, seq: Seq, step: &mut Step) {
-        if let (Some(exit), false) = (self.exit, self.exit_seen) {
+        let is_here = self.has_gaps || self.start == Seq::START;
+        if let (Some(exit), false, true) = (self.exit, self.exit_seen, is_here) {
             self.exit_seen = true;
             step.records.push(Record::Exited { seq, exit });
         }

@@ -44,7 +44,10 @@ pub trait ExecProcess: fmt::Debug + Send + Sync {
     fn id(&self) -> &ProcessId;
 
     /// Its events behind `after` ([`Seq::START`] for all), in order and each once, as they come. A late subscriber gets
-    /// the past first; what is not held any more is an [`ExecProcessEvent::Gap`].
+    /// the past first; what is not held any more is an [`ExecProcessEvent::Gap`]. A subscriber behind the last event of a
+    /// process that is closed, at its position or beyond it, has nothing to wait for: the first `next` is `None`. One
+    /// beyond the last event of a process that runs is told what comes behind `after`, and ends without an event when the
+    /// process is closed before it gets there.
     ///
     /// Subscribers are independent: each has its own pace, and the process outlives them. While somebody is subscribed
     /// from the start on and keeps up, the process never waits for its output to be read.

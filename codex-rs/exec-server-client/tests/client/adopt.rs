@@ -6,7 +6,7 @@ use codex_exec_server_client::{
 };
 use codex_exec_server_client::{Exit, Follow};
 use codex_exec_server_protocol::ids::Seq;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fake::{EVERYTHING, Network, Server, chunk, initialized, no_client, page, start, text};
 
@@ -99,6 +99,71 @@ async fn an_end_that_was_there_before_is_told() {
         assert!(events.next().await.is_none());
     };
     tokio::join!(following, serving);
+}
+
+/// The answer to a read that asks for more than there is of a process that said `a`, exited and was closed.
+fn end() -> Value {
+    let mut end = page(&[], 4);
+    (end["exited"], end["exitCode"], end["closed"], end["outputBytes"]) =
+        (json!(true), json!(7), json!(true), json!(1));
+    end
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_at_the_close_or_beyond_it_has_nothing_to_wait_for_and_others_are_told_all() {
+    for after in [3, 4, 1000] {
+        let mut network = Network::new();
+        let (client, mut server) = attach(&mut network, EVERYTHING).await;
+        let serving = async {
+            loop {
+                let read = server.request("process/read").await;
+                let is_first = read.params["afterSeq"] == 0;
+                server.answer(&read, if is_first { page(&[chunk(1, "a")], 2) } else { end() }).await;
+            }
+        };
+        let following = async {
+            let adopted = client.adopt("p".into(), Seq(after), Lag::ReadLater).await;
+            let (process, mut events) = adopted.expect("it was answered");
+            let told = events.next().await;
+            assert!(told.is_none(), "behind {after}: {told:?}");
+            let mut all = process.subscribe(Seq::START, Lag::ReadLater);
+            assert_eq!(text(&mut all).await, "a");
+            assert!(matches!(all.next().await, Some(Ok(ExecProcessEvent::Exited { seq: Seq(2), .. }))));
+            let closed = all.next().await;
+            assert!(
+                matches!(closed, Some(Ok(ExecProcessEvent::Closed { seq: Seq(3), proof: Proof::Length }))),
+                "behind {after}: {closed:?}"
+            );
+        };
+        tokio::select! {
+            () = following => {}
+            never = serving => never,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_beyond_what_was_said_is_told_what_comes_there_and_keeps_nothing_from_others() {
+    let mut network = Network::new();
+    let (client, mut server) = attach(&mut network, EVERYTHING).await;
+    let serving = async {
+        let read = server.request("process/read").await;
+        assert_eq!(read.params["afterSeq"], 3);
+        server.answer(&read, page(&[], 2)).await;
+        let read = server.request("process/read").await;
+        assert_eq!(read.params["afterSeq"], 1);
+        server.answer(&read, page(&[], 2)).await;
+    };
+    let (adopted, ()) = tokio::join!(client.adopt("p".into(), Seq(3), Lag::ReadLater), serving);
+    let (process, mut events) = adopted.expect("it was answered");
+    let mut others = process.subscribe(Seq(1), Lag::ReadLater);
+    for (seq, letter) in [(2, "b"), (3, "c"), (4, "d")] {
+        server.output(seq, letter).await;
+    }
+    for letter in ["b", "c", "d"] {
+        assert_eq!(text(&mut others).await, letter);
+    }
+    assert_eq!(text(&mut events).await, "d");
 }
 
 #[tokio::test(start_paused = true)]

@@ -64,9 +64,6 @@ async fn attach(args: &AttachArgs) -> Result<u8, Failure> {
 }
 
 async fn attend(found: &Found, args: &AttachArgs) -> Result<Outcome, Failure> {
-    if found.is_over(Seq(args.since)) {
-        return Ok(Outcome::Ended { exit: None, complete: true });
-    }
     let signals = Signals::catch()?;
     let client = &found.client;
     let (process, events) =

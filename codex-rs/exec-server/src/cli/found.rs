@@ -171,13 +171,6 @@ impl FoundArgs {
 }
 
 impl Found {
-    /// Whether nothing can follow `since` any more.
-    pub(super) fn is_over(&self, since: Seq) -> bool {
-        let over =
-            |summary: &ProcessSummary| summary.state == ProcessState::Closed && since >= summary.last_seq;
-        self.summary.as_ref().is_some_and(over)
-    }
-
     /// Refuses a position that is still to come.
     pub(super) fn check_since(&self, since: Seq) -> Result<(), Failure> {
         match &self.summary {

@@ -77,7 +77,7 @@ async fn print(found: &Found, args: &LogsArgs) -> Result<Outcome, Failure> {
         let (id, process_id) = (found.kept.id(), &found.process_id);
         super::print_line(&Line::Started { id, session_id: &peer.session_id, process_id });
     }
-    if until.is_some_and(|until| until <= since) || found.is_over(since) {
+    if until.is_some_and(|until| until <= since) {
         return Ok(Outcome::Ended { exit: None, complete: true });
     }
     let (_process, events) = client.adopt(found.process_id.clone(), since, Lag::HoldConnection).await?;

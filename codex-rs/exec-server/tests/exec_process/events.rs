@@ -2,6 +2,7 @@
 
 use codex_exec_server_core::process_event::{ExecProcessEvent, Proof};
 use codex_exec_server_protocol::ids::Seq;
+use codex_exec_server_testkit::patiently;
 
 use crate::place::Backend;
 use crate::support::{Seen, fed, next, numbers, shell, start, text};
@@ -13,6 +14,7 @@ cases! {
         a_subscriber_that_comes_late_is_given_the_past_first
         a_subscriber_may_begin_in_the_middle
         a_subscriber_behind_the_end_has_nothing_to_wait_for
+        a_subscriber_beyond_the_end_is_told_what_comes_there_or_the_end
         subscribers_at_different_pace_each_have_everything
         a_wait_that_is_given_up_loses_no_event
     }
@@ -75,7 +77,22 @@ async fn a_subscriber_may_begin_in_the_middle(backend: Backend) {
 async fn a_subscriber_behind_the_end_has_nothing_to_wait_for(backend: Backend) {
     let process = start(&backend, shell("p", "echo a")).await;
     let seen = Seen::all(&process).await;
-    assert!(process.subscribe(seen.last()).next().await.is_none());
+    // At the close and beyond it, whether there is an event there or never will be.
+    for after in [seen.last(), seen.last().next(), Seq(seen.last().0 + 1000)] {
+        assert!(patiently("the end", process.subscribe(after).next()).await.is_none(), "{after:?}");
+    }
+    assert_eq!(text(&Seen::all(&process).await.stdout), "a\n", "the others are told everything");
+}
+
+async fn a_subscriber_beyond_the_end_is_told_what_comes_there_or_the_end(backend: Backend) {
+    let process = start(&backend, fed("p", "read line; echo a; read line")).await;
+    // The output is the first event, and nothing comes behind the thousandth.
+    let (mut near, mut far) = (process.subscribe(Seq(1)), process.subscribe(Seq(1000)));
+    process.write("\n".into()).await.expect("it reads");
+    process.write("\n".into()).await.expect("it reads");
+    assert!(matches!(next(&mut near).await, ExecProcessEvent::Exited { seq: Seq(2), .. }));
+    assert!(matches!(next(&mut near).await, ExecProcessEvent::Closed { seq: Seq(3), .. }));
+    assert!(patiently("the end", far.next()).await.is_none());
 }
 
 async fn subscribers_at_different_pace_each_have_everything(backend: Backend) {
