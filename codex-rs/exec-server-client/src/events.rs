@@ -87,6 +87,11 @@ impl Events {
                 return None;
             }
             if let Some(ready) = self.ready.pop_front() {
+                if let Ok(Record::Exited { seq, .. }) = ready
+                    && !self.tally.misses_exit_at(seq)
+                {
+                    continue;
+                }
                 let told = ready.and_then(|record| self.tell(record));
                 self.over = matches!(told, Err(_) | Ok(ExecProcessEvent::Closed { .. }));
                 return Some(told);
@@ -119,30 +124,33 @@ impl Events {
                 let process_id = self.place.route.feed().id().clone();
                 return Err(ProcessError::Gap { process_id, through, bytes });
             }
-            Record::Closed { seq, account } => match self.missing_exit() {
-                // It happened within what was gone.
-                Some(exit) => {
-                    self.ready.push_front(Ok(Record::Closed { seq, account }));
-                    exit
+            record @ (Record::Output { .. } | Record::Closed { .. }) => {
+                match self.missing_exit(Seq(record.seq().0.saturating_sub(1))) {
+                    // It happened within what was gone.
+                    Some(exit) => {
+                        self.ready.push_front(Ok(record));
+                        exit
+                    }
+                    None => record,
                 }
-                None => Record::Closed { seq, account },
-            },
-            record => record,
+            }
+            record @ (Record::Gap { .. } | Record::Exited { .. }) => record,
         };
         self.tally.tell(record)
     }
 
-    /// The exit, if it has happened behind where this began and was not told.
-    fn missing_exit(&self) -> Option<Record> {
+    /// The exit, if it has happened between where this began and `through`, everything up to which was told but the exit.
+    fn missing_exit(&self, through: Seq) -> Option<Record> {
         let (seq, exit) = self.place.route.feed().exit()?;
-        (seq > self.place.after && !self.tally.has_exited()).then_some(Record::Exited { seq, exit })
+        let is_missing = seq > self.place.after && seq <= through && self.tally.misses_exit_at(through);
+        is_missing.then_some(Record::Exited { seq: through, exit })
     }
 
     /// Asks the server for what comes behind `after`, up to `base` at least.
     fn begin_replay(&mut self, after: Seq, base: Seq) {
         let feed = Arc::clone(self.place.route.feed());
         let replay = self.replay.get_or_insert_with(|| Replay {
-            timeline: Timeline::new(feed.id().clone(), *feed.limits(), after),
+            timeline: Timeline::new(feed.id().clone(), *feed.limits(), after).counting(self.tally.bytes()),
             page: None,
         });
         if let Some((seq, exit)) = feed.placed_exit() {
@@ -183,7 +191,7 @@ impl Events {
                 let bytes =
                     base_bytes.zip(self.tally.bytes()).and_then(|(base, told)| base.checked_sub(told));
                 self.ready.push_back(Ok(Record::Gap { through, bytes }));
-                self.ready.extend(self.missing_exit().filter(|exit| exit.seq() <= through).map(Ok));
+                self.ready.extend(self.missing_exit(through).map(Ok));
                 feed.rejoin(self.place.reader, through);
                 self.replay = None;
             }

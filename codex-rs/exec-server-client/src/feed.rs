@@ -59,7 +59,8 @@ struct State {
     connection: u64,
     /// The value of `connection` when the read began.
     reading_on: u64,
-    /// The first position that was pushed over this connection. From there on nothing is missed without a trace.
+    /// The first new position that was pushed over this connection. From there on nothing is missed without a trace. One
+    /// that was pushed before and comes again says nothing of what came in between.
     first_push: Option<Seq>,
     /// A read is under way.
     reading: bool,
@@ -135,7 +136,9 @@ impl Feed {
         if state.is_over() {
             return;
         }
-        state.first_push.get_or_insert(seq);
+        if state.timeline.is_news(seq) {
+            state.first_push.get_or_insert(seq);
+        }
         let step = state.timeline.push(seq, entry);
         state.take(step, false);
         let work = !state.reading && state.is_due() || state.is_over();

@@ -135,9 +135,17 @@ impl History {
                 self.first + self.records.partition_point(|record| record.seq() <= after) as u64
             }
         };
-        let Some(record) = self.records.get((number - self.first) as usize).cloned() else {
+        let index = (number - self.first) as usize;
+        let Some(mut record) = self.records.get(index).cloned() else {
             return Taken::Nothing;
         };
+        if let (Cursor::Behind(after), Record::Gap { bytes, .. }) = (at, &mut record) {
+            let before = index.checked_sub(1).map_or(self.base, |before| self.records[before].seq());
+            if before < after {
+                // This reader misses a part of it, and nobody knows the size of that.
+                *bytes = None;
+            }
+        }
         if let Some(reader) = self.readers.get_mut(&reader) {
             reader.at = Cursor::At(number + 1);
         }

@@ -61,6 +61,8 @@ pub(crate) struct Tally {
     /// Whether `bytes` is all output so far: not after a gap of unknown size, nor when it began in the middle.
     is_known: bool,
     from_start: bool,
+    /// The last position told.
+    last: Seq,
     crc32c: u32,
     has_gaps: bool,
     has_exited: bool,
@@ -70,7 +72,8 @@ impl Tally {
     /// Of a subscription to what comes behind `after`.
     pub(crate) fn new(after: Seq) -> Self {
         let from_start = after == Seq::START;
-        Self { bytes: 0, is_known: from_start, from_start, crc32c: 0, has_gaps: false, has_exited: false }
+        let (bytes, crc32c, has_gaps, has_exited) = (0, 0, false, false);
+        Self { bytes, is_known: from_start, from_start, last: after, crc32c, has_gaps, has_exited }
     }
 
     /// All output so far, where that is known.
@@ -78,12 +81,15 @@ impl Tally {
         self.is_known.then_some(self.bytes)
     }
 
-    pub(crate) const fn has_exited(&self) -> bool {
-        self.has_exited
+    /// Whether an exit is to be told that stands at `seq`, or of which no more is known than that it happened before: then
+    /// it was within a gap, or before this began.
+    pub(crate) fn misses_exit_at(&self, seq: Seq) -> bool {
+        !self.has_exited && (seq > self.last || self.has_gaps || self.from_start)
     }
 
     /// Counts a record and makes an event of it. An error says that what was told is not what the process wrote.
     pub(crate) fn tell(&mut self, record: Record) -> Result<ExecProcessEvent, ProcessError> {
+        self.last = record.seq();
         match record.output_bytes() {
             Some(bytes) => self.bytes += bytes,
             None => self.is_known = false,

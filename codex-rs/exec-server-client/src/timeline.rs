@@ -38,7 +38,8 @@ impl Entry {
     const fn offset(&self) -> Option<u64> {
         match self {
             Self::Output { offset, .. } => *offset,
-            Self::Exited(_) | Self::Closed(_) => None,
+            Self::Closed(account) => account.output_bytes,
+            Self::Exited(_) => None,
         }
     }
 }
@@ -61,7 +62,7 @@ pub(crate) struct Step {
     pub(crate) records: Vec<Record>,
     /// Nothing can be delivered any more.
     pub(crate) fault: Option<ProcessError>,
-    /// The exit was among what is gone, and has to be told behind the next gap.
+    /// The exit was among what is gone, and has to be told behind the last gap.
     exit_is_gone: bool,
 }
 
@@ -130,9 +131,19 @@ impl Timeline {
         }
     }
 
+    /// As [`Self::new`], where it is known how much output came through `after`.
+    pub(crate) fn counting(self, bytes: Option<u64>) -> Self {
+        Self { bytes: self.bytes.or(bytes), ..self }
+    }
+
     /// The last position that was delivered.
     pub(crate) const fn delivered(&self) -> Seq {
         self.sequencer.delivered()
+    }
+
+    /// Whether nothing at `seq` or behind it was ever pushed.
+    pub(crate) fn is_news(&self, seq: Seq) -> bool {
+        seq > self.pushed
     }
 
     /// Whether everything that was ever pushed was delivered. If not, something before it is missing.
@@ -236,15 +247,12 @@ impl Timeline {
         for Numbered { seq, entry } in entries {
             if seq > self.delivered().next() {
                 let through = Seq(seq.0 - 1);
-                // The server may have dropped more since it took this picture; where the next chunk begins is exact.
-                let gap_end = entry.offset().or_else(|| dropped_through(dropped, through));
-                self.skip(through, gap_end, &mut step);
+                self.skip(through, entry.offset(), dropped, &mut step);
             }
             self.accept(seq, entry, &mut step);
         }
-        self.skip(end, dropped_through(dropped, end), &mut step);
+        self.skip(end, None, dropped, &mut step);
         if step.exit_is_gone {
-            step.exit_is_gone = false;
             self.release_exit(self.delivered(), &mut step);
         }
         (step, reach)
@@ -298,19 +306,24 @@ impl Timeline {
     }
 
     /// Goes on behind `through`, of which the server has nothing any more that is not here. `end`: bytes of output through
-    /// there.
-    fn skip(&mut self, through: Seq, end: Option<u64>, step: &mut Step) {
+    /// there, where what follows says it.
+    fn skip(&mut self, through: Seq, end: Option<u64>, dropped: Option<DroppedOutput>, step: &mut Step) {
+        // The server may have dropped more since it took this picture; where the next chunk begins is exact.
+        let end_of_gap = |at: Seq, next: Option<u64>| {
+            next.or(end.filter(|_| at == through)).or_else(|| dropped_through(dropped, at))
+        };
         let mut expected = self.delivered().next();
         let events = self.sequencer.skip_through(through);
         for event in events {
             if event.seq > expected {
-                self.gap(Seq(event.seq.0 - 1), event.entry.offset(), step);
+                let at = Seq(event.seq.0 - 1);
+                self.gap(at, end_of_gap(at, event.entry.offset()), step);
             }
             expected = event.seq.next();
             self.release(vec![event], step);
         }
         if through >= expected {
-            self.gap(through, end, step);
+            self.gap(through, end_of_gap(through, None), step);
         }
     }
 
@@ -322,24 +335,31 @@ impl Timeline {
         let bytes = end.zip(self.bytes).and_then(|(end, before)| end.checked_sub(before));
         self.bytes = end;
         self.has_gaps = true;
-        // A number without a byte is that of an exit that nobody could place.
         if bytes != Some(0) {
             step.records.push(Record::Gap { through, bytes });
-        }
-        if step.exit_is_gone {
+        } else {
+            // A number without a byte is that of an exit that nobody could place.
             step.exit_is_gone = false;
             self.release_exit(through, step);
         }
     }
 
-    /// Delivers an exit that was told, and happened somewhere in what is gone. Where nothing is gone, it happened before
-    /// this began.
+    /// Delivers an exit that was told, and happened somewhere in what is gone; at `seq`, or behind the last gap of an answer
+    /// that leaves no other place for it. Where nothing is gone, it happened before this began.
     fn release_exit(&mut self, seq: Seq, step: &mut Step) {
         let is_here = self.has_gaps || self.start == Seq::START;
         if let (Some(exit), false, true) = (self.exit, self.exit_seen, is_here) {
             self.exit_seen = true;
-            step.records.push(Record::Exited { seq, exit });
+            let is_gap = |record: &Record| matches!(record, Record::Gap { .. });
+            match step.records.iter().rposition(is_gap).filter(|_| step.exit_is_gone) {
+                Some(gap) => {
+                    let seq = step.records[gap].seq();
+                    step.records.insert(gap + 1, Record::Exited { seq, exit });
+                }
+                None => step.records.push(Record::Exited { seq, exit }),
+            }
         }
+        step.exit_is_gone = false;
     }
 
     fn release(&mut self, numbered: Vec<Numbered>, step: &mut Step) {
