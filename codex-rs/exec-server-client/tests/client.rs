@@ -10,6 +10,10 @@ mod fake;
 mod flow;
 #[path = "client/http.rs"]
 mod http;
+#[path = "client/interleaving.rs"]
+mod interleaving;
+#[path = "client/model.rs"]
+mod model;
 #[path = "client/peers.rs"]
 mod peers;
 #[path = "client/recovery.rs"]

@@ -241,7 +241,7 @@ impl Server {
     }
 }
 
-fn base64(text: &str) -> Value {
+pub(crate) fn base64(text: &str) -> Value {
     serde_json::to_value(codex_exec_server_protocol::bytes::Base64Bytes::from(text.as_bytes().to_vec()))
         .expect("bytes serialize")
 }
