@@ -22,7 +22,13 @@ pub struct Program {
 impl Program {
     /// Starts `program` on a free port of loopback.
     pub async fn start(program: &Path) -> Self {
+        Self::start_with(program, &[]).await
+    }
+
+    /// As [`Self::start`], for a program that takes other words before the address.
+    pub async fn start_with(program: &Path, words: &[&str]) -> Self {
         let mut child = Command::new(program)
+            .args(words)
             .args(["--listen", "ws://127.0.0.1:0"])
             // What the machine is set up for is no matter of a test.
             .env("CODEX_EXEC_SERVER_CONFIG", "none")

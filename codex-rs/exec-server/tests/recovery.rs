@@ -9,6 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use codex_exec_server_client::{
     Client, ClientConfig, Dialer, Events, ExecProcessEvent, Follow, Lag, OnGap, Proof, RemoteProcess,
+    StartError,
 };
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::ProcessStartParams;
@@ -25,6 +26,8 @@ const SEED: &str = "SOAK_SEED";
 const FAULT_COUNT: &str = "SOAK_FAULTS";
 /// Nothing may be gone, and nothing may wait for the slow.
 const FOLLOW: Follow = Follow { lag: Lag::ReadLater, on_gap: OnGap::Fail };
+/// What a server that counts lets its clients prove.
+const COUNTED: [Proof; 2] = [Proof::Checksum, Proof::Length];
 /// Bytes that the echo carries between two of the commands beside it.
 const BETWEEN_COMMANDS: u64 = 4 << 20;
 /// Lines that each of the commands beside the echo writes.
@@ -40,6 +43,46 @@ async fn not_a_byte_is_lost_doubled_or_reordered_in_a_storm() {
 async fn soak() {
     let faults = std::env::var(FAULT_COUNT).ok().and_then(|faults| faults.parse().ok()).unwrap_or(1000);
     weather(seed(0x50a6), faults, 1 << 20).await;
+}
+
+/// It retains 1 MiB of what nobody was there to take, counts nothing, and can't be asked again for a start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn not_a_byte_is_lost_in_a_storm_before_the_reference_server() {
+    const FAULTS_TO_SEE: u64 = 40;
+    const LINES_RETAINED: u64 = 100_000;
+    let Some(path) = std::env::var_os("CODEX_REFERENCE_BIN") else {
+        println!("skipped: CODEX_REFERENCE_BIN is not set");
+        return;
+    };
+    let server = Program::start_with(Path::new(&path), &["exec-server"]).await;
+    let seed = seed(0x5707);
+    let storm = Storm::before(server.url(), seed, 256 << 10).await;
+    let client = connect(&storm).await;
+    let (mut tries, mut runs, mut written) = (0, 0, 0);
+    while storm.faults() < FAULTS_TO_SEE {
+        tries += 1;
+        let lines = LINES_RETAINED.to_string();
+        let argv = ["seq", "1", &lines];
+        match client.start(params(format!("count-{tries}"), &argv, false), FOLLOW).await {
+            Ok((_seq, mut events)) => {
+                written += compare_count(&mut events, LINES_RETAINED, &[Proof::Numbering]).await;
+                runs += 1;
+            }
+            // It was ended then.
+            Err(StartError::Ambiguous { .. }) => {}
+            Err(error) => panic!("it does not start: {error}"),
+        }
+    }
+    storm.abate();
+    println!(
+        "seed {seed}: {} faults, {} KiB written by {runs} commands, {} starts in doubt: \
+         0 bytes lost, doubled or reordered",
+        storm.faults(),
+        written >> 10,
+        tries - runs,
+    );
+    assert!(runs > 0);
+    client.close().await;
 }
 
 fn seed(otherwise: u64) -> u64 {
@@ -128,7 +171,7 @@ async fn echo(client: &Client, seed: u64, goes_on: &impl Fn() -> bool, carried: 
     };
     let reading = async {
         let mut expected = Noise::new(seed);
-        compare(&mut events, |bytes| *bytes == expected.take(bytes.len())).await
+        compare(&mut events, |bytes| *bytes == expected.take(bytes.len()), &COUNTED).await
     };
     let (sent, came_back) = tokio::join!(writing, reading);
     assert_eq!(sent, came_back);
@@ -140,14 +183,20 @@ async fn count(client: &Client, run: u64) -> u64 {
     let lines = LINES.to_string();
     let (_seq, mut events) =
         start(client, params(format!("count-{run}"), &["seq", "1", &lines], false)).await;
-    let mut numbers = (1..=LINES).flat_map(|number| format!("{number}\n").into_bytes());
-    let written = compare(&mut events, |bytes| bytes.iter().all(|byte| numbers.next() == Some(*byte))).await;
+    compare_count(&mut events, LINES, &COUNTED).await
+}
+
+/// Follows a command that counts to its end; returns how many bytes it wrote.
+async fn compare_count(events: &mut Events, lines: u64, proofs: &[Proof]) -> u64 {
+    let mut numbers = (1..=lines).flat_map(|number| format!("{number}\n").into_bytes());
+    let is_right = |bytes: &Bytes| bytes.iter().all(|byte| numbers.next() == Some(*byte));
+    let written = compare(events, is_right, proofs).await;
     assert_eq!(numbers.next(), None);
     written
 }
 
-/// Follows a process to its end; returns how many bytes it wrote.
-async fn compare(events: &mut Events, mut is_right: impl FnMut(&Bytes) -> bool) -> u64 {
+/// Follows a process to its end, which has to be proven in one of these ways; returns how many bytes it wrote.
+async fn compare(events: &mut Events, mut is_right: impl FnMut(&Bytes) -> bool, proofs: &[Proof]) -> u64 {
     let (mut bytes_seen, mut exit) = (0, None);
     while let Some(event) = events.next().await {
         match event.expect("nothing is gone") {
@@ -157,7 +206,7 @@ async fn compare(events: &mut Events, mut is_right: impl FnMut(&Bytes) -> bool) 
             }
             ExecProcessEvent::Exited { exit: how, .. } => exit = Some(how.code),
             ExecProcessEvent::Closed { proof, .. } => {
-                assert!(matches!(proof, Proof::Checksum | Proof::Length), "{proof:?}");
+                assert!(proofs.contains(&proof), "{proof:?}");
             }
             ExecProcessEvent::Gap { .. } => unreachable!("gaps are failures here"),
         }
