@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use codex_exec_server_core::process_event::ExecProcessEvent;
+use codex_exec_server_core::process_event::{ExecProcessEvent, Exit};
 use codex_exec_server_core::service::{ExecError, ExecEvents, ServiceFuture};
 use codex_exec_server_protocol::ids::Seq;
 use tokio::sync::oneshot;
@@ -29,6 +29,8 @@ pub struct Events {
     tally: Tally,
     /// Taken, and not told yet.
     ready: VecDeque<Result<Record, ProcessError>>,
+    /// How the process ended, if answers told that but not when.
+    told_exit: Option<Exit>,
     /// While what comes next is not here any more.
     replay: Option<Replay>,
     over: bool,
@@ -54,7 +56,8 @@ impl Subscription {
     /// Its events, those included that came meanwhile.
     pub(crate) fn read_by(self, client: Arc<Inner>) -> Events {
         let tally = Tally::new(self.after);
-        Events { client, place: self, tally, ready: VecDeque::new(), replay: None, over: false }
+        let (ready, told_exit, replay) = (VecDeque::new(), None, None);
+        Events { client, place: self, tally, ready, told_exit, replay, over: false }
     }
 }
 
@@ -125,7 +128,11 @@ impl Events {
                 return Err(ProcessError::Gap { process_id, through, bytes });
             }
             record @ (Record::Output { .. } | Record::Closed { .. }) => {
-                match self.missing_exit(Seq(record.seq().0.saturating_sub(1))) {
+                let through = Seq(record.seq().0.saturating_sub(1));
+                let is_close = matches!(record, Record::Closed { .. });
+                let unplaced = self.told_exit.filter(|_| is_close && self.tally.misses_exit_at(through));
+                let unplaced = unplaced.map(|exit| Record::Exited { seq: through, exit });
+                match self.missing_exit(through).or(unplaced) {
                     // It happened within what was gone.
                     Some(exit) => {
                         self.ready.push_front(Ok(record));
@@ -181,6 +188,7 @@ impl Events {
         match outcome {
             Ok(Page { response, whole }) => {
                 let (step, _) = replay.timeline.catch_up(response, whole);
+                self.told_exit = replay.timeline.exit();
                 self.ready.extend(step.records.into_iter().map(Ok));
                 self.ready.extend(step.fault.map(Err));
                 feed.rejoin(self.place.reader, replay.timeline.delivered());

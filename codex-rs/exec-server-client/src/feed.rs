@@ -136,7 +136,7 @@ impl Feed {
         if state.is_over() {
             return;
         }
-        if state.timeline.is_news(seq) {
+        if seq > state.timeline.pushed() {
             state.first_push.get_or_insert(seq);
         }
         let step = state.timeline.push(seq, entry);
@@ -230,7 +230,12 @@ impl Feed {
         let mut state = self.lock();
         state.reading = false;
         if state.timeline.is_untouched() {
-            state.timeline = Timeline::new(self.id.clone(), self.limits, tip);
+            // Where the close was pushed meanwhile, nothing more comes.
+            if !state.timeline.is_closed() {
+                let pushed = state.timeline.pushed();
+                state.timeline = Timeline::new(self.id.clone(), self.limits, tip);
+                state.timeline.overlook(pushed);
+            }
             state.history.begin_at(tip);
         }
         drop(state);

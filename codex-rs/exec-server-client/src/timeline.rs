@@ -141,9 +141,14 @@ impl Timeline {
         self.sequencer.delivered()
     }
 
-    /// Whether nothing at `seq` or behind it was ever pushed.
-    pub(crate) fn is_news(&self, seq: Seq) -> bool {
-        seq > self.pushed
+    /// How the process ended, as an answer told.
+    pub(crate) const fn exit(&self) -> Option<Exit> {
+        self.exit
+    }
+
+    /// The highest position that was ever pushed.
+    pub(crate) const fn pushed(&self) -> Seq {
+        self.pushed
     }
 
     /// Whether everything that was ever pushed was delivered. If not, something before it is missing.
@@ -151,9 +156,9 @@ impl Timeline {
         self.pushed <= self.delivered()
     }
 
-    /// Whether nothing was delivered yet, and may still be.
+    /// Whether nothing was delivered yet.
     pub(crate) fn is_untouched(&self) -> bool {
-        self.delivered() == self.start && !self.closed
+        self.delivered() == self.start
     }
 
     /// Whether the last event was delivered, or came before this began.
