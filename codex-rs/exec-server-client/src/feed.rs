@@ -230,12 +230,10 @@ impl Feed {
         let mut state = self.lock();
         state.reading = false;
         if state.timeline.is_untouched() {
-            // Where the close was pushed meanwhile, nothing more comes.
-            if !state.timeline.is_closed() {
-                let pushed = state.timeline.pushed();
-                state.timeline = Timeline::new(self.id.clone(), self.limits, tip);
-                state.timeline.overlook(pushed);
-            }
+            // Also where that was the close: others are to be told of it.
+            let pushed = state.timeline.pushed();
+            state.timeline = Timeline::new(self.id.clone(), self.limits, tip);
+            state.timeline.overlook(pushed);
             state.history.begin_at(tip);
         }
         drop(state);

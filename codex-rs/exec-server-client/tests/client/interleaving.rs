@@ -8,7 +8,7 @@ use std::time::Duration;
 use codex_exec_server_client::{
     Client, ClientConfig, Events, ExecProcessEvent, Follow, Lag, OnGap, ProcessError, Proof, RemoteProcess,
 };
-use codex_exec_server_protocol::ids::Seq;
+use codex_exec_server_protocol::ids::{ProcessId, Seq};
 use codex_exec_server_protocol::process::{OutputStream, ProcessStartParams};
 use proptest::prelude::*;
 use tokio::sync::{Semaphore, SetOnce};
@@ -27,8 +27,8 @@ struct Script {
     chunks_at_once: usize,
     /// Events that the client keeps for late followers, and as many that may wait for a slow one.
     room: usize,
-    /// What each process does, and how its first follower is to be told of a gap.
-    processes: Vec<(Vec<Event>, Manner)>,
+    /// What each process does, where it comes from, and how its first follower takes events.
+    processes: Vec<(Vec<Event>, Origin, Manner)>,
     steps: Vec<Step>,
 }
 
@@ -37,10 +37,28 @@ impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { dialect, chunks_at_once, room, processes, steps } = self;
         writeln!(f, "{dialect:?}, {chunks_at_once} chunks at once, room for {room}")?;
-        for (process, (events, manner)) in processes.iter().enumerate() {
-            writeln!(f, "{process}: {events:?}, followed as {manner:?}")?;
+        for (process, (events, origin, manner)) in processes.iter().enumerate() {
+            writeln!(f, "{process}: {events:?}, {origin:?}, followed as {manner:?}")?;
         }
         write!(f, "steps: {steps:?}")
+    }
+}
+
+/// Where a process comes from.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    /// The client starts it.
+    Started,
+    /// It was there before: the client adopts it, behind this position.
+    Adopted(u64),
+}
+
+impl Origin {
+    const fn after(self) -> Seq {
+        match self {
+            Self::Started => Seq::START,
+            Self::Adopted(after) => Seq(after),
+        }
     }
 }
 
@@ -79,6 +97,12 @@ enum Step {
     Follow { p: usize, after: u64, manner: Manner },
     /// Each slow follower takes so many events.
     Take(usize),
+}
+
+fn origin(dialect: Dialect) -> impl Strategy<Value = Origin> {
+    // Where an exit has no number, one that was before can't be told from the first of what follows.
+    let first = if dialect == Dialect::Full { 14_u64 } else { 1 };
+    prop_oneof![3 => Just(Origin::Started), 1 => (0..first).prop_map(Origin::Adopted)]
 }
 
 fn manner() -> impl Strategy<Value = Manner> {
@@ -122,7 +146,7 @@ fn script() -> impl Strategy<Value = Script> {
         (
             1..4_usize,
             1..6_usize,
-            proptest::collection::vec((events(), manner()), PROCESSES),
+            proptest::collection::vec((events(), origin(dialect), manner()), PROCESSES),
             proptest::collection::vec(step(dialect), 0..50),
         )
             .prop_map(move |(chunks_at_once, room, processes, steps)| Script {
@@ -174,7 +198,11 @@ const MOMENT: Duration = Duration::from_millis(1);
 impl Play {
     async fn begin(script: &Script) -> Self {
         let logs = script.processes.iter().enumerate();
-        let logs = logs.map(|(process, (events, _))| Log::new(process, events.clone())).collect();
+        let logs = logs.map(|(process, (events, origin, _))| {
+            let log = Log::new(process, events.clone());
+            if matches!(origin, Origin::Started) { log } else { log.started() }
+        });
+        let logs = logs.collect();
         let (mut server, dialer) = ModelServer::new(logs, script.dialect, script.chunks_at_once);
         let mut config = ClientConfig::default();
         config.process.history_events = script.room;
@@ -188,8 +216,8 @@ impl Play {
         let client = connecting.await.expect("no panic").expect("it was answered");
         let (handles, followers, leaves) = (Vec::new(), Vec::new(), Vec::new());
         let mut play = Self { server, client, handles, followers, leaves };
-        for (process, (_, manner)) in script.processes.iter().enumerate() {
-            play.start(process, *manner);
+        for (process, (_, origin, manner)) in script.processes.iter().enumerate() {
+            play.start(process, *origin, *manner);
         }
         if script.dialect == Dialect::Plain {
             // A start that is cut would be given up.
@@ -201,18 +229,26 @@ impl Play {
         play
     }
 
-    fn start(&mut self, process: usize, manner: Manner) {
+    fn start(&mut self, process: usize, origin: Origin, manner: Manner) {
         let handle = Arc::new(SetOnce::new());
         self.handles.push(Arc::clone(&handle));
         let (client, leave) = (self.client.clone(), self.leave(manner));
         let told = tokio::spawn(async move {
-            let params = ProcessStartParams { process_id: name(process).as_str().into(), ..params() };
+            let process_id: ProcessId = name(process).as_str().into();
             let follow_as = Follow { lag: Lag::ReadLater, on_gap: manner.on_gap };
-            let (process, events) = client.start(params, follow_as).await.expect("it starts");
+            let (process, events) = match origin {
+                Origin::Started => {
+                    let params = ProcessStartParams { process_id, ..params() };
+                    client.start(params, follow_as).await.expect("it starts")
+                }
+                Origin::Adopted(after) => {
+                    client.adopt(process_id, Seq(after), follow_as).await.expect("it is there")
+                }
+            };
             handle.set(process).expect("once");
             follow(events, leave).await
         });
-        self.followers.push(Follower { process, after: Seq::START, on_gap: manner.on_gap, told });
+        self.followers.push(Follower { process, after: origin.after(), on_gap: manner.on_gap, told });
     }
 
     fn follow(&mut self, process: usize, after: Seq, manner: Manner) {

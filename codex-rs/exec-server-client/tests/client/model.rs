@@ -46,6 +46,11 @@ impl Log {
         Self { process, events, happened: 0, dropped: 0, is_started: false }
     }
 
+    /// Of a process that runs already.
+    pub(crate) fn started(self) -> Self {
+        Self { is_started: true, ..self }
+    }
+
     pub(crate) fn last(&self) -> u64 {
         self.events.len() as u64
     }
