@@ -36,7 +36,7 @@ impl Client {
             let feed = route.feed();
             match page(inner, &process_id, feed.begin_read()).await {
                 Ok(Page { response, whole }) => {
-                    feed.started(true);
+                    feed.started(/*missed*/ true);
                     match end_before(&response, after) {
                         Some(tip) => feed.begin_at(tip),
                         None => feed.caught_up(response, whole),

@@ -196,7 +196,7 @@ mod tests {
     /// What a caller reads of a body of at most 8 waiting bytes, to its end.
     async fn read(deltas: Vec<HttpBodyDeltaNotification>, lost: bool) -> (String, Option<HttpBodyError>) {
         let bodies = Arc::new(Bodies::default());
-        let mut body = HttpBody::open(&bodies, &bodies.new_id(), 8);
+        let mut body = HttpBody::open(&bodies, &bodies.new_id(), /*limit_bytes*/ 8);
         for delta in deltas {
             bodies.deliver(delta);
         }
@@ -218,27 +218,34 @@ mod tests {
 
     #[tokio::test]
     async fn pieces_come_in_order_and_each_once() {
-        let twice =
-            vec![delta(1, "ab", false, None), delta(1, "ab", false, None), delta(2, "cd", false, None)];
-        let all = twice.into_iter().chain([delta(3, "", true, None)]).collect();
-        assert_eq!(read(all, false).await, ("abcd".into(), None));
+        let twice = vec![
+            delta(/*seq*/ 1, "ab", /*done*/ false, /*error*/ None),
+            delta(/*seq*/ 1, "ab", /*done*/ false, /*error*/ None),
+            delta(/*seq*/ 2, "cd", /*done*/ false, /*error*/ None),
+        ];
+        let all = twice.into_iter().chain([delta(/*seq*/ 3, "", /*done*/ true, /*error*/ None)]).collect();
+        assert_eq!(read(all, /*lost*/ false).await, ("abcd".into(), None));
     }
 
     #[tokio::test]
     async fn whatever_ends_a_body_early_is_told_behind_what_arrived() {
-        let first = || delta(1, "ab", false, None);
+        let first = || delta(/*seq*/ 1, "ab", /*done*/ false, /*error*/ None);
         for (deltas, lost, error) in [
             (
-                vec![first(), delta(3, "ef", true, None)],
+                vec![first(), delta(/*seq*/ 3, "ef", /*done*/ true, /*error*/ None)],
                 false,
                 HttpBodyError::Missing { expected: 2, found: 3 },
             ),
             (
-                vec![first(), delta(2, "1234567", false, None)],
+                vec![first(), delta(/*seq*/ 2, "1234567", /*done*/ false, /*error*/ None)],
                 false,
                 HttpBodyError::Overflow { limit_bytes: 8 },
             ),
-            (vec![first(), delta(2, "", true, Some("reset"))], false, HttpBodyError::Failed("reset".into())),
+            (
+                vec![first(), delta(/*seq*/ 2, "", /*done*/ true, Some("reset"))],
+                false,
+                HttpBodyError::Failed("reset".into()),
+            ),
             (vec![first()], true, HttpBodyError::Disconnected("cut".into())),
         ] {
             assert_eq!(read(deltas, lost).await, ("ab".into(), Some(error)));

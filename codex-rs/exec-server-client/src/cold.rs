@@ -118,7 +118,7 @@ async fn refused(
 ) -> ClientError {
     let patience = config.initialize_timeout;
     let Ok(Ok(_)) = timeout(patience, pending.answer()).await else { return ClientError::Refused(error) };
-    let params = terminate_params(process_id, None, None);
+    let params = terminate_params(process_id, /*grace*/ None, /*request_key*/ None);
     let end = match timeout(patience, link.call::<ProcessTerminate>(&params)).await {
         Ok(Ok(_)) => "it was ended",
         _ => "it may run on",

@@ -140,7 +140,7 @@ impl Feed {
             state.first_push.get_or_insert(seq);
         }
         let step = state.timeline.push(seq, entry);
-        state.take(step, false);
+        state.take(step, /*at_once*/ false);
         let work = !state.reading && state.is_due() || state.is_over();
         drop(state);
         self.news.notify_waiters();
@@ -257,7 +257,7 @@ impl Feed {
         let mut state = self.lock();
         let (step, reach) = state.timeline.catch_up(response, whole);
         state.reading = false;
-        state.take(step, true);
+        state.take(step, /*at_once*/ true);
         // Reading up to the first push also tells the server that it need not keep anything for us any longer.
         let is_enough = match reach {
             Reach::End => true,

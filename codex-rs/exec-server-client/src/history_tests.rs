@@ -24,7 +24,7 @@ fn output(seq: u64) -> Record {
 
 fn history(records: std::ops::RangeInclusive<u64>) -> History {
     let mut history = History::new(limits(), Seq::START);
-    history.extend(records.map(output).collect(), false);
+    history.extend(records.map(output).collect(), /*at_once*/ false);
     history
 }
 
@@ -35,33 +35,33 @@ fn record(seq: u64) -> Taken {
 #[test]
 fn a_late_reader_gets_the_tail_and_is_told_what_is_before_it() {
     let mut history = history(1..=5);
-    let late = history.subscribe(Seq::START, false);
+    let late = history.subscribe(Seq::START, /*holds*/ false);
     assert_eq!(history.take(late), Taken::Evicted { after: Seq(0), base: Seq(3) });
     history.rejoin(late, Seq(3));
-    assert_eq!(history.take(late), record(4));
-    let later = history.subscribe(Seq(4), false);
-    assert_eq!(history.take(later), record(5));
+    assert_eq!(history.take(late), record(/*seq*/ 4));
+    let later = history.subscribe(Seq(4), /*holds*/ false);
+    assert_eq!(history.take(later), record(/*seq*/ 5));
     assert_eq!(history.take(later), Taken::Nothing);
-    history.extend(vec![output(6)], false);
-    assert_eq!(history.take(later), record(6));
-    assert_eq!(history.take(late), record(5));
+    history.extend(vec![output(/*seq*/ 6)], /*at_once*/ false);
+    assert_eq!(history.take(later), record(/*seq*/ 6));
+    assert_eq!(history.take(late), record(/*seq*/ 5));
 }
 
 #[test]
 fn what_a_reader_has_still_to_take_is_kept_while_there_is_room() {
     let mut history = History::new(limits(), Seq::START);
-    let reader = history.subscribe(Seq::START, false);
-    history.extend((1..=4).map(output).collect(), false);
-    assert_eq!(history.take(reader), record(1));
-    history.extend(vec![output(5), output(6), output(7)], false);
+    let reader = history.subscribe(Seq::START, /*holds*/ false);
+    history.extend((1..=4).map(output).collect(), /*at_once*/ false);
+    assert_eq!(history.take(reader), record(/*seq*/ 1));
+    history.extend(vec![output(/*seq*/ 5), output(/*seq*/ 6), output(/*seq*/ 7)], /*at_once*/ false);
     assert_eq!(history.take(reader), Taken::Evicted { after: Seq(1), base: Seq(3) });
 }
 
 #[test]
 fn what_an_answer_brings_at_once_is_kept_until_it_was_taken() {
     let mut history = History::new(limits(), Seq::START);
-    let reader = history.subscribe(Seq::START, false);
-    history.extend((1..=8).map(output).collect(), true);
+    let reader = history.subscribe(Seq::START, /*holds*/ false);
+    history.extend((1..=8).map(output).collect(), /*at_once*/ true);
     for seq in 1..=8 {
         assert_eq!(history.take(reader), record(seq));
     }
@@ -71,17 +71,17 @@ fn what_an_answer_brings_at_once_is_kept_until_it_was_taken() {
 #[test]
 fn the_connection_waits_for_a_reader_that_holds_it_and_has_enough_to_take() {
     let mut history = History::new(limits(), Seq::START);
-    let slow = history.subscribe(Seq::START, true);
-    let quick = history.subscribe(Seq::START, false);
-    history.extend((1..=3).map(output).collect(), false);
+    let slow = history.subscribe(Seq::START, /*holds*/ true);
+    let quick = history.subscribe(Seq::START, /*holds*/ false);
+    history.extend((1..=3).map(output).collect(), /*at_once*/ false);
     assert!(!history.is_full());
-    history.extend(vec![output(4)], false);
+    history.extend(vec![output(/*seq*/ 4)], /*at_once*/ false);
     assert!(history.is_full());
     while history.take(quick) != Taken::Nothing {}
     assert!(history.is_full());
-    assert_eq!(history.take(slow), record(1));
+    assert_eq!(history.take(slow), record(/*seq*/ 1));
     assert!(!history.is_full());
-    history.extend((5..=9).map(output).collect(), false);
+    history.extend((5..=9).map(output).collect(), /*at_once*/ false);
     history.unsubscribe(slow);
     assert!(!history.is_full());
 }
@@ -90,7 +90,10 @@ fn the_connection_waits_for_a_reader_that_holds_it_and_has_enough_to_take() {
 fn what_is_gone_is_counted() {
     let mut history = history(1..=5);
     assert_eq!(history.base(), (Seq(3), Some(3)));
-    history.extend(vec![Record::Gap { through: Seq(9), bytes: None }, output(10), output(11)], false);
+    history.extend(
+        vec![Record::Gap { through: Seq(9), bytes: None }, output(/*seq*/ 10), output(/*seq*/ 11)],
+        /*at_once*/ false,
+    );
     assert_eq!(history.base(), (Seq(9), None));
 }
 

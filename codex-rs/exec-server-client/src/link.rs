@@ -166,7 +166,7 @@ impl Link {
     where
         M::Response: Send + 'static,
     {
-        let lost = || self.shared.disconnected(false);
+        let lost = || self.shared.disconnected(/*sent*/ false);
         let turn = Arc::clone(&self.shared.turns).acquire_owned().await.map_err(|_| lost())?;
         let (tell, told) = oneshot::channel();
         let waiting: Waiting = Box::new(move |answer| {
@@ -190,12 +190,12 @@ impl Link {
     /// Sends a notification.
     pub async fn notify(&self, notification: &ClientNotification) -> Result<(), Disconnected> {
         let message = Message::text(notification.encode());
-        self.outgoing.send(message).await.map_err(|_| self.shared.disconnected(false))
+        self.outgoing.send(message).await.map_err(|_| self.shared.disconnected(/*sent*/ false))
     }
 
     /// What is told to whoever would use it after its end.
     pub(crate) fn disconnected(&self) -> Disconnected {
-        self.shared.disconnected(true)
+        self.shared.disconnected(/*sent*/ true)
     }
 
     /// Resolves when the connection is gone; every call has failed by then.
@@ -233,7 +233,7 @@ impl<R> Pending<R> {
     pub async fn answer(self) -> Result<R, CallError> {
         match self.told.await {
             Ok(outcome) => outcome.map_err(CallError::Refused),
-            Err(_) => Err(self.call.shared.disconnected(true).into()),
+            Err(_) => Err(self.call.shared.disconnected(/*sent*/ true).into()),
         }
     }
 }

@@ -166,8 +166,12 @@ impl RemoteProcess {
         if grace.is_some() {
             self.client.inner.require("processTerminateGrace", |flags| flags.process_terminate_grace)?;
         }
-        let ended =
-            self.call::<ProcessTerminate>(&terminate_params(self.id(), grace, None), Repeat::Always).await?;
+        let ended = self
+            .call::<ProcessTerminate>(
+                &terminate_params(self.id(), grace, /*request_key*/ None),
+                Repeat::Always,
+            )
+            .await?;
         Ok(ended.unwrap_or(ProcessTerminateResponse { running: false, survivors: None }))
     }
 
@@ -192,7 +196,7 @@ pub(crate) async fn terminate(
     id: &ProcessId,
     key: Option<RequestKey>,
 ) -> Result<ProcessTerminateResponse, RequestError> {
-    client.call::<ProcessTerminate>(&terminate_params(id, None, key), Repeat::Always).await
+    client.call::<ProcessTerminate>(&terminate_params(id, /*grace*/ None, key), Repeat::Always).await
 }
 
 pub(crate) fn terminate_params(

@@ -166,10 +166,14 @@ mod tests {
         let gap = |bytes| Record::Gap { through: Seq(1), bytes };
         for (after, records, expected) in [
             (Seq::START, vec![output("ab"), closed(Some(2), Some(crc))], Proof::Checksum),
-            (Seq::START, vec![output("ab"), closed(Some(2), None)], Proof::Length),
-            (Seq::START, vec![output("ab"), closed(None, None)], Proof::Numbering),
+            (Seq::START, vec![output("ab"), closed(Some(2), /*crc32c*/ None)], Proof::Length),
+            (
+                Seq::START,
+                vec![output("ab"), closed(/*output_bytes*/ None, /*crc32c*/ None)],
+                Proof::Numbering,
+            ),
             (Seq::START, vec![gap(Some(3)), output("ab"), closed(Some(5), Some(1))], Proof::Gap),
-            (Seq::START, vec![gap(None), output("ab"), closed(Some(5), Some(1))], Proof::Gap),
+            (Seq::START, vec![gap(/*bytes*/ None), output("ab"), closed(Some(5), Some(1))], Proof::Gap),
             // What was told before the subscription is for somebody else to vouch for.
             (Seq(4), vec![output("ab"), closed(Some(99), Some(crc))], Proof::Numbering),
         ] {

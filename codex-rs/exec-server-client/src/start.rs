@@ -63,7 +63,7 @@ impl Client {
         if self.peer().environment.capabilities.idempotent_requests && params.request_key.is_none() {
             params.request_key = Some(RequestKey::from(Uuid::new_v4().to_string()));
         }
-        self.see_through(route, params, None).await
+        self.see_through(route, params, /*departed*/ None).await
     }
 
     /// Waits for a start, which may have `departed` already.

@@ -256,7 +256,7 @@ impl Timeline {
             }
             self.accept(seq, entry, &mut step);
         }
-        self.skip(end, None, dropped, &mut step);
+        self.skip(end, /*end*/ None, dropped, &mut step);
         if step.exit_is_gone {
             self.release_exit(self.delivered(), &mut step);
         }
@@ -328,7 +328,7 @@ impl Timeline {
             self.release(vec![event], step);
         }
         if through >= expected {
-            self.gap(through, end_of_gap(through, None), step);
+            self.gap(through, end_of_gap(through, /*next*/ None), step);
         }
     }
 

@@ -74,142 +74,193 @@ fn closed_at(seq: u64, output_bytes: u64) -> Record {
 #[test]
 fn what_comes_in_order_goes_out_at_once() {
     let mut timeline = timeline();
-    assert_eq!(events(timeline.push(Seq(1), out("ab", 0))), [output(1, "ab")]);
-    assert_eq!(events(timeline.push(Seq(2), Entry::Exited(exit(3)))), [exited(2, 3)]);
-    let end = Record::Closed { seq: Seq(3), account: account(2, 1) };
-    assert_eq!(events(timeline.push(Seq(3), closed(2, 1))), [end]);
+    assert_eq!(events(timeline.push(Seq(1), out("ab", /*offset*/ 0))), [output(/*seq*/ 1, "ab")]);
+    assert_eq!(
+        events(timeline.push(Seq(2), Entry::Exited(exit(/*code*/ 3)))),
+        [exited(/*seq*/ 2, /*code*/ 3)]
+    );
+    let end = Record::Closed { seq: Seq(3), account: account(/*output_bytes*/ 2, /*crc32c*/ 1) };
+    assert_eq!(events(timeline.push(Seq(3), closed(/*output_bytes*/ 2, /*crc32c*/ 1))), [end]);
     assert!(timeline.is_closed());
 }
 
 #[test]
 fn what_comes_early_waits_for_what_is_missing_and_twins_are_dropped() {
     let mut timeline = timeline();
-    assert_eq!(events(timeline.push(Seq(2), out("b", 1))), []);
-    assert_eq!(events(timeline.push(Seq(2), out("b", 1))), []);
+    assert_eq!(events(timeline.push(Seq(2), out("b", /*offset*/ 1))), []);
+    assert_eq!(events(timeline.push(Seq(2), out("b", /*offset*/ 1))), []);
     assert!(!timeline.is_up_to_date());
-    assert_eq!(events(timeline.push(Seq(1), out("a", 0))), [output(1, "a"), output(2, "b")]);
+    assert_eq!(
+        events(timeline.push(Seq(1), out("a", /*offset*/ 0))),
+        [output(/*seq*/ 1, "a"), output(/*seq*/ 2, "b")]
+    );
     assert!(timeline.is_up_to_date());
-    assert_eq!(events(timeline.push(Seq(1), out("a", 0))), []);
+    assert_eq!(events(timeline.push(Seq(1), out("a", /*offset*/ 0))), []);
 }
 
 #[test]
 fn a_read_fills_the_hole_and_places_the_exit_where_it_was() {
     let mut timeline = timeline();
-    events(timeline.push(Seq(1), out("a", 0)));
-    events(timeline.push(Seq(5), out("e", 3)));
+    events(timeline.push(Seq(1), out("a", /*offset*/ 0)));
+    events(timeline.push(Seq(5), out("e", /*offset*/ 3)));
     assert!(!timeline.is_up_to_date());
     assert_eq!(timeline.begin_read(), Seq(1));
-    let mut response =
-        answer(vec![chunk(2, "b", Some(1)), chunk(4, "d", Some(2)), chunk(5, "e", Some(3))], 5);
+    let mut response = answer(
+        vec![chunk(/*seq*/ 2, "b", Some(1)), chunk(/*seq*/ 4, "d", Some(2)), chunk(/*seq*/ 5, "e", Some(3))],
+        /*tip*/ 5,
+    );
     (response.exited, response.exit_code) = (true, Some(7));
-    let step = timeline.catch_up(response, true).0;
-    assert_eq!(events(step), [output(2, "b"), exited(3, 7), output(4, "d"), output(5, "e")]);
+    let step = timeline.catch_up(response, /*whole*/ true).0;
+    assert_eq!(
+        events(step),
+        [
+            output(/*seq*/ 2, "b"),
+            exited(/*seq*/ 3, /*code*/ 7),
+            output(/*seq*/ 4, "d"),
+            output(/*seq*/ 5, "e")
+        ]
+    );
 }
 
 #[test]
 fn a_close_that_was_missed_is_taken_from_the_read() {
     let mut timeline = timeline();
-    let mut response = answer(vec![chunk(1, "abc", Some(0))], 3);
+    let mut response = answer(vec![chunk(/*seq*/ 1, "abc", Some(0))], /*tip*/ 3);
     (response.exited, response.exit_code, response.closed) = (true, Some(0), true);
     response.output_bytes = Some(3);
-    let step = timeline.catch_up(response, true).0;
-    assert_eq!(events(step), [output(1, "abc"), exited(2, 0), closed_at(3, 3)]);
+    let step = timeline.catch_up(response, /*whole*/ true).0;
+    assert_eq!(
+        events(step),
+        [output(/*seq*/ 1, "abc"), exited(/*seq*/ 2, /*code*/ 0), closed_at(/*seq*/ 3, /*output_bytes*/ 3)]
+    );
 }
 
 #[test]
 fn what_the_server_dropped_is_a_gap_with_its_bytes() {
     let mut timeline = timeline();
-    events(timeline.push(Seq(1), out("ab", 0)));
-    let mut response = answer(vec![chunk(5, "z", Some(12))], 5);
+    events(timeline.push(Seq(1), out("ab", /*offset*/ 0)));
+    let mut response = answer(vec![chunk(/*seq*/ 5, "z", Some(12))], /*tip*/ 5);
     response.dropped = Some(DroppedOutput { through_seq: Seq(4), bytes: 12 });
-    assert_eq!(events(timeline.catch_up(response, true).0), [gap(4, 10), output(5, "z")]);
+    assert_eq!(
+        events(timeline.catch_up(response, /*whole*/ true).0),
+        [gap(/*through*/ 4, /*bytes*/ 10), output(/*seq*/ 5, "z")]
+    );
 }
 
 #[test]
 fn what_the_server_dropped_after_it_took_the_picture_is_in_the_picture() {
     let mut timeline = timeline();
-    let mut response = answer(vec![chunk(3, "cc", Some(4)), chunk(4, "dd", Some(6))], 4);
+    let mut response =
+        answer(vec![chunk(/*seq*/ 3, "cc", Some(4)), chunk(/*seq*/ 4, "dd", Some(6))], /*tip*/ 4);
     response.dropped = Some(DroppedOutput { through_seq: Seq(3), bytes: 6 });
-    let records = events(timeline.catch_up(response, true).0);
-    assert_eq!(records, [gap(2, 4), output(3, "cc"), output(4, "dd")]);
+    let records = events(timeline.catch_up(response, /*whole*/ true).0);
+    assert_eq!(records, [gap(/*through*/ 2, /*bytes*/ 4), output(/*seq*/ 3, "cc"), output(/*seq*/ 4, "dd")]);
 }
 
 #[test]
 fn a_gap_that_reaches_to_the_end_of_the_log_is_counted_too() {
     let mut timeline = timeline();
-    let mut response = answer(vec![], 4);
+    let mut response = answer(vec![], /*tip*/ 4);
     response.dropped = Some(DroppedOutput { through_seq: Seq(4), bytes: 9 });
-    assert_eq!(events(timeline.catch_up(response, true).0), [gap(4, 9)]);
+    assert_eq!(events(timeline.catch_up(response, /*whole*/ true).0), [gap(/*through*/ 4, /*bytes*/ 9)]);
 }
 
 #[test]
 fn what_was_pushed_before_the_server_dropped_it_stands_between_two_gaps() {
     let mut timeline = timeline();
-    events(timeline.push(Seq(3), out("cc", 2)));
+    events(timeline.push(Seq(3), out("cc", /*offset*/ 2)));
     assert!(!timeline.is_up_to_date());
     timeline.begin_read();
-    let mut response = answer(vec![], 5);
+    let mut response = answer(vec![], /*tip*/ 5);
     response.dropped = Some(DroppedOutput { through_seq: Seq(5), bytes: 7 });
-    assert_eq!(events(timeline.catch_up(response, true).0), [gap(2, 2), output(3, "cc"), gap(5, 3)]);
+    assert_eq!(
+        events(timeline.catch_up(response, /*whole*/ true).0),
+        [gap(/*through*/ 2, /*bytes*/ 2), output(/*seq*/ 3, "cc"), gap(/*through*/ 5, /*bytes*/ 3)]
+    );
 }
 
 #[test]
 fn an_exit_among_dropped_output_is_told_behind_the_gap() {
     let mut timeline = timeline();
-    let mut response = answer(vec![chunk(9, "z", Some(5))], 9);
+    let mut response = answer(vec![chunk(/*seq*/ 9, "z", Some(5))], /*tip*/ 9);
     (response.exited, response.exit_code) = (true, Some(1));
     response.dropped = Some(DroppedOutput { through_seq: Seq(8), bytes: 5 });
-    assert_eq!(events(timeline.catch_up(response, true).0), [gap(8, 5), exited(8, 1), output(9, "z")]);
+    assert_eq!(
+        events(timeline.catch_up(response, /*whole*/ true).0),
+        [gap(/*through*/ 8, /*bytes*/ 5), exited(/*seq*/ 8, /*code*/ 1), output(/*seq*/ 9, "z")]
+    );
 }
 
 #[test]
 fn a_server_that_does_not_count_makes_gaps_of_unknown_size() {
     let mut timeline = timeline();
-    let mut response = answer(vec![chunk(4, "d", None), chunk(6, "f", None)], 7);
+    let mut response = answer(
+        vec![chunk(/*seq*/ 4, "d", /*offset*/ None), chunk(/*seq*/ 6, "f", /*offset*/ None)],
+        /*tip*/ 7,
+    );
     (response.exited, response.exit_code, response.closed) = (true, Some(0), true);
-    let step = timeline.catch_up(response, true).0;
+    let step = timeline.catch_up(response, /*whole*/ true).0;
     let end = Record::Closed { seq: Seq(7), account: Account::default() };
-    assert_eq!(events(step), [gap(3, None), output(4, "d"), exited(5, 0), output(6, "f"), end]);
+    assert_eq!(
+        events(step),
+        [
+            gap(/*through*/ 3, /*bytes*/ None),
+            output(/*seq*/ 4, "d"),
+            exited(/*seq*/ 5, /*code*/ 0),
+            output(/*seq*/ 6, "f"),
+            end
+        ]
+    );
 }
 
 #[test]
 fn an_exit_among_dropped_output_is_told_before_the_close_at_the_latest() {
     let mut timeline = timeline();
-    let mut page = answer(vec![chunk(9, "z", Some(5))], 9);
+    let mut page = answer(vec![chunk(/*seq*/ 9, "z", Some(5))], /*tip*/ 9);
     (page.exited, page.exit_code) = (true, Some(1));
     page.dropped = Some(DroppedOutput { through_seq: Seq(8), bytes: 5 });
-    let (step, reach) = timeline.catch_up(page, false);
-    assert_eq!((events(step), reach), (vec![gap(8, 5), output(9, "z")], Reach::Page(Seq(9))));
-    let end = Record::Closed { seq: Seq(10), account: account(6, 0) };
-    assert_eq!(events(timeline.push(Seq(10), closed(6, 0))), [exited(9, 1), end]);
+    let (step, reach) = timeline.catch_up(page, /*whole*/ false);
+    assert_eq!(
+        (events(step), reach),
+        (vec![gap(/*through*/ 8, /*bytes*/ 5), output(/*seq*/ 9, "z")], Reach::Page(Seq(9)))
+    );
+    let end = Record::Closed { seq: Seq(10), account: account(/*output_bytes*/ 6, /*crc32c*/ 0) };
+    assert_eq!(
+        events(timeline.push(Seq(10), closed(/*output_bytes*/ 6, /*crc32c*/ 0))),
+        [exited(/*seq*/ 9, /*code*/ 1), end]
+    );
 }
 
 #[test]
 fn an_exit_without_a_verdict_on_the_sandbox_waits_for_a_read_that_brings_it() {
     let mut timeline = timeline();
-    events(timeline.push(Seq(1), out("a", 0)));
-    assert_eq!(events(timeline.push(Seq(2), Entry::Exited(Exit { sandbox_denied: None, ..exit(3) }))), []);
-    assert_eq!(events(timeline.push(Seq(3), closed(1, 1))), []);
+    events(timeline.push(Seq(1), out("a", /*offset*/ 0)));
+    assert_eq!(
+        events(timeline.push(Seq(2), Entry::Exited(Exit { sandbox_denied: None, ..exit(/*code*/ 3) }))),
+        []
+    );
+    assert_eq!(events(timeline.push(Seq(3), closed(/*output_bytes*/ 1, /*crc32c*/ 1))), []);
     assert!(!timeline.is_up_to_date());
     assert_eq!(timeline.begin_read(), Seq(1));
-    let mut response = answer(vec![], 3);
+    let mut response = answer(vec![], /*tip*/ 3);
     (response.exited, response.exit_code, response.closed) = (true, Some(3), true);
     response.sandbox_denied = Some(true);
-    let denied = Record::Exited { seq: Seq(2), exit: Exit { sandbox_denied: Some(true), ..exit(3) } };
-    let end = Record::Closed { seq: Seq(3), account: account(1, 1) };
-    assert_eq!(events(timeline.catch_up(response, true).0), [denied, end]);
+    let denied =
+        Record::Exited { seq: Seq(2), exit: Exit { sandbox_denied: Some(true), ..exit(/*code*/ 3) } };
+    let end = Record::Closed { seq: Seq(3), account: account(/*output_bytes*/ 1, /*crc32c*/ 1) };
+    assert_eq!(events(timeline.catch_up(response, /*whole*/ true).0), [denied, end]);
     assert!(timeline.is_up_to_date());
 }
 
 #[test]
 fn a_server_that_never_gives_that_verdict_is_asked_once() {
     let mut timeline = timeline();
-    let exit = Exit { sandbox_denied: None, ..exit(3) };
+    let exit = Exit { sandbox_denied: None, ..exit(/*code*/ 3) };
     events(timeline.push(Seq(1), Entry::Exited(exit)));
     timeline.begin_read();
-    let mut response = answer(vec![], 1);
+    let mut response = answer(vec![], /*tip*/ 1);
     (response.exited, response.exit_code, response.sandbox_denied) = (true, Some(3), None);
-    assert_eq!(events(timeline.catch_up(response, true).0), [Record::Exited { seq: Seq(1), exit }]);
+    assert_eq!(events(timeline.catch_up(response, /*whole*/ true).0), [Record::Exited { seq: Seq(1), exit }]);
     assert!(timeline.is_up_to_date());
 }
 
@@ -217,19 +268,20 @@ fn a_server_that_never_gives_that_verdict_is_asked_once() {
 fn what_comes_behind_a_position_is_counted_from_where_the_server_says() {
     let mut timeline = Timeline::new("p".into(), limits(), Seq(4));
     assert_eq!(timeline.begin_read(), Seq(4));
-    let response = answer(vec![chunk(5, "ee", Some(40)), chunk(7, "gg", Some(50))], 7);
-    let records = events(timeline.catch_up(response, true).0);
-    assert_eq!(records, [output(5, "ee"), gap(6, 8), output(7, "gg")]);
-    assert_eq!(events(timeline.push(Seq(4), out("dd", 38))), []);
+    let response =
+        answer(vec![chunk(/*seq*/ 5, "ee", Some(40)), chunk(/*seq*/ 7, "gg", Some(50))], /*tip*/ 7);
+    let records = events(timeline.catch_up(response, /*whole*/ true).0);
+    assert_eq!(records, [output(/*seq*/ 5, "ee"), gap(/*through*/ 6, /*bytes*/ 8), output(/*seq*/ 7, "gg")]);
+    assert_eq!(events(timeline.push(Seq(4), out("dd", /*offset*/ 38))), []);
 }
 
 #[test]
 fn a_server_that_denies_what_it_pushed_is_found_out_instead_of_asked_for_ever() {
     let mut timeline = timeline();
-    events(timeline.push(Seq(5), out("e", 4)));
+    events(timeline.push(Seq(5), out("e", /*offset*/ 4)));
     assert!(!timeline.is_up_to_date());
     timeline.begin_read();
-    let fault = timeline.catch_up(answer(vec![], 2), true).0.fault;
+    let fault = timeline.catch_up(answer(vec![], /*tip*/ 2), /*whole*/ true).0.fault;
     assert!(matches!(fault, Some(ProcessError::Inconsistent { seen: Seq(5), tip: Seq(2), .. })), "{fault:?}");
 }
 
@@ -237,13 +289,16 @@ fn a_server_that_denies_what_it_pushed_is_found_out_instead_of_asked_for_ever() 
 fn early_events_beyond_the_bound_are_dropped_and_read_again() {
     let limits = ProcessLimits { parked_bytes: 4, ..limits() };
     let mut timeline = Timeline::new("p".into(), limits, Seq::START);
-    events(timeline.push(Seq(2), out("bbb", 1)));
+    events(timeline.push(Seq(2), out("bbb", /*offset*/ 1)));
     assert!(!timeline.is_up_to_date());
-    events(timeline.push(Seq(3), out("ccc", 4)));
+    events(timeline.push(Seq(3), out("ccc", /*offset*/ 4)));
     assert!(!timeline.is_up_to_date());
-    assert_eq!(events(timeline.push(Seq(1), out("a", 0))), [output(1, "a"), output(2, "bbb")]);
+    assert_eq!(
+        events(timeline.push(Seq(1), out("a", /*offset*/ 0))),
+        [output(/*seq*/ 1, "a"), output(/*seq*/ 2, "bbb")]
+    );
     assert!(!timeline.is_up_to_date());
-    assert_eq!(events(timeline.push(Seq(3), out("ccc", 4))), [output(3, "ccc")]);
+    assert_eq!(events(timeline.push(Seq(3), out("ccc", /*offset*/ 4))), [output(/*seq*/ 3, "ccc")]);
 }
 
 /// A log of single-byte chunks with the exit at `exit_at` and the close at the end.
@@ -273,7 +328,7 @@ impl Log {
         if seq == self.last() {
             closed(self.chunks, crc32c::crc32c(self.all().as_bytes()))
         } else if seq == self.exit_at {
-            Entry::Exited(exit(0))
+            Entry::Exited(exit(/*code*/ 0))
         } else {
             out(&self.byte(seq), self.offset(seq))
         }

@@ -29,16 +29,16 @@ fn texts(page: &Page) -> Vec<(u64, String)> {
 
 #[test]
 fn a_full_log_forgets_old_output_but_never_how_the_process_ended() {
-    let mut log = EventLog::new(limits(4));
+    let mut log = EventLog::new(limits(/*retain_bytes*/ 4));
     log.set_floor(Floor::Free);
     out(&mut log, "aaaa");
-    log.push_exited(exit(1));
+    log.push_exited(exit(/*code*/ 1));
     out(&mut log, "bbbb");
     log.push_closed();
-    log.trim(false);
-    assert_eq!(texts(&log.read(Seq(0), None)), [(3, "bbbb".to_owned())]);
+    log.trim(/*crowded*/ false);
+    assert_eq!(texts(&log.read(Seq(0), /*max_bytes*/ None)), [(3, "bbbb".to_owned())]);
     assert_eq!(log.dropped(), Some(DroppedOutput { through_seq: Seq(1), bytes: 4 }));
-    assert_eq!(log.next_after(Seq(0)), Some(Event::Exited(Seq(2), exit(1))));
+    assert_eq!(log.next_after(Seq(0)), Some(Event::Exited(Seq(2), exit(/*code*/ 1))));
     let totals = Totals { output_bytes: 8, crc32c: crc32c::crc32c(b"aaaabbbb") };
     assert_eq!(log.next_after(Seq(3)), Some(Event::Closed(Seq(4), totals)));
     assert_eq!(log.next_after(Seq(4)), None);
@@ -46,93 +46,96 @@ fn a_full_log_forgets_old_output_but_never_how_the_process_ended() {
 
 #[test]
 fn unseen_neighbours_of_one_stream_become_one_chunk_up_to_the_bound() {
-    let mut log = EventLog::new(limits(100));
+    let mut log = EventLog::new(limits(/*retain_bytes*/ 100));
     out(&mut log, "abc");
     out(&mut log, "de");
     log.push_output(OutputStream::Stderr, "x".into());
     out(&mut log, "1234567");
     out(&mut log, "89");
     assert_eq!(
-        texts(&log.read(Seq(0), None)),
+        texts(&log.read(Seq(0), /*max_bytes*/ None)),
         [(1, "abcde".to_owned()), (2, "x".to_owned()), (3, "1234567".to_owned()), (4, "89".to_owned())]
     );
 }
 
 #[test]
 fn output_beyond_the_bound_of_a_chunk_becomes_several() {
-    let mut log = EventLog::new(limits(100));
+    let mut log = EventLog::new(limits(/*retain_bytes*/ 100));
     out(&mut log, "a");
     out(&mut log, "0123456789abcdef012");
     let expected = [(1, "a"), (2, "01234567"), (3, "89abcdef"), (4, "012")];
-    assert_eq!(texts(&log.read(Seq(0), None)), expected.map(|(seq, text)| (seq, text.to_owned())));
+    assert_eq!(
+        texts(&log.read(Seq(0), /*max_bytes*/ None)),
+        expected.map(|(seq, text)| (seq, text.to_owned()))
+    );
 }
 
 #[test]
 fn a_chunk_that_somebody_saw_never_grows() {
-    let mut log = EventLog::new(limits(100));
+    let mut log = EventLog::new(limits(/*retain_bytes*/ 100));
     out(&mut log, "a");
     assert_eq!(log.next_after(Seq(0)).map(|event| event.seq()), Some(Seq(1)));
     out(&mut log, "b");
-    assert_eq!(texts(&log.read(Seq(0), None)), [(1, "a".to_owned()), (2, "b".to_owned())]);
+    assert_eq!(texts(&log.read(Seq(0), /*max_bytes*/ None)), [(1, "a".to_owned()), (2, "b".to_owned())]);
 }
 
 #[test]
 fn a_read_returns_at_least_one_chunk_and_then_what_fits() {
-    let mut log = EventLog::new(limits(100));
+    let mut log = EventLog::new(limits(/*retain_bytes*/ 100));
     for text in ["aaaaaaaa", "bbbbbbbb", "cccccccc"] {
         out(&mut log, text);
     }
-    log.push_exited(exit(0));
+    log.push_exited(exit(/*code*/ 0));
     let page = |log: &mut EventLog, after, max| {
         let page = log.read(Seq(after), max);
         (page.chunks.len(), page.next.0)
     };
-    assert_eq!(page(&mut log, 0, Some(0)), (1, 2));
-    assert_eq!(page(&mut log, 0, Some(16)), (2, 3));
-    assert_eq!(page(&mut log, 0, None), (3, 5));
-    assert_eq!(page(&mut log, 2, Some(100)), (1, 4));
-    assert_eq!(page(&mut log, 3, Some(100)), (0, 5));
+    assert_eq!(page(&mut log, /*after*/ 0, Some(0)), (1, 2));
+    assert_eq!(page(&mut log, /*after*/ 0, Some(16)), (2, 3));
+    assert_eq!(page(&mut log, /*after*/ 0, /*max*/ None), (3, 5));
+    assert_eq!(page(&mut log, /*after*/ 2, Some(100)), (1, 4));
+    assert_eq!(page(&mut log, /*after*/ 3, Some(100)), (0, 5));
 }
 
 #[test]
 fn a_follower_that_lags_makes_the_process_wait_and_one_that_caught_up_keeps_a_tail() {
-    let mut log = EventLog::new(limits(12));
+    let mut log = EventLog::new(limits(/*retain_bytes*/ 12));
     log.set_floor(Floor::Taken(Seq(0)));
     out(&mut log, "12345678");
-    assert!(log.must_wait(false));
+    assert!(log.must_wait(/*crowded*/ false));
     log.set_floor(Floor::Taken(Seq(1)));
-    assert!(!log.must_wait(false));
+    assert!(!log.must_wait(/*crowded*/ false));
     out(&mut log, "abc");
     log.set_floor(Floor::Taken(Seq(1)));
-    log.trim(false);
+    log.trim(/*crowded*/ false);
     assert_eq!(log.dropped(), None, "taken output stays while there is room");
     out(&mut log, "defgh");
-    log.trim(false);
+    log.trim(/*crowded*/ false);
     assert_eq!(log.dropped(), Some(DroppedOutput { through_seq: Seq(1), bytes: 8 }));
 }
 
 #[test]
 fn while_nobody_follows_nothing_is_dropped_and_the_process_waits_at_the_budget() {
-    let mut log = EventLog::new(limits(12));
+    let mut log = EventLog::new(limits(/*retain_bytes*/ 12));
     log.set_floor(Floor::Keep(Seq(0)));
     out(&mut log, "12345678");
-    assert!(!log.must_wait(false));
+    assert!(!log.must_wait(/*crowded*/ false));
     out(&mut log, "abcd");
-    log.trim(false);
-    assert!(log.must_wait(false));
+    log.trim(/*crowded*/ false);
+    assert!(log.must_wait(/*crowded*/ false));
     assert_eq!(log.dropped(), None);
 }
 
 #[test]
 fn a_crowded_server_keeps_less_but_still_drops_nothing_that_is_owed() {
-    let mut log = EventLog::new(limits(12));
+    let mut log = EventLog::new(limits(/*retain_bytes*/ 12));
     log.set_floor(Floor::Taken(Seq(1)));
     out(&mut log, "12345678");
     out(&mut log, "ab");
-    log.trim(true);
+    log.trim(/*crowded*/ true);
     assert_eq!(log.dropped(), Some(DroppedOutput { through_seq: Seq(1), bytes: 8 }));
-    assert!(log.must_wait(true));
-    assert!(!log.must_wait(false));
+    assert!(log.must_wait(/*crowded*/ true));
+    assert!(!log.must_wait(/*crowded*/ false));
 }
 
 #[derive(Debug, Clone)]
@@ -159,7 +162,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn whatever_happens_every_byte_is_readable_or_accounted_for(steps in proptest::collection::vec(step(), 1..120)) {
-        let mut log = EventLog::new(limits(24));
+        let mut log = EventLog::new(limits(/*retain_bytes*/ 24));
         let mut written: Vec<u8> = Vec::new();
         let mut exited = false;
         for step in steps {
@@ -168,13 +171,13 @@ proptest! {
                     if !log.is_closed() { written.extend(&bytes); }
                     log.push_output(if err { OutputStream::Stderr } else { OutputStream::Stdout }, bytes.clone());
                 }
-                Step::Exit => { exited |= !log.is_closed(); log.push_exited(exit(3)); }
+                Step::Exit => { exited |= !log.is_closed(); log.push_exited(exit(/*code*/ 3)); }
                 Step::Close => log.push_closed(),
-                Step::Read => { log.read(Seq(0), None); }
+                Step::Read => { log.read(Seq(0), /*max_bytes*/ None); }
                 Step::Trim => {
                     let floor = log.floor();
                     let before = log.dropped().map_or(Seq(0), |dropped| dropped.through_seq);
-                    log.trim(false);
+                    log.trim(/*crowded*/ false);
                     let after = log.dropped().map_or(Seq(0), |dropped| dropped.through_seq);
                     if let Floor::Taken(seq) | Floor::Keep(seq) = floor {
                         prop_assert!(after <= seq.max(before), "dropped {after}, allowed {seq}");
@@ -211,6 +214,6 @@ proptest! {
         prop_assert_eq!(at, log.last());
         prop_assert_eq!(exits == 1, exited);
         prop_assert_eq!(&seen[..], &written[dropped.map_or(0, |dropped| dropped.bytes as usize)..]);
-        prop_assert_eq!(log.read(Seq(0), None).chunks.iter().map(|chunk| chunk.bytes.len()).sum::<usize>(), seen.len());
+        prop_assert_eq!(log.read(Seq(0), /*max_bytes*/ None).chunks.iter().map(|chunk| chunk.bytes.len()).sum::<usize>(), seen.len());
     }
 }

@@ -24,7 +24,7 @@ fn log(retain_bytes: usize) -> EventLog {
 fn say(log: &mut EventLog, text: &str) {
     log.push_output(OutputStream::Stdout, text.into());
     log.seal();
-    log.trim(false);
+    log.trim(/*crowded*/ false);
 }
 
 /// What a cursor gives now, each event in a few letters.
@@ -43,7 +43,7 @@ fn given(cursor: &mut LogCursor, log: &mut EventLog) -> Vec<String> {
 
 #[test]
 fn a_reader_from_the_start_is_given_everything_once_and_a_checksum_for_it() {
-    let mut log = log(1_000);
+    let mut log = log(/*retain_bytes*/ 1_000);
     let mut cursor = LogCursor::new(Seq::START, &mut log);
     assert!(given(&mut cursor, &mut log).is_empty());
     say(&mut log, "one");
@@ -57,7 +57,7 @@ fn a_reader_from_the_start_is_given_everything_once_and_a_checksum_for_it() {
 
 #[test]
 fn a_late_reader_is_told_exactly_what_is_gone_on_either_side_of_the_exit() {
-    let mut log = log(5);
+    let mut log = log(/*retain_bytes*/ 5);
     say(&mut log, "aaaa");
     say(&mut log, "bbb");
     log.push_exited(EXIT);
@@ -73,7 +73,7 @@ fn a_late_reader_is_told_exactly_what_is_gone_on_either_side_of_the_exit() {
 
 #[test]
 fn a_reader_that_falls_behind_is_given_what_is_left_and_told_of_the_rest() {
-    let mut log = log(4);
+    let mut log = log(/*retain_bytes*/ 4);
     let mut cursor = LogCursor::new(Seq::START, &mut log);
     say(&mut log, "aaaa");
     assert_eq!(given(&mut cursor, &mut log), ["1 aaaa"]);
@@ -85,7 +85,7 @@ fn a_reader_that_falls_behind_is_given_what_is_left_and_told_of_the_rest() {
 
 #[test]
 fn a_reader_from_the_middle_has_only_the_numbering_as_proof_and_cannot_count_what_went_before_it() {
-    let mut log = log(4);
+    let mut log = log(/*retain_bytes*/ 4);
     say(&mut log, "aaaa");
     say(&mut log, "bbbb");
     let mut cursor = LogCursor::new(Seq(2), &mut log);
@@ -99,7 +99,7 @@ fn a_reader_from_the_middle_has_only_the_numbering_as_proof_and_cannot_count_wha
 
 #[test]
 fn what_is_added_to_a_chunk_that_a_reader_counts_as_its_own_is_a_chunk_of_its_own() {
-    let mut log = log(100);
+    let mut log = log(/*retain_bytes*/ 100);
     log.push_output(OutputStream::Stdout, "a".into());
     let mut cursor = LogCursor::new(log.last(), &mut log);
     log.push_output(OutputStream::Stdout, "b".into());
@@ -108,7 +108,7 @@ fn what_is_added_to_a_chunk_that_a_reader_counts_as_its_own_is_a_chunk_of_its_ow
 
 #[test]
 fn a_reader_behind_the_close_has_nothing_to_wait_for() {
-    let mut log = log(100);
+    let mut log = log(/*retain_bytes*/ 100);
     let mut far = LogCursor::new(Seq(u64::MAX), &mut log);
     assert!(far.next(&mut log).is_none() && !far.is_ended());
     log.push_closed();
@@ -139,7 +139,7 @@ fn doing() -> impl Strategy<Value = Do> {
 proptest! {
     #[test]
     fn any_reader_from_the_start_accounts_for_every_byte(doings in proptest::collection::vec(doing(), 0..80)) {
-        let mut log = log(40);
+        let mut log = log(/*retain_bytes*/ 40);
         let mut written = Vec::new();
         let mut readers = vec![(LogCursor::new(Seq::START, &mut log), Vec::new())];
         for doing in doings {
@@ -147,7 +147,7 @@ proptest! {
                 Do::Say(length) => {
                     let bytes: Vec<u8> = (0..length).map(|n| n ^ (written.len() as u8)).collect();
                     log.push_output(OutputStream::Stderr, bytes.clone());
-                    log.trim(false);
+                    log.trim(/*crowded*/ false);
                     written.extend(bytes);
                 }
                 Do::Exit => log.push_exited(EXIT),

@@ -73,9 +73,9 @@ fn nothing_comes_back_from_a_failure() {
 
 #[test]
 fn only_what_did_not_arrive_or_does_no_harm_is_sent_again() {
-    assert_eq!(Repeat::IfUnsent.after_loss(true), AfterLoss::Unknown);
-    assert_eq!(Repeat::IfUnsent.after_loss(false), AfterLoss::SendAgain);
-    assert_eq!(Repeat::Always.after_loss(true), AfterLoss::SendAgain);
+    assert_eq!(Repeat::IfUnsent.after_loss(/*sent*/ true), AfterLoss::Unknown);
+    assert_eq!(Repeat::IfUnsent.after_loss(/*sent*/ false), AfterLoss::SendAgain);
+    assert_eq!(Repeat::Always.after_loss(/*sent*/ true), AfterLoss::SendAgain);
 }
 
 /// Something that happens to a client.

@@ -88,7 +88,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_arrival_order_is_delivered_once_in_order(arrivals in Just((1..=40_u64).collect::<Vec<_>>()).prop_shuffle()) {
-            let mut sequencer = Sequencer::new(64);
+            let mut sequencer = Sequencer::new(/*limit*/ 64);
             let seen: Vec<u64> =
                 arrivals.iter().chain(&arrivals).flat_map(|&n| sequencer.accept(Seq(n), n).unwrap()).collect();
             prop_assert_eq!(seen, (1..=40).collect::<Vec<_>>());
@@ -97,7 +97,7 @@ mod tests {
 
         #[test]
         fn skipping_a_hole_loses_only_what_never_came(arrivals in proptest::collection::btree_set(1..40_u64, 0..40), hole in 1..40_u64) {
-            let mut sequencer = Sequencer::new(64);
+            let mut sequencer = Sequencer::new(/*limit*/ 64);
             let mut seen = Vec::new();
             for &n in &arrivals { seen.extend(sequencer.accept(Seq(n), n).unwrap()); }
             seen.extend(sequencer.skip_through(Seq(hole)));
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_hole_that_nobody_fills_is_reported_instead_of_growing_without_end() {
-        let mut sequencer = Sequencer::new(2);
+        let mut sequencer = Sequencer::new(/*limit*/ 2);
         assert_eq!(sequencer.accept(Seq(2), ()), Ok(vec![]));
         assert_eq!(sequencer.accept(Seq(3), ()), Ok(vec![]));
         assert_eq!(sequencer.accept(Seq(4), ()), Err(TooFarAhead { missing: Seq(1), limit: 2 }));

@@ -172,9 +172,9 @@ mod tests {
     const TWO: ConnectionId = ConnectionId(2);
 
     fn held_by_one() -> (Sessions, SessionId, Instant) {
-        let mut sessions = Sessions::new(LIFETIMES, 10);
+        let mut sessions = Sessions::new(LIFETIMES, /*limit*/ 10);
         let id = SessionId::from("s");
-        sessions.open(id.clone(), ONE, None).unwrap();
+        sessions.open(id.clone(), ONE, /*asked*/ None).unwrap();
         (sessions, id, Instant::now())
     }
 
@@ -186,18 +186,18 @@ mod tests {
         ] {
             let (mut sessions, id, now) = held_by_one();
             assert!(sessions.detach(now, &id, ONE));
-            assert_eq!(sessions.resume(now + waited, &id, TWO, IfAttached::Refuse, None), outcome);
+            assert_eq!(sessions.resume(now + waited, &id, TWO, IfAttached::Refuse, /*asked*/ None), outcome);
         }
     }
 
     #[test]
     fn a_client_may_ask_for_another_time_within_the_bound_and_whoever_resumes_without_asking_keeps_it() {
-        let mut sessions = Sessions::new(LIFETIMES, 10);
+        let mut sessions = Sessions::new(LIFETIMES, /*limit*/ 10);
         let (id, now) = (SessionId::from("s"), Instant::now());
         assert_eq!(sessions.open(id.clone(), ONE, Some(Duration::MAX)), Ok(MAX));
         sessions.detach(now, &id, ONE);
         let later = now + MAX - Duration::from_millis(1);
-        let resumed = sessions.resume(later, &id, TWO, IfAttached::Refuse, None);
+        let resumed = sessions.resume(later, &id, TWO, IfAttached::Refuse, /*asked*/ None);
         assert_eq!(resumed, Ok(Resumed { displaced: None, lifetime: MAX }));
         sessions.detach(later, &id, TWO);
         assert_eq!(sessions.poll_timeout(), Some(later + MAX));
@@ -209,7 +209,7 @@ mod tests {
         sessions.resume(now, &id, TWO, IfAttached::TakeOver, Some(Duration::ZERO)).unwrap();
         assert!(sessions.detach(now, &id, TWO));
         assert_eq!(
-            sessions.resume(now, &id, ONE, IfAttached::Refuse, None),
+            sessions.resume(now, &id, ONE, IfAttached::Refuse, /*asked*/ None),
             Err(ResumeError::Unknown(id.clone()))
         );
         assert_eq!(sessions.expire(now), [id]);
@@ -218,9 +218,9 @@ mod tests {
     #[test]
     fn an_attached_session_is_refused_or_taken_over_as_the_client_asks() {
         let (mut sessions, id, now) = held_by_one();
-        let refused = sessions.resume(now, &id, TWO, IfAttached::Refuse, None);
+        let refused = sessions.resume(now, &id, TWO, IfAttached::Refuse, /*asked*/ None);
         assert_eq!(refused, Err(ResumeError::InUse(id.clone())));
-        let taken = sessions.resume(now, &id, TWO, IfAttached::TakeOver, None);
+        let taken = sessions.resume(now, &id, TWO, IfAttached::TakeOver, /*asked*/ None);
         assert_eq!(taken, Ok(Resumed { displaced: Some(ONE), lifetime: TTL }));
         assert!(!sessions.detach(now, &id, ONE), "the old holder has nothing left to detach");
         assert_eq!(sessions.poll_timeout(), None);
@@ -228,9 +228,9 @@ mod tests {
 
     #[test]
     fn there_are_never_more_sessions_than_the_limit() {
-        let mut sessions = Sessions::new(LIFETIMES, 1);
-        sessions.open(SessionId::from("a"), ONE, None).unwrap();
-        assert_eq!(sessions.open(SessionId::from("b"), TWO, None), Err(TooManySessions(1)));
+        let mut sessions = Sessions::new(LIFETIMES, /*limit*/ 1);
+        sessions.open(SessionId::from("a"), ONE, /*asked*/ None).unwrap();
+        assert_eq!(sessions.open(SessionId::from("b"), TWO, /*asked*/ None), Err(TooManySessions(1)));
     }
 
     #[derive(Debug, Clone)]
@@ -270,7 +270,7 @@ mod tests {
             steps in proptest::collection::vec(step(), 0..60),
         ) {
             let name = |session: u8| SessionId::from(session.to_string());
-            let mut sessions = Sessions::new(LIFETIMES, 10);
+            let mut sessions = Sessions::new(LIFETIMES, /*limit*/ 10);
             let mut model: HashMap<u8, (Result<u64, Instant>, Duration)> = HashMap::new();
             for (session, asked) in (0..3).zip(first) {
                 let lifetime = sessions

@@ -37,11 +37,11 @@ fn round(title: &str) -> Result<(), Box<dyn Error>> {
     println!("{title}");
     let pipes = Command::new(["/usr/bin/true"], "/");
     let pty = Command { stdio: Stdio::Pty(Size::default()), ..pipes.clone() };
-    report("  spawn alone, pipes", (0..ROUNDS).map(|_| ours(&pipes, false)))?;
-    report("  spawn and wait, pipes", (0..ROUNDS).map(|_| ours(&pipes, true)))?;
-    report("  spawn and wait, pty", (0..ROUNDS).map(|_| ours(&pty, true)))?;
-    report("  std::process spawn alone, pipes", (0..ROUNDS).map(|_| standard(false)))?;
-    report("  std::process spawn and wait, pipes", (0..ROUNDS).map(|_| standard(true)))
+    report("  spawn alone, pipes", (0..ROUNDS).map(|_| ours(&pipes, /*with_wait*/ false)))?;
+    report("  spawn and wait, pipes", (0..ROUNDS).map(|_| ours(&pipes, /*with_wait*/ true)))?;
+    report("  spawn and wait, pty", (0..ROUNDS).map(|_| ours(&pty, /*with_wait*/ true)))?;
+    report("  std::process spawn alone, pipes", (0..ROUNDS).map(|_| standard(/*with_wait*/ false)))?;
+    report("  std::process spawn and wait, pipes", (0..ROUNDS).map(|_| standard(/*with_wait*/ true)))
 }
 
 /// The time to start, or to start and reap.
@@ -80,6 +80,6 @@ fn report(
     let mut times = times.collect::<Result<Vec<_>, _>>()?;
     times.sort_unstable();
     let at = |part: usize| times[times.len() * part / 100].as_secs_f64() * 1e6;
-    println!("{title:56} median {:7.1} µs   90 % {:7.1} µs", at(50), at(90));
+    println!("{title:56} median {:7.1} µs   90 % {:7.1} µs", at(/*part*/ 50), at(/*part*/ 90));
     Ok(())
 }

@@ -32,8 +32,8 @@ fn own() -> Environment {
 
 #[test]
 fn without_a_policy_the_environment_is_exactly_what_was_asked_for() {
-    assert_eq!(child_environment(&own(), None, &strings(&[("A", "1")])), env(&[("A", "1")]));
-    assert_eq!(child_environment(&own(), None, &BTreeMap::new()), Environment::new());
+    assert_eq!(child_environment(&own(), /*policy*/ None, &strings(&[("A", "1")])), env(&[("A", "1")]));
+    assert_eq!(child_environment(&own(), /*policy*/ None, &BTreeMap::new()), Environment::new());
 }
 
 #[test]

@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_variable_is_the_key_without_its_first_part_in_capitals() {
-        let key = Key::count("server.limits.sessions", 1, 2, "");
+        let key = Key::count("server.limits.sessions", /*min*/ 1, /*max*/ 2, "");
         assert_eq!(key.setting.variable(), "CODEX_EXEC_SERVER_LIMITS_SESSIONS");
         assert_eq!(Key::text("server.listen", "").setting.variable(), "CODEX_EXEC_SERVER_LISTEN");
     }

@@ -10,8 +10,9 @@ static LISTEN: Key<String> = Key::text("server.listen", "").flag("--listen");
 static MODE: Key<String> = Key::choice("server.auth.mode", &["token", "none"], "").flag("--mode");
 static TOKEN: Key<PathBuf> = Key::path("server.auth.token_file", "").flag("--token-file");
 static ORIGINS: Key<Vec<String>> = Key::list("server.origins", "").flag("--origin");
-static SESSIONS: Key<u64> = Key::count("server.limits.sessions", 1, 100, "").flag("--sessions");
-static WAIT: Key<Duration> = Key::seconds("client.wait_sec", 0.5, 60.0, "").flag("--wait");
+static SESSIONS: Key<u64> =
+    Key::count("server.limits.sessions", /*min*/ 1, /*max*/ 100, "").flag("--sessions");
+static WAIT: Key<Duration> = Key::seconds("client.wait_sec", /*min*/ 0.5, /*max*/ 60.0, "").flag("--wait");
 
 fn settings() -> [&'static Setting; 6] {
     [&LISTEN.setting, &ORIGINS.setting, &MODE.setting, &TOKEN.setting, &SESSIONS.setting, &WAIT.setting]
@@ -58,7 +59,7 @@ fn variables_and_flags_give_the_same_values() {
     );
     let mut flags = Layer::default();
     flags.set_flag(&SESSIONS, Some("8")).expect("it is good");
-    flags.set_flag(&LISTEN, None).expect("it was not given");
+    flags.set_flag(&LISTEN, /*text*/ None).expect("it was not given");
     let effective = Effective::of([flags]);
     assert_eq!(
         effective.get(&SESSIONS).map(|chosen| (chosen.value, chosen.origin)),

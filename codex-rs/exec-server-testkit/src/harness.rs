@@ -104,7 +104,7 @@ impl Harness {
     /// As [`Self::websocket`], with limits for the server's side.
     pub async fn websocket_with(host: Host, limits: WireLimits) -> Self {
         let url = "ws://127.0.0.1:0".parse().expect("this is a URL to listen on");
-        Self::listen(host, &url, None, limits).await
+        Self::listen(host, &url, /*folder*/ None, limits).await
     }
 
     /// `host` behind a WebSocket on a Unix socket.

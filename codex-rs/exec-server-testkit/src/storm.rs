@@ -217,8 +217,11 @@ async fn carry(near: TcpStream, far: TcpStream, mut fate: Fate) {
             Fault::Truncate => return,
             Fault::Cut => return reset(&up, &down),
             Fault::HalfClose => {
-                let (ended, open) =
-                    if fate.dice.below(2) == 0 { (&mut up, &mut down) } else { (&mut down, &mut up) };
+                let (ended, open) = if fate.dice.below(/*bound*/ 2) == 0 {
+                    (&mut up, &mut down)
+                } else {
+                    (&mut down, &mut up)
+                };
                 let _ = ended.to.shutdown().await;
                 let going_on = async {
                     while let Some(read) = open.read().await {

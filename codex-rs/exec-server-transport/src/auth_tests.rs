@@ -41,7 +41,7 @@ fn every_other_header_is_refused_with_its_own_words() {
     for header in ["Bearer Secret", "Bearer secret2", "Bearer s", "Bearer secret secret"] {
         assert_eq!(check(&auth, header), Err("wrong token"), "{header:?}");
     }
-    assert_eq!(auth.check(None, SystemTime::now()).map_err(body), Err("missing"));
+    assert_eq!(auth.check(/*authorization*/ None, SystemTime::now()).map_err(body), Err("missing"));
     assert_eq!(AuthRefusal::MissingToken.to_string(), "missing websocket bearer token");
     assert_eq!(AuthRefusal::InvalidHeader.to_string(), "invalid authorization header");
     assert_eq!(AuthRefusal::WrongToken.to_string(), "invalid websocket bearer token");

@@ -14,11 +14,11 @@ fn tcp(host: &str, port: u16, authority: &str, path_and_query: &str) -> Target {
 #[test]
 fn urls_name_hosts_ports_and_paths() {
     for (url, expected) in [
-        ("ws://127.0.0.1:9000", tcp("127.0.0.1", 9000, "127.0.0.1:9000", "/")),
-        ("ws://[::1]:9000/", tcp("::1", 9000, "[::1]:9000", "/")),
-        ("ws://example.org", tcp("example.org", 80, "example.org", "/")),
-        ("ws://example.org/a?b=c", tcp("example.org", 80, "example.org", "/a?b=c")),
-        ("ws://example.org?b", tcp("example.org", 80, "example.org", "/?b")),
+        ("ws://127.0.0.1:9000", tcp("127.0.0.1", /*port*/ 9000, "127.0.0.1:9000", "/")),
+        ("ws://[::1]:9000/", tcp("::1", /*port*/ 9000, "[::1]:9000", "/")),
+        ("ws://example.org", tcp("example.org", /*port*/ 80, "example.org", "/")),
+        ("ws://example.org/a?b=c", tcp("example.org", /*port*/ 80, "example.org", "/a?b=c")),
+        ("ws://example.org?b", tcp("example.org", /*port*/ 80, "example.org", "/?b")),
         ("unix:///run/x.sock", Target::Unix(PathBuf::from("/run/x.sock"))),
     ] {
         assert_eq!(Target::parse(url).unwrap(), expected, "{url}");

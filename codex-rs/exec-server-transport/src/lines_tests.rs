@@ -65,7 +65,7 @@ proptest! {
 #[tokio::test]
 async fn blank_lines_are_skipped_and_a_last_line_needs_no_newline() {
     let input: &'static [u8] = b"\n{\"a\":1}\r\n  \n\r\n{\"b\":2}";
-    let mut reader = LineReader::new(input, &limits(100));
+    let mut reader = LineReader::new(input, &limits(/*line_bytes*/ 100));
     assert_eq!(reader.next().await.unwrap().unwrap(), text(Bytes::from_static(b"{\"a\":1}")));
     assert_eq!(reader.next().await.unwrap().unwrap(), text(Bytes::from_static(b"{\"b\":2}")));
     assert!(reader.next().await.is_none());
@@ -80,7 +80,7 @@ async fn a_line_beyond_the_limit_is_reported_once_and_reading_goes_on() {
             ours.write_all(piece).await.unwrap();
         }
     });
-    let mut reader = LineReader::new(theirs, &limits(10_000));
+    let mut reader = LineReader::new(theirs, &limits(/*line_bytes*/ 10_000));
     let error = reader.next().await.unwrap().unwrap_err();
     assert!(matches!(error, ReadError::LineTooLong { limit_bytes: 10_000 }), "{error}");
     assert!(!error.is_fatal());

@@ -109,18 +109,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_that_never_answers_is_judged_after_three_pings() {
-        assert_eq!(run(&[], 60), [(5, Due::Ping), (10, Due::Ping), (15, Due::Judge(15 * SECOND))]);
+        assert_eq!(run(&[], /*until*/ 60), [(5, Due::Ping), (10, Due::Ping), (15, Due::Judge(15 * SECOND))]);
     }
 
     #[tokio::test]
     async fn a_peer_that_falls_silent_is_judged_within_twenty_seconds() {
-        let log = run(&[5, 10, 11], 60);
+        let log = run(&[5, 10, 11], /*until*/ 60);
         assert_eq!(log.last(), Some(&(26, Due::Judge(15 * SECOND))));
     }
 
     #[tokio::test]
     async fn a_peer_that_answers_is_pinged_forever_and_never_judged() {
-        let log = run(&(1..=60).collect::<Vec<_>>(), 60);
+        let log = run(&(1..=60).collect::<Vec<_>>(), /*until*/ 60);
         assert_eq!(log, (1..=12).map(|n| (n * 5, Due::Ping)).collect::<Vec<_>>());
     }
 

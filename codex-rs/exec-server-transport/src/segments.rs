@@ -306,7 +306,7 @@ mod tests {
     /// Queues what a flood queues at once, and writes it all.
     fn flood(segments: &mut Segments) {
         for _ in 0..2 {
-            segments.append(90_000, |out| out.resize(out.len() + 90_000, b'x'));
+            segments.append(/*len*/ 90_000, |out| out.resize(out.len() + 90_000, b'x'));
         }
         write_all(segments);
     }

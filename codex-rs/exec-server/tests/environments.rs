@@ -18,7 +18,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_codex-exec-server");
 
 fn manager(file: &str) -> EnvironmentManager {
     let config = parse(Path::new("/nowhere/environments.toml"), file).expect("it is good");
-    EnvironmentManager::new(config, &ClientConfig::default(), None)
+    EnvironmentManager::new(config, &ClientConfig::default(), /*local*/ None)
 }
 
 /// As `ssh` would: something that speaks on standard error first, then becomes the server.
@@ -64,7 +64,7 @@ async fn when_the_client_goes_the_program_ends_and_so_do_the_processes_behind_it
     let backend =
         manager.default_environment().expect("there is one").backend().await.expect("it is reached");
     let process = backend.start(script("echo $PPID $$; exec sleep 1000")).await.expect("it starts");
-    let (line, _) = output(&*process, 1).await;
+    let (line, _) = output(&*process, /*count*/ 1).await;
     let line = String::from_utf8(line).expect("text");
     let os_pids: Vec<_> = line.split_whitespace().map(|pid| Path::new("/proc").join(pid)).collect();
     assert!(os_pids.len() == 2 && os_pids.iter().all(|process| process.exists()), "{line}");

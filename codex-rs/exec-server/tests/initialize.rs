@@ -273,8 +273,8 @@ async fn resume_after(seconds: u64) -> Result<Value, String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_detached_session_waits_for_80_seconds() {
-    resume_after(79).await.expect("it is still there");
-    assert_eq!(resume_after(81).await, Err("unknown session id S".to_owned()));
+    resume_after(/*seconds*/ 79).await.expect("it is still there");
+    assert_eq!(resume_after(/*seconds*/ 81).await, Err("unknown session id S".to_owned()));
 }
 
 /// Opens a session, lets it go, and says how it is after so many seconds.
@@ -296,11 +296,17 @@ async fn lifetime_after(asked_ms: u64, seconds: u64) -> (Value, Result<Value, i6
 #[tokio::test(start_paused = true)]
 async fn a_session_waits_for_as_long_as_its_client_asked_for_within_the_limit() {
     let day = json!(86_400_000);
-    assert_eq!(lifetime_after(7_200_000, 7_199).await, (json!(7_200_000), Ok(json!(7_200_000))));
-    assert_eq!(lifetime_after(7_200_000, 7_201).await, (json!(7_200_000), Err(-32600)));
-    assert_eq!(lifetime_after(u64::MAX, 86_399).await, (day.clone(), Ok(day.clone())));
-    assert_eq!(lifetime_after(u64::MAX, 86_401).await, (day, Err(-32600)));
-    assert_eq!(lifetime_after(0, 0).await, (json!(0), Err(-32600)));
+    assert_eq!(
+        lifetime_after(/*asked_ms*/ 7_200_000, /*seconds*/ 7_199).await,
+        (json!(7_200_000), Ok(json!(7_200_000)))
+    );
+    assert_eq!(
+        lifetime_after(/*asked_ms*/ 7_200_000, /*seconds*/ 7_201).await,
+        (json!(7_200_000), Err(-32600))
+    );
+    assert_eq!(lifetime_after(u64::MAX, /*seconds*/ 86_399).await, (day.clone(), Ok(day.clone())));
+    assert_eq!(lifetime_after(u64::MAX, /*seconds*/ 86_401).await, (day, Err(-32600)));
+    assert_eq!(lifetime_after(/*asked_ms*/ 0, /*seconds*/ 0).await, (json!(0), Err(-32600)));
 }
 
 #[tokio::test(start_paused = true)]

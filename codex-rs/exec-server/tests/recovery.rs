@@ -35,14 +35,14 @@ const LINES: u64 = 300_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn not_a_byte_is_lost_doubled_or_reordered_in_a_storm() {
-    weather(seed(0x5707), 40, 512 << 10).await;
+    weather(seed(/*otherwise*/ 0x5707), /*faults*/ 40, 512 << 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes: `just soak`"]
 async fn soak() {
     let faults = std::env::var(FAULT_COUNT).ok().and_then(|faults| faults.parse().ok()).unwrap_or(1000);
-    weather(seed(0x50a6), faults, 1 << 20).await;
+    weather(seed(/*otherwise*/ 0x50a6), faults, 1 << 20).await;
 }
 
 /// It retains 1 MiB of what nobody was there to take, counts nothing, and can't be asked again for a start.
@@ -55,7 +55,7 @@ async fn not_a_byte_is_lost_in_a_storm_before_the_reference_server() {
         return;
     };
     let server = Program::start_with(Path::new(&path), &["exec-server"]).await;
-    let seed = seed(0x5707);
+    let seed = seed(/*otherwise*/ 0x5707);
     let storm = Storm::before(server.url(), seed, 256 << 10).await;
     let client = connect(&storm).await;
     let (mut tries, mut runs, mut written) = (0, 0, 0);
@@ -63,7 +63,7 @@ async fn not_a_byte_is_lost_in_a_storm_before_the_reference_server() {
         tries += 1;
         let lines = LINES_RETAINED.to_string();
         let argv = ["seq", "1", &lines];
-        match client.start(params(format!("count-{tries}"), &argv, false), FOLLOW).await {
+        match client.start(params(format!("count-{tries}"), &argv, /*pipe_stdin*/ false), FOLLOW).await {
             Ok((_seq, mut events)) => {
                 written += compare_count(&mut events, LINES_RETAINED, &[Proof::Numbering]).await;
                 runs += 1;
@@ -155,7 +155,7 @@ async fn start(client: &Client, params: ProcessStartParams) -> (RemoteProcess, E
 
 /// Sends noise through `cat` and compares what comes back; returns how much.
 async fn echo(client: &Client, seed: u64, goes_on: &impl Fn() -> bool, carried: watch::Sender<u64>) -> u64 {
-    let (cat, mut events) = start(client, params("echo".into(), &["cat"], true)).await;
+    let (cat, mut events) = start(client, params("echo".into(), &["cat"], /*pipe_stdin*/ true)).await;
     let writing = async {
         let (mut noise, mut sizes) = (Noise::new(seed), Dice::new(!seed));
         let mut sent = 0;
@@ -182,7 +182,7 @@ async fn echo(client: &Client, seed: u64, goes_on: &impl Fn() -> bool, carried: 
 async fn count(client: &Client, run: u64) -> u64 {
     let lines = LINES.to_string();
     let (_seq, mut events) =
-        start(client, params(format!("count-{run}"), &["seq", "1", &lines], false)).await;
+        start(client, params(format!("count-{run}"), &["seq", "1", &lines], /*pipe_stdin*/ false)).await;
     compare_count(&mut events, LINES, &COUNTED).await
 }
 

@@ -120,7 +120,9 @@ async fn the_late_clean_up_of_a_start_that_was_given_up_spares_who_has_its_id_by
     // The connection is cut while the start is under way, and its caller goes away.
     let starting = tokio::spawn({
         let client = client.clone();
-        async move { client.start(params("exec sleep 1000", None), Lag::ReadLater).await }
+        async move {
+            client.start(params("exec sleep 1000", /*key*/ None), Lag::ReadLater).await
+        }
     });
     let given_up = network.held("process/start").await;
     starting.abort();

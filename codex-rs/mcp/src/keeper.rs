@@ -211,7 +211,7 @@ async fn read_to_end(incoming: &mut Incoming) -> ServerError {
 pub(crate) async fn terminate(process: &dyn ExecProcess, patience: &ServerPatience) {
     let ended = match process.terminate(Some(patience.grace)).await {
         // Some peers kill at once or not at all.
-        Err(ExecError::Unsupported(_)) => process.terminate(None).await,
+        Err(ExecError::Unsupported(_)) => process.terminate(/*grace*/ None).await,
         ended => ended,
     };
     if let Err(error) = ended {

@@ -90,16 +90,16 @@ mod tests {
         let expected: Vec<Bytes> = ["{\"a\":1}\r", "", "{\"b\":\"\u{2028}\"}", "rest"]
             .map(|line| Bytes::from(line.to_owned()))
             .to_vec();
-        assert_eq!(lines_of(100, chunks), Ok(expected));
+        assert_eq!(lines_of(/*limit_bytes*/ 100, chunks), Ok(expected));
     }
 
     #[test]
     fn a_line_of_the_full_length_passes_and_one_byte_more_does_not() {
-        assert_eq!(lines_of(4, [b"1234\n".to_vec()]).map(|lines| lines.len()), Ok(1));
+        assert_eq!(lines_of(/*limit_bytes*/ 4, [b"1234\n".to_vec()]).map(|lines| lines.len()), Ok(1));
         let too_long = Err(LineTooLong { limit_bytes: 4 });
-        assert_eq!(lines_of(4, [b"12345\n".to_vec()]), too_long);
+        assert_eq!(lines_of(/*limit_bytes*/ 4, [b"12345\n".to_vec()]), too_long);
         // It is refused as soon as it is too long, not when it ends.
-        assert_eq!(lines_of(4, [b"123".to_vec(), b"45".to_vec()]), too_long);
+        assert_eq!(lines_of(/*limit_bytes*/ 4, [b"123".to_vec(), b"45".to_vec()]), too_long);
     }
 
     proptest! {

@@ -67,7 +67,7 @@ mod tests {
         index.note(mark(1));
         index.note(Mark { seq: Seq(2), offset: EVERY_BYTES + 1 });
         index.note(mark(3));
-        assert_eq!(index.before(0), mark(0));
+        assert_eq!(index.before(/*offset*/ 0), mark(0));
         assert_eq!(index.before(EVERY_BYTES - 1), mark(0));
         assert_eq!(index.before(EVERY_BYTES * 3 - 1), mark(1));
         assert_eq!(index.before(u64::MAX), mark(3));
@@ -86,6 +86,6 @@ mod tests {
         assert!(index.marks.len() <= MOST_MARKS);
         let widest = index.marks.windows(2).map(|pair| pair[1].offset - pair[0].offset).max();
         assert_eq!(widest, Some(index.every));
-        assert_eq!(index.before(0), mark(0));
+        assert_eq!(index.before(/*offset*/ 0), mark(0));
     }
 }

@@ -105,10 +105,10 @@ impl UnifiedExec {
             return Ok(Report { sandbox_review: Some(SandboxReview::Refused(reason)), ..report });
         }
         // Whatever the first run left behind must not meet the second.
-        first.process.terminate(None).await?;
+        first.process.terminate(/*grace*/ None).await?;
         self.registry().remove(first.number);
         unreported.disarm();
-        let second = self.launch(&command, &resolved, None).await?;
+        let second = self.launch(&command, &resolved, /*sandbox*/ None).await?;
         let mut unreported = Unreported::new(self, &command, &second);
         let report = self.report(&second, begin, &command.collect, limit).await;
         unreported.disarm();
@@ -184,7 +184,7 @@ impl UnifiedExec {
         let endings = TaskTracker::new();
         for tracked in all {
             endings.spawn(async move {
-                if let Err(error) = tracked.process.terminate(None).await {
+                if let Err(error) = tracked.process.terminate(/*grace*/ None).await {
                     tracing::debug!(process = %tracked.number, %error, "process was not ended");
                 }
                 tracked.settled(Instant::now() + SETTLE_WITHIN, SETTLE_WITHIN).await;
@@ -285,7 +285,7 @@ impl Drop for Unreported<'_> {
     fn drop(&mut self) {
         if let (Some(tracked), Ok(runtime)) = (self.tracked.take(), tokio::runtime::Handle::try_current()) {
             let ending = async move {
-                if let Err(error) = tracked.process.terminate(None).await {
+                if let Err(error) = tracked.process.terminate(/*grace*/ None).await {
                     tracing::debug!(process = %tracked.number, %error, "abandoned process was not ended");
                 }
             };

@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn beginning_and_end_stay_and_the_rest_is_counted() {
-        let mut window = Window::new(8);
+        let mut window = Window::new(/*bytes*/ 8);
         window.push(b"abc");
         window.push(b"defghij");
         assert_eq!((window.unread(), window.end()), (10, 10));
@@ -139,14 +139,14 @@ mod tests {
 
     #[test]
     fn what_is_lost_stands_between_what_came_before_and_what_comes_after() {
-        let mut window = Window::new(8);
+        let mut window = Window::new(/*bytes*/ 8);
         window.push(b"ab");
         window.lose(Some(100));
         window.push(b"cd");
         let missing = Missing { bytes: 100, lost: 100, uncounted: false };
         let taken = Taken { start: 0, head: b"ab".to_vec(), missing, tail: b"cd".to_vec() };
         assert_eq!(window.take(), taken);
-        window.lose(None);
+        window.lose(/*bytes*/ None);
         window.push(b"ef");
         assert!(window.take().missing.uncounted);
         assert_eq!(window.end(), 106);

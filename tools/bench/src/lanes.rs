@@ -78,11 +78,11 @@ pub(crate) struct Turns {
 /// Runs all lanes through all rounds.
 pub(crate) fn alternate(lanes: &mut [Lane], turns: Turns) {
     for lane in &mut *lanes {
-        lane.take(turns.warm_up, false);
+        lane.take(turns.warm_up, /*keep*/ false);
     }
     for round in 0..turns.rounds {
         for lane in &mut *lanes {
-            lane.take(turns.batch, true);
+            lane.take(turns.batch, /*keep*/ true);
         }
         if (round + 1) * 4 / turns.rounds > round * 4 / turns.rounds {
             eprintln!("  {} of {} rounds", round + 1, turns.rounds);

@@ -131,8 +131,9 @@ mod tests {
 
     #[test]
     fn ratios_compare_like_with_like() {
-        let measure =
-            |metric, target, value| Measure::new(metric, target, "µs").with_value(value, (0.0, 0.0), 2);
+        let measure = |metric, target, value| {
+            Measure::new(metric, target, "µs").with_value(value, (0.0, 0.0), /*samples*/ 2)
+        };
         let mut measures = [
             measure("p50", RAW, 10.0),
             measure("p50", "server", 15.0),

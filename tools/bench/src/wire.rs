@@ -73,7 +73,7 @@ impl Connection {
             patience: PATIENCE,
         };
         connection.call("initialize", serde_json::json!({ "clientName": "bench" }))?;
-        connection.queue_message(None, "initialized", serde_json::json!({}))?;
+        connection.queue_message(/*id*/ None, "initialized", serde_json::json!({}))?;
         connection.flush()?;
         Ok(connection)
     }

@@ -83,12 +83,15 @@ fn bundle(protocol: &Protocol) -> Value {
 }
 
 fn requests(side: &Side) -> Vec<Value> {
-    let request = |row: &RequestRow| message(row.name, row.docs, &row.params.reference, true);
+    let request =
+        |row: &RequestRow| message(row.name, row.docs, &row.params.reference, /*wants_answer*/ true);
     side.requests.iter().map(request).collect()
 }
 
 fn notifications(side: &Side) -> Vec<Value> {
-    let notification = |row: &NotificationRow| message(row.name, row.docs, &row.params.reference, false);
+    let notification = |row: &NotificationRow| {
+        message(row.name, row.docs, &row.params.reference, /*wants_answer*/ false)
+    };
     side.notifications.iter().map(notification).collect()
 }
 

@@ -32,7 +32,10 @@ fn types(protocol: &Protocol) -> String {
     out.push_str("// sent only where a type says so.\n");
     for (name, declaration) in &protocol.declarations {
         out.push('\n');
-        out.push_str(&layout::comment(&without_links(&layout::comment_text(&declaration.docs)), 0));
+        out.push_str(&layout::comment(
+            &without_links(&layout::comment_text(&declaration.docs)),
+            /*indent*/ 0,
+        ));
         let body = declaration.text.split_once(" = ").map_or("", |(_, body)| body);
         let body = layout::lay_out(body.trim_end_matches(';'));
         let gap = if body.starts_with('\n') { "" } else { " " };
@@ -86,7 +89,7 @@ fn map<'a>(
 ) {
     out.push_str(&format!("\n/** {docs} */\nexport interface {name} {{\n"));
     for (method, docs, types) in rows.clone() {
-        out.push_str(&layout::comment(&without_links(docs), 2));
+        out.push_str(&layout::comment(&without_links(docs), /*indent*/ 2));
         out.push_str(&format!("  readonly {}: {types};\n", quoted(method)));
     }
     let singular = name.trim_end_matches('s');

@@ -25,16 +25,16 @@ async fn a_process_that_runs_is_taken_up_where_its_follower_left_it() {
     let serving = async {
         let read = server.request("process/read").await;
         assert_eq!((&read.params["processId"], &read.params["afterSeq"]), (&json!("p"), &json!(2)));
-        server.output(4, "d").await;
-        server.answer(&read, page(&[chunk(3, "c")], 4)).await;
+        server.output(/*seq*/ 4, "d").await;
+        server.answer(&read, page(&[chunk(/*seq*/ 3, "c")], /*next_seq*/ 4)).await;
     };
     let (adopted, ()) = tokio::join!(client.adopt("p".into(), Seq(2), Lag::ReadLater), serving);
     let (process, mut events) = adopted.expect("it was answered");
     assert_eq!(process.id().as_str(), "p");
     assert_eq!(text(&mut events).await, "c");
     assert_eq!(text(&mut events).await, "d");
-    server.exited(5).await;
-    server.closed(6, "abcd").await;
+    server.exited(/*seq*/ 5).await;
+    server.closed(/*seq*/ 6, "abcd").await;
     assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Exited { .. }))));
     // What came before is for somebody else to vouch for.
     let end = events.next().await;
@@ -49,7 +49,7 @@ async fn what_the_server_dropped_before_is_a_gap_or_a_failure_as_asked_for() {
         let (client, mut server) = attach(&mut network, EVERYTHING).await;
         let serving = async {
             let read = server.request("process/read").await;
-            let mut answer = page(&[chunk(9, "z")], 10);
+            let mut answer = page(&[chunk(/*seq*/ 9, "z")], /*next_seq*/ 10);
             answer["dropped"] = json!({"throughSeq": 8, "bytes": 70});
             server.answer(&read, answer).await;
         };
@@ -75,9 +75,9 @@ async fn an_end_that_was_there_before_is_told() {
     let (client, mut server) = attach(&mut network, EVERYTHING).await;
     let serving = async {
         let read = server.request("process/read").await;
-        server.answer(&read, page(&[chunk(1, "a")], 2)).await;
+        server.answer(&read, page(&[chunk(/*seq*/ 1, "a")], /*next_seq*/ 2)).await;
         let read = server.request("process/read").await;
-        let mut end = page(&[], 4);
+        let mut end = page(&[], /*next_seq*/ 4);
         (end["exited"], end["exitCode"], end["closed"], end["outputBytes"]) =
             (json!(true), json!(7), json!(true), json!(1));
         server.answer(&read, end).await;
@@ -103,7 +103,7 @@ async fn an_end_that_was_there_before_is_told() {
 
 /// The answer to a read that asks for more than there is of a process that said `a`, exited and was closed.
 fn end() -> Value {
-    let mut end = page(&[], 4);
+    let mut end = page(&[], /*next_seq*/ 4);
     (end["exited"], end["exitCode"], end["closed"], end["outputBytes"]) =
         (json!(true), json!(7), json!(true), json!(1));
     end
@@ -118,7 +118,16 @@ async fn whoever_comes_at_the_close_or_beyond_it_has_nothing_to_wait_for_and_oth
             loop {
                 let read = server.request("process/read").await;
                 let is_first = read.params["afterSeq"] == 0;
-                server.answer(&read, if is_first { page(&[chunk(1, "a")], 2) } else { end() }).await;
+                server
+                    .answer(
+                        &read,
+                        if is_first {
+                            page(&[chunk(/*seq*/ 1, "a")], /*next_seq*/ 2)
+                        } else {
+                            end()
+                        },
+                    )
+                    .await;
             }
         };
         let following = async {
@@ -149,10 +158,10 @@ async fn whoever_comes_beyond_what_was_said_is_told_what_comes_there_and_keeps_n
     let serving = async {
         let read = server.request("process/read").await;
         assert_eq!(read.params["afterSeq"], 3);
-        server.answer(&read, page(&[], 2)).await;
+        server.answer(&read, page(&[], /*next_seq*/ 2)).await;
         let read = server.request("process/read").await;
         assert_eq!(read.params["afterSeq"], 1);
-        server.answer(&read, page(&[], 2)).await;
+        server.answer(&read, page(&[], /*next_seq*/ 2)).await;
     };
     let (adopted, ()) = tokio::join!(client.adopt("p".into(), Seq(3), Lag::ReadLater), serving);
     let (process, mut events) = adopted.expect("it was answered");
@@ -172,13 +181,13 @@ async fn a_process_that_is_not_there_can_not_be_adopted_and_one_that_is_followed
     let (client, mut server) = network.connect(EVERYTHING).await;
     let serving = async {
         let read = server.request("process/read").await;
-        server.refuse(&read, -32600).await;
+        server.refuse(&read, /*code*/ -32600).await;
     };
     let (adopted, ()) = tokio::join!(client.adopt("p".into(), Seq::START, Lag::ReadLater), serving);
     assert!(matches!(adopted, Err(AdoptError::UnknownProcess(id)) if id.as_str() == "p"));
 
     let (_process, mut events) = start(&client, &mut server, Lag::ReadLater).await;
-    server.output(1, "a").await;
+    server.output(/*seq*/ 1, "a").await;
     assert_eq!(text(&mut events).await, "a");
     let adopted = client.adopt("p".into(), Seq::START, Lag::ReadLater).await;
     let (_same, mut again) = adopted.expect("it is here");

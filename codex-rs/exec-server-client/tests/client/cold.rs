@@ -45,10 +45,10 @@ fn failed(outcome: Outcome) -> ClientError {
 
 /// The whole of a process that says "ab", as it is pushed.
 async fn say_all(server: &mut Server) {
-    server.output(1, "a").await;
-    server.output(2, "b").await;
-    server.exited(3).await;
-    server.closed(4, "ab").await;
+    server.output(/*seq*/ 1, "a").await;
+    server.output(/*seq*/ 2, "b").await;
+    server.exited(/*seq*/ 3).await;
+    server.closed(/*seq*/ 4, "ab").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,12 +118,12 @@ async fn a_refused_start_leaves_a_session_in_which_another_can_be_made() {
     let mut network = Network::new();
     let (client, mut server, initialize, start) = depart(&mut network).await;
     server.answer(&initialize, initialized(EVERYTHING)).await;
-    server.refuse(&start, -32603).await;
+    server.refuse(&start, /*code*/ -32603).await;
     let (client, started) = client.await.expect("no panic").expect("there is a session");
     let refusal = no_process(started);
     assert!(matches!(&refusal, StartError::Refused(error) if error.code == -32603), "{refusal}");
     let (_process, mut events) = crate::fake::start(&client, &mut server, Lag::ReadLater).await;
-    server.output(1, "second").await;
+    server.output(/*seq*/ 1, "second").await;
     assert_eq!(text(&mut events).await, "second");
 }
 
@@ -132,9 +132,9 @@ async fn a_refused_session_is_said_when_the_start_was_refused_too_or_the_connect
     for is_answered in [true, false] {
         let mut network = Network::new();
         let (client, mut server, initialize, start) = depart(&mut network).await;
-        server.refuse(&initialize, -32010).await;
+        server.refuse(&initialize, /*code*/ -32010).await;
         if is_answered {
-            server.refuse(&start, -32600).await;
+            server.refuse(&start, /*code*/ -32600).await;
         } else {
             drop(server);
         }
@@ -147,7 +147,7 @@ async fn a_refused_session_is_said_when_the_start_was_refused_too_or_the_connect
 async fn a_process_that_was_started_without_a_session_is_ended_and_told() {
     let mut network = Network::new();
     let (client, mut server, initialize, start) = depart(&mut network).await;
-    server.refuse(&initialize, -32010).await;
+    server.refuse(&initialize, /*code*/ -32010).await;
     server.answer(&start, json!({"processId": "p"})).await;
     let end = server.request("process/terminate").await;
     assert_eq!(end.params["processId"], "p");
@@ -204,11 +204,11 @@ async fn a_process_that_was_started_before_the_loss_is_caught_up() {
     let (client, mut server, initialize, start) = depart(&mut network).await;
     server.answer(&initialize, initialized(EVERYTHING)).await;
     server.answer(&start, json!({"processId": "p"})).await;
-    server.output(1, "a").await;
+    server.output(/*seq*/ 1, "a").await;
     drop(server);
     let mut server = network.accept_resumption(EVERYTHING).await;
-    server.nothing_missed(1).await;
-    server.output(2, "b").await;
+    server.nothing_missed(/*seq*/ 1).await;
+    server.output(/*seq*/ 2, "b").await;
     let (_client, started) = client.await.expect("no panic").expect("there is a session");
     let (_process, mut events) = started.expect("it was started");
     assert_eq!(text(&mut events).await, "a");

@@ -33,16 +33,16 @@ async fn what_a_slow_caller_has_no_room_for_is_read_later_and_nobody_else_waits(
     let read = server.request("process/read").await;
     assert_eq!(read.params["afterSeq"], 0);
     // Pushed while the read is under way.
-    server.output(21, "0021").await;
+    server.output(/*seq*/ 21, "0021").await;
     let chunks: Vec<_> = (1..=19).map(|seq| chunk(seq, &format!("{seq:04}"))).collect();
-    server.answer(&read, page(&chunks, 20)).await;
+    server.answer(&read, page(&chunks, /*next_seq*/ 20)).await;
     for seq in 1..=21 {
         assert_eq!(text(&mut events).await, format!("{seq:04}"));
     }
-    server.output(22, "0022").await;
+    server.output(/*seq*/ 22, "0022").await;
     assert_eq!(text(&mut events).await, "0022");
-    server.exited(23).await;
-    server.closed(24, &(1..=22).map(|seq| format!("{seq:04}")).collect::<String>()).await;
+    server.exited(/*seq*/ 23).await;
+    server.closed(/*seq*/ 24, &(1..=22).map(|seq| format!("{seq:04}")).collect::<String>()).await;
     assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Exited { .. }))));
     let end = events.next().await;
     assert!(matches!(end, Some(Ok(ExecProcessEvent::Closed { proof: Proof::Checksum, .. }))), "{end:?}");
@@ -96,7 +96,7 @@ async fn a_held_connection_lets_the_answer_to_a_read_through() {
     }
     let read = server.request("process/read").await;
     assert_eq!(read.params["afterSeq"], 0);
-    server.answer(&read, page(&[chunk(1, "0001")], 2)).await;
+    server.answer(&read, page(&[chunk(/*seq*/ 1, "0001")], /*next_seq*/ 2)).await;
     for seq in 1..=12 {
         assert_eq!(text(&mut events).await, format!("{seq:04}"));
     }
@@ -118,7 +118,7 @@ async fn a_caller_that_goes_away_releases_the_connection() {
         let request = server.request("process/terminate").await;
         server.answer(&request, json!({"running": true, "survivors": 0})).await;
     };
-    let (ended, ()) = tokio::join!(process.terminate(None), answering);
+    let (ended, ()) = tokio::join!(process.terminate(/*grace*/ None), answering);
     assert!(ended.expect("it was answered").running);
 }
 

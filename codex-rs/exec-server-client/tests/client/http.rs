@@ -59,13 +59,13 @@ async fn streamed_bodies_run_side_by_side_even_ahead_of_their_answers() {
     let (client, mut server) = network.connect(EVERYTHING).await;
     let (one, asking_one) = streaming(&client, &mut server).await;
     let (two, asking_two) = streaming(&client, &mut server).await;
-    piece(&mut server, &one, 1, "1a", false).await;
-    piece(&mut server, &two, 1, "2a", false).await;
+    piece(&mut server, &one, /*seq*/ 1, "1a", /*done*/ false).await;
+    piece(&mut server, &two, /*seq*/ 1, "2a", /*done*/ false).await;
     server.answer(&two, answer("")).await;
     server.answer(&one, answer("")).await;
-    piece(&mut server, &one, 2, "1b", false).await;
-    piece(&mut server, &two, 2, "", true).await;
-    piece(&mut server, &one, 3, "", true).await;
+    piece(&mut server, &one, /*seq*/ 2, "1b", /*done*/ false).await;
+    piece(&mut server, &two, /*seq*/ 2, "", /*done*/ true).await;
+    piece(&mut server, &one, /*seq*/ 3, "", /*done*/ true).await;
     for (asking, expected) in [(asking_one, "1a1b"), (asking_two, "2a")] {
         let mut answer = asking.await.expect("no panic").expect("it was answered");
         assert_eq!((answer.status, answer.headers.len()), (200, 1));
@@ -83,7 +83,7 @@ async fn a_lost_connection_ends_every_open_body_at_once_and_a_request_without_an
     let (client, mut server) = network.connect(EVERYTHING).await;
     let (request, asking) = streaming(&client, &mut server).await;
     server.answer(&request, answer("")).await;
-    piece(&mut server, &request, 1, "half", false).await;
+    piece(&mut server, &request, /*seq*/ 1, "half", /*done*/ false).await;
     let mut answer = asking.await.expect("no panic").expect("it was answered");
     let (_unanswered, pending) = streaming(&client, &mut server).await;
     // Nobody is reached any more, and still nothing waits for that to change.

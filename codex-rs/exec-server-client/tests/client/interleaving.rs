@@ -298,7 +298,7 @@ impl Play {
             }
             self.server.listen(Duration::from_millis(10)).await;
             self.server.calm_down().await;
-            (0..PROCESSES).for_each(|p| self.server.happen(p, 1));
+            (0..PROCESSES).for_each(|p| self.server.happen(p, /*events*/ 1));
         }
         let waiting = self.followers.iter().filter(|follower| !follower.told.is_finished());
         let waiting: Vec<_> = waiting.map(|follower| (follower.process, follower.after)).collect();

@@ -364,7 +364,7 @@ impl ModelServer {
         while self.conversation.as_ref().is_some_and(|conversation| {
             matches!(conversation.opening, Opening::Answered) && !conversation.asked.is_empty()
         }) {
-            self.answer(0).await;
+            self.answer(/*which*/ 0).await;
         }
         self.deliver(usize::MAX).await;
     }

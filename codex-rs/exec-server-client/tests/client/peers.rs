@@ -30,7 +30,7 @@ async fn an_old_server_tells_little_and_is_asked_once_at_the_exit() {
     server.send(json!({"method": "process/closed", "params": {"processId": "p", "seq": 3}})).await;
     assert_eq!(text(&mut events).await, "a");
     let read = server.request("process/read").await;
-    let mut answer = page(&[], 4);
+    let mut answer = page(&[], /*next_seq*/ 4);
     (answer["exited"], answer["exitCode"], answer["closed"]) = (json!(true), json!(3), json!(true));
     server.answer(&read, answer).await;
     let exited = events.next().await;
@@ -55,9 +55,9 @@ async fn a_server_that_skips_and_repeats_numbers_is_read_from_once_for_each_hole
     }
     let read = server.request("process/read").await;
     assert_eq!(read.params["afterSeq"], 1);
-    server.answer(&read, page(&[chunk(2, "b"), chunk(3, "c")], 4)).await;
-    server.exited(4).await;
-    server.closed(5, "abc").await;
+    server.answer(&read, page(&[chunk(/*seq*/ 2, "b"), chunk(/*seq*/ 3, "c")], /*next_seq*/ 4)).await;
+    server.exited(/*seq*/ 4).await;
+    server.closed(/*seq*/ 5, "abc").await;
     for letter in ["a", "b", "c"] {
         assert_eq!(text(&mut events).await, letter);
     }
@@ -72,10 +72,10 @@ async fn whole_and_ordered_events_need_no_read_at_all() {
     let mut network = Network::new();
     let (client, mut server) = network.connect(EVERYTHING).await;
     let (_process, mut events) = start(&client, &mut server, Lag::ReadLater).await;
-    server.output(1, "a").await;
-    server.exited(2).await;
-    server.output(3, "b").await;
-    server.closed(4, "ab").await;
+    server.output(/*seq*/ 1, "a").await;
+    server.exited(/*seq*/ 2).await;
+    server.output(/*seq*/ 3, "b").await;
+    server.closed(/*seq*/ 4, "ab").await;
     let mut seen = 0;
     while events.next().await.is_some() {
         seen += 1;

@@ -23,22 +23,27 @@ async fn what_was_missed_is_read_and_comes_before_what_was_pushed_meanwhile() {
     let mut network = Network::new();
     let (client, mut server) = network.connect(EVERYTHING).await;
     let (_process, mut events) = start(&client, &mut server, Lag::HoldConnection).await;
-    server.output(1, "a").await;
+    server.output(/*seq*/ 1, "a").await;
     assert_eq!(text(&mut events).await, "a");
     drop(server);
 
     let mut server = network.accept_resumption(EVERYTHING).await;
     let read = server.request("process/read").await;
     assert_eq!(read.params["afterSeq"], 1);
-    server.output(4, "d").await;
-    server.output(4, "d").await;
-    server.answer(&read, page(&[chunk(2, "b"), chunk(3, "c"), chunk(4, "d")], 5)).await;
+    server.output(/*seq*/ 4, "d").await;
+    server.output(/*seq*/ 4, "d").await;
+    server
+        .answer(
+            &read,
+            page(&[chunk(/*seq*/ 2, "b"), chunk(/*seq*/ 3, "c"), chunk(/*seq*/ 4, "d")], /*next_seq*/ 5),
+        )
+        .await;
     for expected in ["b", "c", "d"] {
         assert_eq!(text(&mut events).await, expected);
     }
-    server.output(5, "e").await;
-    server.exited(6).await;
-    server.closed(7, "abcde").await;
+    server.output(/*seq*/ 5, "e").await;
+    server.exited(/*seq*/ 6).await;
+    server.closed(/*seq*/ 7, "abcde").await;
     assert_eq!(text(&mut events).await, "e");
     assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Exited { .. }))));
     assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Closed { proof: Proof::Checksum, .. }))));
@@ -53,11 +58,11 @@ async fn an_end_that_nobody_was_told_of_is_found_by_reading() {
     drop(server);
     let mut server = network.accept_resumption(EVERYTHING).await;
     let read = server.request("process/read").await;
-    server.answer(&read, page(&[chunk(1, "a")], 2)).await;
+    server.answer(&read, page(&[chunk(/*seq*/ 1, "a")], /*next_seq*/ 2)).await;
     // A page with output says nothing of what comes behind it.
     let read = server.request("process/read").await;
     assert_eq!(read.params["afterSeq"], 1);
-    let mut end = page(&[], 4);
+    let mut end = page(&[], /*next_seq*/ 4);
     (end["exited"], end["exitCode"], end["closed"], end["outputBytes"]) =
         (json!(true), json!(7), json!(true), json!(1));
     server.answer(&read, end).await;
@@ -74,7 +79,7 @@ async fn what_the_server_no_longer_holds_is_an_explicit_gap() {
     drop(server);
     let mut server = network.accept_resumption(EVERYTHING).await;
     let read = server.request("process/read").await;
-    let mut rest = page(&[chunk(9, "z")], 10);
+    let mut rest = page(&[chunk(/*seq*/ 9, "z")], /*next_seq*/ 10);
     rest["dropped"] = json!({"throughSeq": 8, "bytes": 800});
     server.answer(&read, rest).await;
     let gap = events.next().await.expect("an event").expect("no failure");
@@ -95,7 +100,7 @@ async fn a_session_that_is_still_attached_is_asked_for_again_every_100_ms() {
         let request = server.request("initialize").await;
         assert_eq!(request.params["takeover"], true);
         assert_eq!(lost_at.elapsed().as_millis() / 100, attempt);
-        server.refuse(&request, -32010).await;
+        server.refuse(&request, /*code*/ -32010).await;
     }
     assert!(matches!(status.changed().await, Status::Recovering { .. }));
     let _server = network.accept_resumption(EVERYTHING).await;
@@ -147,11 +152,11 @@ async fn a_forgotten_session_fails_everything_with_one_error() {
     let mut network = Network::new();
     let (client, mut server) = network.connect(EVERYTHING).await;
     let (process, mut events) = start(&client, &mut server, Lag::HoldConnection).await;
-    server.output(1, "a").await;
+    server.output(/*seq*/ 1, "a").await;
     drop(server);
     let mut server = network.accept().await;
     let request = server.request("initialize").await;
-    server.refuse(&request, -32600).await;
+    server.refuse(&request, /*code*/ -32600).await;
     // What had arrived is delivered first.
     assert_eq!(text(&mut events).await, "a");
     let failure = events.next().await.expect("an event").expect_err("it failed");
@@ -200,7 +205,7 @@ async fn a_start_whose_answer_was_lost_is_sent_again_with_the_same_key() {
     let (_process, mut events) = starting.await.expect("no panic").expect("it was answered");
     // It may have run, and said something, while nobody was connected.
     let read = server.request("process/read").await;
-    server.answer(&read, page(&[chunk(1, "a")], 2)).await;
+    server.answer(&read, page(&[chunk(/*seq*/ 1, "a")], /*next_seq*/ 2)).await;
     assert_eq!(text(&mut events).await, "a");
 }
 
@@ -305,7 +310,7 @@ async fn a_write_whose_answer_was_lost_is_sent_again_under_the_same_id_and_the_n
     let second = writing("two");
     drop(server);
     let mut server = network.accept_resumption(EVERYTHING).await;
-    server.nothing_missed(0).await;
+    server.nothing_missed(/*seq*/ 0).await;
     let repeat = server.request("process/write").await;
     assert_eq!(request.params, repeat.params);
     server.answer(&repeat, json!({"status": "accepted"})).await;
@@ -333,9 +338,9 @@ async fn output_that_differs_from_the_servers_account_is_a_fault() {
     let mut network = Network::new();
     let (client, mut server) = network.connect(EVERYTHING).await;
     let (_process, mut events) = start(&client, &mut server, Lag::HoldConnection).await;
-    server.output(1, "abc").await;
-    server.exited(2).await;
-    server.closed(3, "abd").await;
+    server.output(/*seq*/ 1, "abc").await;
+    server.exited(/*seq*/ 2).await;
+    server.closed(/*seq*/ 3, "abd").await;
     assert_eq!(text(&mut events).await, "abc");
     assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Exited { .. }))));
     let failure = events.next().await.expect("an event").expect_err("it does not add up");
@@ -347,7 +352,7 @@ async fn a_connection_is_not_used_before_every_process_is_caught_up() {
     let mut network = Network::new();
     let (client, mut server) = network.connect(EVERYTHING).await;
     let (process, mut events) = start(&client, &mut server, Lag::HoldConnection).await;
-    server.output(1, "a").await;
+    server.output(/*seq*/ 1, "a").await;
     drop(server);
     let signalling = tokio::spawn(async move { process.signal(ProcessSignal::Interrupt).await });
     let mut server = network.accept().await;
@@ -356,19 +361,19 @@ async fn a_connection_is_not_used_before_every_process_is_caught_up() {
     server.notification("initialized").await;
     let read = server.request("process/read").await;
     server.answer(&initialize, initialized(EVERYTHING)).await;
-    server.answer(&read, page(&[chunk(2, "b")], 3)).await;
+    server.answer(&read, page(&[chunk(/*seq*/ 2, "b")], /*next_seq*/ 3)).await;
     let read = server.request("process/read").await;
     assert_eq!((&read.params["afterSeq"], server.requested("process/signal")), (&json!(2), 0));
-    server.answer(&read, page(&[], 3)).await;
+    server.answer(&read, page(&[], /*next_seq*/ 3)).await;
     let signal = server.request("process/signal").await;
     server.answer(&signal, json!({})).await;
     signalling.await.expect("no panic").expect("it was answered");
     assert_eq!(text(&mut events).await, "a");
     assert_eq!(text(&mut events).await, "b");
     // Nothing was missed since, so nothing is read again.
-    server.output(3, "c").await;
-    server.exited(4).await;
-    server.closed(5, "abc").await;
+    server.output(/*seq*/ 3, "c").await;
+    server.exited(/*seq*/ 4).await;
+    server.closed(/*seq*/ 5, "abc").await;
     assert_eq!(text(&mut events).await, "c");
     while events.next().await.is_some() {}
     assert_eq!(server.requested("process/read"), 2);
@@ -388,11 +393,11 @@ async fn a_connection_that_breaks_while_it_catches_up_is_replaced_and_nothing_is
         server.request("process/read").await;
     }
     let mut server = network.accept_resumption(EVERYTHING).await;
-    server.nothing_missed(3).await;
+    server.nothing_missed(/*seq*/ 3).await;
     for _ in 1..=3 {
         assert_eq!(text(&mut events).await, "x");
     }
-    server.output(4, "y").await;
+    server.output(/*seq*/ 4, "y").await;
     assert_eq!(text(&mut events).await, "y");
 }
 
@@ -410,9 +415,9 @@ async fn a_process_that_the_server_has_forgotten_fails_alone() {
     for _ in 0..2 {
         let read = server.request("process/read").await;
         if read.params["processId"] == "p" {
-            server.refuse(&read, -32600).await;
+            server.refuse(&read, /*code*/ -32600).await;
         } else {
-            server.answer(&read, page(&[chunk(1, "q")], 2)).await;
+            server.answer(&read, page(&[chunk(/*seq*/ 1, "q")], /*next_seq*/ 2)).await;
         }
     }
     server.request("process/read").await;
@@ -428,7 +433,7 @@ async fn a_busy_process_can_not_hold_up_the_answer_to_initialize() {
     config.process.ready_bytes = 8;
     let (client, mut server) = network.connect_with(EVERYTHING, config).await;
     let (_process, mut events) = start(&client, &mut server, Lag::HoldConnection).await;
-    server.output(1, "0001").await;
+    server.output(/*seq*/ 1, "0001").await;
     drop(server);
     let mut server = network.accept().await;
     let initialize = server.request("initialize").await;
@@ -441,7 +446,7 @@ async fn a_busy_process_can_not_hold_up_the_answer_to_initialize() {
     for seq in 201..=400 {
         server.output(seq, &format!("{seq:04}")).await;
     }
-    server.answer(&read, page(&[], 201)).await;
+    server.answer(&read, page(&[], /*next_seq*/ 201)).await;
     let mut status = client.status();
     while !matches!(status.now(), Status::Connected) {
         status.changed().await;
@@ -463,7 +468,7 @@ async fn a_server_that_ends_the_connection_over_questions_in_advance_is_asked_in
     let mut server = network.accept().await;
     let initialize = server.request("initialize").await;
     assert!(server.is_silent().await, "it was asked one thing");
-    server.refuse(&initialize, -32600).await;
+    server.refuse(&initialize, /*code*/ -32600).await;
     let mut status = client.status();
     let failure = loop {
         match status.now() {
@@ -489,11 +494,11 @@ async fn the_time_left_is_told_and_begins_anew_when_there_is_progress() {
     let mut server = network.accept_resumption(EVERYTHING).await;
     let read = server.request("process/read").await;
     tokio::time::sleep(Duration::from_secs(40)).await;
-    server.answer(&read, page(&[chunk(1, "a")], 2)).await;
+    server.answer(&read, page(&[chunk(/*seq*/ 1, "a")], /*next_seq*/ 2)).await;
     assert_eq!(text(&mut events).await, "a");
     let read = server.request("process/read").await;
     tokio::time::sleep(Duration::from_secs(40)).await;
-    server.answer(&read, page(&[], 2)).await;
+    server.answer(&read, page(&[], /*next_seq*/ 2)).await;
     while !matches!(status.changed().await, Status::Connected) {}
     assert_eq!(lost_at.elapsed(), Duration::from_secs(80));
 }
@@ -503,7 +508,7 @@ async fn a_server_that_dies_in_any_state_of_a_recovery_is_dialled_again() {
     let mut network = Network::new();
     let (client, mut server) = network.connect(EVERYTHING).await;
     let (_process, mut events) = start(&client, &mut server, Lag::ReadLater).await;
-    server.output(1, "a").await;
+    server.output(/*seq*/ 1, "a").await;
     assert_eq!(text(&mut events).await, "a");
     drop(server);
     // Before a word, after a question, after an answer, after a read, half-open until it is not waited for any longer.
@@ -518,7 +523,7 @@ async fn a_server_that_dies_in_any_state_of_a_recovery_is_dialled_again() {
     let half_open = network.accept().await;
     let mut server = network.accept_resumption(EVERYTHING).await;
     drop(half_open);
-    server.nothing_missed(1).await;
-    server.output(2, "b").await;
+    server.nothing_missed(/*seq*/ 1).await;
+    server.output(/*seq*/ 2, "b").await;
     assert_eq!(text(&mut events).await, "b");
 }

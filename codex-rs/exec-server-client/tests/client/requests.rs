@@ -26,7 +26,7 @@ async fn answers_find_their_calls_in_any_order_and_ids_count_from_one() {
     let second = server.request("environment/status").await;
     // The first id was that of `initialize`.
     assert_eq!((&first.id, &second.id), (&json!(2), &json!(3)));
-    server.refuse(&second, -32603).await;
+    server.refuse(&second, /*code*/ -32603).await;
     server.answer(&first, json!({"status": "ready"})).await;
     one.await.expect("no panic").expect("it was answered");
     let refused = two.await.expect("no panic").expect_err("it was refused");
@@ -66,8 +66,8 @@ async fn what_a_server_asks_is_refused_and_what_it_tells_is_ignored_when_unknown
     let (_process, mut events) = start(&client, &mut server, Lag::HoldConnection).await;
     server.send(json!({"method": "weather/changed", "params": {"sky": "grey"}})).await;
     server.send(json!({"id": 77, "method": "weather/ask", "params": {}})).await;
-    assert_eq!(server.response(77).await["error"]["code"], -32601);
-    server.output(1, "still here").await;
+    assert_eq!(server.response(/*id*/ 77).await["error"]["code"], -32601);
+    server.output(/*seq*/ 1, "still here").await;
     assert_eq!(text(&mut events).await, "still here");
 }
 

@@ -42,10 +42,10 @@ async fn a_late_subscriber_gets_the_tail_from_here_and_the_rest_from_the_server_
         assert_eq!(read.params["afterSeq"], 0);
         // More than was evicted, and less than there is.
         let chunks = ["a", "b", "c", "d", "e"].iter().zip(1..).map(|(text, seq)| chunk(seq, text));
-        server.answer(&read, page(&chunks.collect::<Vec<_>>(), 6)).await;
-        server.output(7, "g").await;
-        server.exited(8).await;
-        server.closed(9, "abcdefg").await;
+        server.answer(&read, page(&chunks.collect::<Vec<_>>(), /*next_seq*/ 6)).await;
+        server.output(/*seq*/ 7, "g").await;
+        server.exited(/*seq*/ 8).await;
+        server.closed(/*seq*/ 9, "abcdefg").await;
         server
     };
     let reading = async {
@@ -71,18 +71,19 @@ async fn an_exit_that_was_evicted_is_told_once_and_in_its_place() {
     let mut network = Network::new();
     let (client, mut server) = network.connect_with(EVERYTHING, little_room()).await;
     let (process, mut events) = start(&client, &mut server, Lag::ReadLater).await;
-    server.output(1, "a").await;
-    server.exited(2).await;
+    server.output(/*seq*/ 1, "a").await;
+    server.exited(/*seq*/ 2).await;
     for (seq, letter) in (3..).zip(["b", "c", "d"]) {
         server.output(seq, letter).await;
     }
-    server.closed(6, "abcd").await;
+    server.closed(/*seq*/ 6, "abcd").await;
     while events.next().await.is_some() {}
     let mut all = process.subscribe(Seq::START, Lag::ReadLater);
     let serving = async {
         let read = server.request("process/read").await;
         // One page of several, in which nothing says where the exit was.
-        let mut answer = page(&[chunk(1, "a"), chunk(3, "b"), chunk(4, "c")], 5);
+        let mut answer =
+            page(&[chunk(/*seq*/ 1, "a"), chunk(/*seq*/ 3, "b"), chunk(/*seq*/ 4, "c")], /*next_seq*/ 5);
         (answer["exited"], answer["exitCode"]) = (json!(true), json!(0));
         server.answer(&read, answer).await;
     };
@@ -107,7 +108,7 @@ async fn what_neither_client_nor_server_holds_any_more_is_a_gap_of_known_size() 
     let serving = async {
         let read = server.request("process/read").await;
         // It has forgotten the process.
-        server.refuse(&read, -32600).await;
+        server.refuse(&read, /*code*/ -32600).await;
     };
     let reading = async {
         let gap = ExecProcessEvent::Gap { through: Seq(4), bytes: Some(4) };
@@ -140,7 +141,7 @@ async fn behind_the_traits_a_client_is_a_machine_like_any_other() {
     let answering = async {
         let request = server.request("process/start").await;
         server.answer(&request, json!({"processId": "p"})).await;
-        server.output(1, "a").await;
+        server.output(/*seq*/ 1, "a").await;
     };
     let (process, ()) = tokio::join!(backend.start(params()), answering);
     let process = process.expect("it was answered");
@@ -152,7 +153,7 @@ async fn behind_the_traits_a_client_is_a_machine_like_any_other() {
     let answering = async {
         let read = server.request("process/read").await;
         assert_eq!((&read.params["afterSeq"], &read.params["waitMs"]), (&json!(1), &json!(2000)));
-        server.answer(&read, page(&[chunk(2, "b")], 3)).await;
+        server.answer(&read, page(&[chunk(/*seq*/ 2, "b")], /*next_seq*/ 3)).await;
     };
     let (read, ()) = tokio::join!(process.read(Seq(1), None, Duration::from_secs(2)), answering);
     assert_eq!(read.expect("it was answered").chunks.len(), 1);
@@ -171,11 +172,11 @@ async fn an_old_handle_does_not_touch_a_new_process_of_the_same_id() {
     let mut network = Network::new();
     let (client, mut server) = network.connect(EVERYTHING).await;
     let (old, mut events) = start(&client, &mut server, Lag::ReadLater).await;
-    server.exited(1).await;
-    server.closed(2, "").await;
+    server.exited(/*seq*/ 1).await;
+    server.closed(/*seq*/ 2, "").await;
     while events.next().await.is_some() {}
     let (_new, _events) = start(&client, &mut server, Lag::ReadLater).await;
-    let ended = old.terminate(None).await.expect("it is known here");
+    let ended = old.terminate(/*grace*/ None).await.expect("it is known here");
     assert!(!ended.running);
     let written = ExecProcess::write(&old, bytes::Bytes::from_static(b"x")).await;
     assert!(matches!(written, Err(ExecError::UnknownProcess(_))), "{written:?}");

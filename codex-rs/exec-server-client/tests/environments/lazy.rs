@@ -38,8 +38,11 @@ impl World {
         let id = EnvironmentId::new("box").expect("it is good");
         let config = ClientConfig { recovery_deadline: Duration::from_secs(1), ..ClientConfig::default() };
         let environment = Environment::custom(id, "played".into(), dialer, config);
-        let mut manager =
-            EnvironmentManager::new(EnvironmentsConfig::local_only(), &ClientConfig::default(), None);
+        let mut manager = EnvironmentManager::new(
+            EnvironmentsConfig::local_only(),
+            &ClientConfig::default(),
+            /*local*/ None,
+        );
         manager.insert(environment);
         Self { manager, calls, dials }
     }

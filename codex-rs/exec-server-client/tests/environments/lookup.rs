@@ -114,7 +114,7 @@ async fn this_machine_is_the_backend_that_the_program_has_for_it_if_any() {
     let config = EnvironmentsConfig::local_only;
     let backend = manager(config()).local().expect("it is included").backend().await.expect("there is one");
     assert_eq!(format!("{backend:?}"), "ThisMachine");
-    let without = EnvironmentManager::new(config(), &ClientConfig::default(), None);
+    let without = EnvironmentManager::new(config(), &ClientConfig::default(), /*local*/ None);
     let error = without.local().expect("it is included").backend().await.expect_err("there is none");
     assert!(matches!(error, EnvironmentError::NoLocalBackend), "{error}");
 }

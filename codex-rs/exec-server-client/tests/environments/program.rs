@@ -36,7 +36,7 @@ fn manager_with(config: ProgramConfig, client: &ClientConfig) -> EnvironmentMana
         required_skills: Vec::new(),
     };
     let config = EnvironmentsConfig { remotes: vec![remote], ..EnvironmentsConfig::local_only() };
-    EnvironmentManager::new(config, client, None)
+    EnvironmentManager::new(config, client, /*local*/ None)
 }
 
 fn manager(config: ProgramConfig) -> EnvironmentManager {

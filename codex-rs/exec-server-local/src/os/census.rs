@@ -108,7 +108,7 @@ impl<'a> Census<'a> {
             root,
             table: ProcTable::open()?,
             own_pid: getpid().as_raw_nonzero().get(),
-            own_session: sys::session_of(0).unwrap_or(0),
+            own_session: sys::session_of(/*os_pid*/ 0).unwrap_or(0),
             members: HashMap::new(),
             sessions: HashMap::new(),
             outsiders: HashSet::new(),
@@ -354,7 +354,7 @@ impl<'a> Census<'a> {
 /// Whether the process still has its number: it is alive or a zombie.
 fn is_unreaped(pidfd: BorrowedFd<'_>) -> bool {
     // A refusal comes from somebody who is there.
-    sys::signal_process(pidfd, None).unwrap_or(true)
+    sys::signal_process(pidfd, /*signal*/ None).unwrap_or(true)
 }
 
 /// Whether the process and all its threads have ended.

@@ -51,7 +51,7 @@ impl Mark {
     pub(super) fn fresh() -> Self {
         /// The server's own hard limit. Its children can have any up to this one.
         static OWN_HARD: LazyLock<u64> =
-            LazyLock::new(|| sys::limits_of(0, RESOURCE).map_or(0, |(_soft, hard)| hard));
+            LazyLock::new(|| sys::limits_of(/*os_pid*/ 0, RESOURCE).map_or(0, |(_soft, hard)| hard));
         static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(random()));
         Self::numbered(NEXT.fetch_add(1, Relaxed), *OWN_HARD)
     }
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn an_unlimited_server_brands_both_limits_and_recognises_either() {
-        let mark = Mark::numbered(7, libc::RLIM64_INFINITY);
+        let mark = Mark::numbered(/*number*/ 7, libc::RLIM64_INFINITY);
         let brand = OUTER | 7;
         let limit = mark.limit().expect("an unlimited server can mark");
         assert_eq!((limit.rlim_cur, limit.rlim_max), (brand, brand));
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_is_meant_is_left_alone() {
-        let mark = Mark::numbered(7, 200_000);
+        let mark = Mark::numbered(/*number*/ 7, /*own_hard*/ 200_000);
         assert_eq!(mark.limit().map(|limit| limit.rlim_cur), None);
         assert!(!mark.is_on((200_000, 200_000)));
     }

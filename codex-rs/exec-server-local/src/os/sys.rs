@@ -207,7 +207,7 @@ fn found(result: io::Result<()>) -> io::Result<bool> {
 /// # Errors
 /// `EPERM` when it belongs to another user.
 pub(super) fn signal_process(pidfd: BorrowedFd<'_>, signal: Option<Signal>) -> io::Result<bool> {
-    pidfd_send_signal(pidfd, signal, 0)
+    pidfd_send_signal(pidfd, signal, /*flags*/ 0)
 }
 
 /// Sends `signal` to the process group whose first leader `pidfd` names. `false` when it has no member any

@@ -329,6 +329,6 @@ impl Reading {
 impl Drop for Process {
     fn drop(&mut self) {
         let retained = self.reading().log.retained_bytes();
-        self.host.account(retained, 0);
+        self.host.account(retained, /*after*/ 0);
     }
 }

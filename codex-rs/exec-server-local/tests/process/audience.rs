@@ -76,7 +76,8 @@ async fn a_process_waits_for_its_only_reader_and_loses_nothing() {
     // Nothing comes any more once the bound on unread output is reached, so this is where it waits.
     let mut before = 0;
     loop {
-        let page = process.read(Seq::START, None, Duration::ZERO).await.expect("it is readable");
+        let page =
+            process.read(Seq::START, /*max_bytes*/ None, Duration::ZERO).await.expect("it is readable");
         let written = page.output_bytes.expect("a log counts");
         if written >= 16 << 10 && written == before {
             assert!(written < RETAIN_BYTES as u64 * 3 && !page.exited);

@@ -43,14 +43,14 @@ async fn a_process_that_nobody_follows_stops_at_its_budget_and_goes_on_when_it_i
         let other = format!("other{n}");
         table.start(shell(&other, "exit 0")).await.expect("it starts");
         read_until(&table, &other, |page| page.closed).await;
-        let page = read(&table, "p", 0).await;
+        let page = read(&table, "p", /*after*/ 0).await;
         assert!(page.output_bytes.expect("told") <= RETAIN_BYTES as u64 + SLACK_BYTES);
         assert_eq!((page.dropped, page.exited), (None, false));
     }
     assert_eq!(table.list().processes[0].state, ProcessState::Running);
 
     let (recorder, follow) = Recorder::follow(&table);
-    let missed = read(&table, "p", 0).await;
+    let missed = read(&table, "p", /*after*/ 0).await;
     assert_eq!(missed.dropped, None);
     // Having read beyond it lets the process go on.
     let tip = missed.next_seq.0 - 1;
@@ -83,7 +83,7 @@ async fn what_was_missed_is_held_for_ten_seconds_and_then_may_go() {
     let pushed = output(&events);
     let all = flood();
     assert!(pushed.len() < all.len() && pushed == all[all.len() - pushed.len()..]);
-    let page = read(&table, "p", 0).await;
+    let page = read(&table, "p", /*after*/ 0).await;
     let dropped = page.dropped.expect("something was dropped");
     assert!(bytes(&page) == all[usize::try_from(dropped.bytes).expect("it fits")..]);
     assert_eq!(page.chunks[0].seq, dropped.through_seq.next());
@@ -98,7 +98,7 @@ async fn a_process_that_drops_its_oldest_output_ends_without_any_reader() {
         let page = read(&table, "p", seen).await;
         seen = page.next_seq.0 - 1;
         if page.closed {
-            break read(&table, "p", 0).await;
+            break read(&table, "p", /*after*/ 0).await;
         }
     };
     let all = flood();
@@ -163,7 +163,7 @@ async fn a_crowded_server_keeps_less_of_each_process_and_loses_nothing_on_the_wa
     let kept: usize = ["one", "two", "three"].len() * (16 << 10);
     let mut bytes_kept = 0;
     for name in ["one", "two", "three"] {
-        bytes_kept += bytes(&read(&table, name, 0).await).len();
+        bytes_kept += bytes(&read(&table, name, /*after*/ 0).await).len();
     }
     assert!(bytes_kept <= kept + (20 << 10), "{bytes_kept} bytes are kept");
 }

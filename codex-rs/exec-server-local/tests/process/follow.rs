@@ -35,7 +35,7 @@ async fn a_follower_is_told_once_until_it_has_drawn_everything() {
     read_until(&table, "p", |page| page.output_bytes == Some(6)).await;
     assert!(recorder.try_next().is_none(), "it knows already");
     // One byte is asked for, one event is given, and there is more.
-    let draw = process.draw(follow, 1);
+    let draw = process.draw(follow, /*max_bytes*/ 1);
     assert_eq!((draw.events.len(), draw.more), (1, true));
     let mut drawn = output(&draw.events);
     let draw = process.draw(follow, usize::MAX);

@@ -24,7 +24,7 @@ async fn what_is_asked_behind_a_start_waits_for_it_in_turn() {
             table.write(write_params(&process, "1", "one ")),
             table.write(write_params(&process, "2", "two")),
             table.close_stdin(end),
-            table.read(read_params(&process, 0)),
+            table.read(read_params(&process, /*after*/ 0)),
         );
         started.expect("it starts");
         for answer in [one, two, ended] {
@@ -45,7 +45,7 @@ async fn what_is_asked_behind_a_start_that_fails_finds_no_process() {
             biased;
             table.start(missing("p")),
             table.write(write_params("p", "1", "x")),
-            table.read(read_params("p", 0)),
+            table.read(read_params("p", /*after*/ 0)),
             table.terminate(terminate),
         );
         assert!(matches!(started, Err(ServiceError::Start { .. })), "{started:?}");
@@ -75,5 +75,5 @@ async fn a_start_goes_on_when_its_caller_does_not_wait() {
     assert_eq!(write(&table, "p", "1", "x").await, WriteStatus::Accepted);
     let page = read_until(&table, "p", |page| page.closed).await;
     assert_eq!(bytes(&page), b"x\n");
-    assert!(read(&table, "p", 99).await.closed);
+    assert!(read(&table, "p", /*after*/ 99).await.closed);
 }

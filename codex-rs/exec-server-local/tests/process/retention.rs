@@ -27,16 +27,16 @@ async fn late_output_is_retained_although_the_exit_is_longer_ago_than_the_retent
     let page = read_until(&table, "p", |page| page.chunks.len() == 2).await;
     assert_eq!(bytes(&page), b"early\nlate\n");
     pass(3 * RETENTION).await;
-    assert_eq!(bytes(&read(&table, "p", 0).await), b"early\nlate\n");
+    assert_eq!(bytes(&read(&table, "p", /*after*/ 0).await), b"early\nlate\n");
 
     // The clock starts here, at the close.
     close_stdin(&table, "p").await;
     let page = read_until(&table, "p", |page| page.closed).await;
     assert_eq!((page.exit_code, bytes(&page)), (Some(3), b"early\nlate\n".to_vec()));
     pass(RETENTION - Duration::from_secs(1)).await;
-    assert_eq!(bytes(&read(&table, "p", 0).await), b"early\nlate\n");
+    assert_eq!(bytes(&read(&table, "p", /*after*/ 0).await), b"early\nlate\n");
     pass(Duration::from_secs(2)).await;
-    let gone = table.read(read_params("p", 0)).await;
+    let gone = table.read(read_params("p", /*after*/ 0)).await;
     assert!(matches!(gone, Err(ServiceError::UnknownProcess(_))), "{gone:?}");
 }
 

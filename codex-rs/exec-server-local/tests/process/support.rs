@@ -89,7 +89,7 @@ pub(crate) async fn read_until(
     let mut seen = 0;
     loop {
         read(table, process, seen).await;
-        let page = read(table, process, 0).await;
+        let page = read(table, process, /*after*/ 0).await;
         if enough(&page) {
             return page;
         }

@@ -20,7 +20,7 @@ fn frame(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
 }
 
 fn text(payload: &str) -> Vec<u8> {
-    frame(OpCode::Data(Data::Text), true, payload.as_bytes())
+    frame(OpCode::Data(Data::Text), /*is_final*/ true, payload.as_bytes())
 }
 
 /// Everything that comes out of `bytes` when they arrive at once.
@@ -68,7 +68,7 @@ proptest! {
                 if *is_text { (MessageKind::Text, Data::Text) } else { (MessageKind::Binary, Data::Binary) };
             for (at, fragment) in fragments.iter().enumerate() {
                 if at > 0 {
-                    bytes.extend(frame(OpCode::Control(Control::Ping), true, b"between"));
+                    bytes.extend(frame(OpCode::Control(Control::Ping), /*is_final*/ true, b"between"));
                     expected.push(Incoming::Ping(Bytes::from_static(b"between")));
                 }
                 let opcode = OpCode::Data(if at == 0 { data } else { Data::Continue });
@@ -96,16 +96,16 @@ proptest! {
 
 #[test]
 fn text_that_is_not_utf_8_arrives_as_it_is() {
-    let bytes = frame(OpCode::Data(Data::Text), true, b"\xff\xfe");
+    let bytes = frame(OpCode::Data(Data::Text), /*is_final*/ true, b"\xff\xfe");
     assert_eq!(decode(&bytes, &WireLimits::default()).unwrap(), [message(MessageKind::Text, b"\xff\xfe")]);
 }
 
 #[test]
 fn a_frame_of_the_limit_passes_and_one_byte_more_is_refused_by_its_header_alone() {
-    let limits = limits(1000, 5000);
-    let fits = frame(OpCode::Data(Data::Binary), true, &[7; 1000]);
+    let limits = limits(/*frame_bytes*/ 1000, /*message_bytes*/ 5000);
+    let fits = frame(OpCode::Data(Data::Binary), /*is_final*/ true, &[7; 1000]);
     assert_eq!(decode(&fits, &limits).unwrap(), [message(MessageKind::Binary, &[7; 1000])]);
-    let too_big = frame(OpCode::Data(Data::Binary), true, &[7; 1001]);
+    let too_big = frame(OpCode::Data(Data::Binary), /*is_final*/ true, &[7; 1001]);
     let error = decode(&too_big[..8], &limits).unwrap_err();
     assert!(matches!(error, ReadError::FrameTooBig { frame_bytes: 1001, limit_bytes: 1000 }), "{error}");
     let reason = error.close_reason().unwrap();
@@ -115,15 +115,15 @@ fn a_frame_of_the_limit_passes_and_one_byte_more_is_refused_by_its_header_alone(
 
 #[test]
 fn fragments_of_the_limit_pass_and_one_byte_more_is_refused() {
-    let limits = limits(1000, 1500);
-    let first = frame(OpCode::Data(Data::Binary), false, &[1; 1000]);
-    let rest = frame(OpCode::Data(Data::Continue), true, &[2; 500]);
+    let limits = limits(/*frame_bytes*/ 1000, /*message_bytes*/ 1500);
+    let first = frame(OpCode::Data(Data::Binary), /*is_final*/ false, &[1; 1000]);
+    let rest = frame(OpCode::Data(Data::Continue), /*is_final*/ true, &[2; 500]);
     let fits = [first.clone(), rest].concat();
     assert_eq!(
         decode(&fits, &limits).unwrap(),
         [message(MessageKind::Binary, &[vec![1; 1000], vec![2; 500]].concat())]
     );
-    let too_big = [first, frame(OpCode::Data(Data::Continue), true, &[2; 501])].concat();
+    let too_big = [first, frame(OpCode::Data(Data::Continue), /*is_final*/ true, &[2; 501])].concat();
     let error = decode(&too_big, &limits).unwrap_err();
     assert!(matches!(error, ReadError::MessageTooBig { limit_bytes: 1500 }), "{error}");
 }
@@ -131,19 +131,27 @@ fn fragments_of_the_limit_pass_and_one_byte_more_is_refused() {
 #[test]
 fn every_broken_rule_has_its_name_and_its_close_code() {
     let header = |first: u8, second: u8| vec![first, second, 0, 0, 0, 0];
-    let start = frame(OpCode::Data(Data::Text), false, b"a");
+    let start = frame(OpCode::Data(Data::Text), /*is_final*/ false, b"a");
     let cases: Vec<(Vec<u8>, Violation, u16)> = vec![
-        (header(0x83, 0x80), Violation::Header(invalid_opcode(3)), 1002),
-        (header(0x8b, 0x80), Violation::Header(invalid_opcode(11)), 1002),
-        (header(0xc1, 0x80), Violation::ReservedBits, 1002),
-        (header(0x81, 0x00), Violation::Unmasked, 1002),
-        (header(0x09, 0x80), Violation::FragmentedControl, 1002),
-        (frame(OpCode::Control(Control::Ping), true, &[0; 126]), Violation::ControlTooBig, 1002),
-        (frame(OpCode::Data(Data::Continue), true, b"a"), Violation::UnexpectedContinuation, 1002),
+        (header(/*first*/ 0x83, /*second*/ 0x80), Violation::Header(invalid_opcode(/*code*/ 3)), 1002),
+        (header(/*first*/ 0x8b, /*second*/ 0x80), Violation::Header(invalid_opcode(/*code*/ 11)), 1002),
+        (header(/*first*/ 0xc1, /*second*/ 0x80), Violation::ReservedBits, 1002),
+        (header(/*first*/ 0x81, /*second*/ 0x00), Violation::Unmasked, 1002),
+        (header(/*first*/ 0x09, /*second*/ 0x80), Violation::FragmentedControl, 1002),
+        (frame(OpCode::Control(Control::Ping), /*is_final*/ true, &[0; 126]), Violation::ControlTooBig, 1002),
+        (
+            frame(OpCode::Data(Data::Continue), /*is_final*/ true, b"a"),
+            Violation::UnexpectedContinuation,
+            1002,
+        ),
         ([start, text("b")].concat(), Violation::InterruptedMessage, 1002),
-        (frame(OpCode::Control(Control::Close), true, b"\x03"), Violation::CloseCode, 1002),
-        (frame(OpCode::Control(Control::Close), true, b"\x03\xed"), Violation::CloseCode, 1002),
-        (frame(OpCode::Control(Control::Close), true, b"\x03\xe8\xff"), Violation::CloseReasonNotUtf8, 1007),
+        (frame(OpCode::Control(Control::Close), /*is_final*/ true, b"\x03"), Violation::CloseCode, 1002),
+        (frame(OpCode::Control(Control::Close), /*is_final*/ true, b"\x03\xed"), Violation::CloseCode, 1002),
+        (
+            frame(OpCode::Control(Control::Close), /*is_final*/ true, b"\x03\xe8\xff"),
+            Violation::CloseReasonNotUtf8,
+            1007,
+        ),
     ];
     for (bytes, expected, code) in cases {
         let error = decode(&bytes, &WireLimits::default()).unwrap_err();
@@ -165,7 +173,7 @@ fn a_client_refuses_masked_frames() {
 #[test]
 fn room_is_made_as_the_payload_arrives_not_as_it_is_announced() {
     let mut decoder = Decoder::new(Role::Server, &WireLimits::default());
-    let announced = frame(OpCode::Data(Data::Binary), true, &vec![0; 10 * 1024 * 1024]);
+    let announced = frame(OpCode::Data(Data::Binary), /*is_final*/ true, &vec![0; 10 * 1024 * 1024]);
     let mut buffer = BytesMut::from(&announced[..14]);
     assert_eq!(decoder.decode(&mut buffer).unwrap(), None);
     assert_eq!(decoder.wants(&buffer), RESERVE_BYTES);

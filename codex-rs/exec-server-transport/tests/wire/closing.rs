@@ -147,7 +147,7 @@ async fn closing_a_peer_that_neither_reads_nor_answers_takes_no_longer_than_its_
     let mut connection = Connection::websocket_over(ours, Role::Server, Peer::Memory, &limits);
     connection.writer.feed(Message::text("x".repeat(1000))).await.unwrap();
     let begun = tokio::time::Instant::now();
-    let ((), end) = tokio::join!(connection.writer.close(1000, ""), connection.reader.next());
+    let ((), end) = tokio::join!(connection.writer.close(/*code*/ 1000, ""), connection.reader.next());
     assert!(end.is_none());
     assert_eq!(begun.elapsed().as_secs(), 2);
 }

@@ -29,7 +29,7 @@ fn is_gone(read: &Option<Result<bytes::Bytes, ReadError>>) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_half_open_connection_is_found_after_three_pings() {
-    let (mut connection, mut peer) = over_memory(1024);
+    let (mut connection, mut peer) = over_memory(/*buffer_bytes*/ 1024);
     let begun = Instant::now();
     let read = connection.reader.next().await;
     assert!(
@@ -45,7 +45,7 @@ async fn a_half_open_connection_is_found_after_three_pings() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_falls_silent_in_mid_life_is_found_within_twenty_seconds() {
-    let (mut connection, mut peer) = over_memory(1024);
+    let (mut connection, mut peer) = over_memory(/*buffer_bytes*/ 1024);
     let falls_silent = async {
         sleep(Duration::from_millis(7_300)).await;
         peer.write_all(b"\x81\x82\0\0\0\0hi").await.unwrap();
@@ -59,7 +59,7 @@ async fn a_peer_that_falls_silent_in_mid_life_is_found_within_twenty_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_sends_a_byte_of_a_frame_now_and_then_is_alive() {
-    let (mut connection, mut peer) = over_memory(1024);
+    let (mut connection, mut peer) = over_memory(/*buffer_bytes*/ 1024);
     let trickle = async {
         for byte in b"\x81\x8a\0\0\0\x000123456789" {
             sleep(Duration::from_secs(14)).await;
@@ -87,7 +87,7 @@ async fn a_peer_that_answers_pings_is_alive_for_as_long_as_it_likes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_read_is_slow_and_not_gone() {
-    let (mut connection, mut peer) = over_memory(64);
+    let (mut connection, mut peer) = over_memory(/*buffer_bytes*/ 64);
     let long = Message::text("x".repeat(10_000));
     let stalls_then_reads = async {
         sleep(Duration::from_secs(600)).await;
@@ -103,7 +103,7 @@ async fn a_peer_that_does_not_read_is_slow_and_not_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_nobody_polled_blames_nobody() {
-    let (mut connection, mut peer) = over_memory(1024);
+    let (mut connection, mut peer) = over_memory(/*buffer_bytes*/ 1024);
     sleep(Duration::from_secs(600)).await;
     let answer = async {
         let mut ping = [0; 2];
@@ -158,7 +158,7 @@ async fn a_peer_that_reads_late_on_a_real_socket_loses_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_whose_words_are_left_unread_on_purpose_is_pinged_and_not_blamed_for_silence() {
-    let (mut connection, mut peer) = over_memory(1024);
+    let (mut connection, mut peer) = over_memory(/*buffer_bytes*/ 1024);
     peer.write_all(b"\x81\x82\0\0\0\0hi").await.unwrap();
     assert!(timeout(Duration::from_secs(60), connection.reader.watch()).await.is_err());
     let mut pings = [0; 22];

@@ -48,7 +48,7 @@ async fn check(mut left: Connection, mut right: Connection) {
     .await;
     assert!(at_right == expected && at_left == expected);
 
-    let (goodbye, end) = tokio::join!(left.writer.close(1000, "done"), soon(right.reader.next()));
+    let (goodbye, end) = tokio::join!(left.writer.close(/*code*/ 1000, "done"), soon(right.reader.next()));
     let () = goodbye;
     assert!(end.is_none());
     if left.peer.kind() != PeerKind::Lines {

@@ -108,11 +108,11 @@ async fn conclude(outcome: Outcome, mut found: Found, args: &AttachArgs) -> Resu
             Ok(code)
         }
         Outcome::BrokenPipe => {
-            kept.tell(false, Teller::default());
+            kept.tell(/*json*/ false, Teller::default());
             Ok(BROKEN_PIPE)
         }
         Outcome::OutputFailed(error) => {
-            kept.tell(false, Teller::default());
+            kept.tell(/*json*/ false, Teller::default());
             Err(format!("output can't be written: {error}").into())
         }
         Outcome::Lost(ProcessError::Client(error)) => {

@@ -95,7 +95,7 @@ async fn envs(args: &EnvsArgs) -> Result<u8, Failure> {
     config.client_name = client_config("envs").client_name;
     // Its sessions hold nothing.
     config.detached_lifetime = Some(Duration::ZERO);
-    let manager = EnvironmentManager::new(settings.environments, &config, None);
+    let manager = EnvironmentManager::new(settings.environments, &config, /*local*/ None);
     let checks = if args.check {
         let checking = check_all(manager.environments());
         Teller::default().waiting(format_args!("connecting to environments"), checking).await

@@ -136,7 +136,7 @@ fn capabilities(environment: &EnvironmentInfo) -> Result<(String, String), Failu
             flags.iter().filter(|(_, value)| *value == Value::Bool(wanted)).map(|(name, _)| name.as_str());
         names.collect::<Vec<_>>().join(" ")
     };
-    Ok((named(true), named(false)))
+    Ok((named(/*wanted*/ true), named(/*wanted*/ false)))
 }
 
 fn members(of: &impl Serialize) -> Result<Vec<(String, Value)>, Failure> {

@@ -93,7 +93,7 @@ fn parse_grace(text: &str) -> Result<Duration, String> {
 
 pub(super) fn main(args: &KillArgs) -> Result<ExitCode, Failure> {
     super::block_on(async {
-        let found = args.found.open("kill", None, Teller::default()).await?;
+        let found = args.found.open("kill", /*resume_for*/ None, Teller::default()).await?;
         let done = kill(&found, args).await;
         let _ = tokio::time::timeout(FAREWELL, found.client.close()).await;
         done.map(ExitCode::from)
@@ -163,8 +163,8 @@ mod tests {
     #[test]
     fn the_answer_says_how_complete_it_was() {
         let ended = |running, survivors| words(&ProcessTerminateResponse { running, survivors });
-        assert_eq!(ended(true, Some(0)), "ended, with every descendant");
-        assert_eq!(ended(false, None), "had ended already");
-        assert_eq!(ended(true, Some(2)), "2 descendants could not be ended");
+        assert_eq!(ended(/*running*/ true, Some(0)), "ended, with every descendant");
+        assert_eq!(ended(/*running*/ false, /*survivors*/ None), "had ended already");
+        assert_eq!(ended(/*running*/ true, Some(2)), "2 descendants could not be ended");
     }
 }

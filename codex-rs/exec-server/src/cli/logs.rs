@@ -53,7 +53,7 @@ pub(super) fn main(args: &LogsArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn logs(args: &LogsArgs) -> Result<u8, Failure> {
-    let found = args.found.open("logs", None, Teller::default()).await?;
+    let found = args.found.open("logs", /*resume_for*/ None, Teller::default()).await?;
     found.check_since(Seq(args.since))?;
     let outcome = print(&found, args).await;
     let _ = tokio::time::timeout(FAREWELL, found.client.close()).await;

@@ -78,7 +78,8 @@ impl ReachArgs {
             (None, None) => Ok(None),
             (None, Some(name)) => {
                 let settings = settings(self.environments.as_deref())?;
-                let manager = EnvironmentManager::new(settings.environments, &settings.client, None);
+                let manager =
+                    EnvironmentManager::new(settings.environments, &settings.client, /*local*/ None);
                 Ok(Some(self.goal(name, manager.get(name)?.kind())))
             }
         }
@@ -93,7 +94,11 @@ impl ReachArgs {
         match &settings.environments.default {
             DefaultEnvironment::Disabled(by) => Err(EnvironmentError::Disabled(*by).into()),
             DefaultEnvironment::Is(id) => {
-                let manager = EnvironmentManager::new(settings.environments.clone(), &settings.client, None);
+                let manager = EnvironmentManager::new(
+                    settings.environments.clone(),
+                    &settings.client,
+                    /*local*/ None,
+                );
                 Ok(self.goal(id.as_str(), manager.get(id.as_str())?.kind()))
             }
         }

@@ -245,7 +245,7 @@ mod tests {
     fn record() -> Record {
         Record {
             id: String::new(),
-            address: Address::url("ws://127.0.0.1:9".into(), None),
+            address: Address::url("ws://127.0.0.1:9".into(), /*token_file*/ None),
             session_id: "../../s".into(),
             process_id: "run".into(),
             argv: vec!["make".into(), "test".into()],

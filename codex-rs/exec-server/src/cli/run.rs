@@ -161,19 +161,19 @@ async fn conclude(
         }
         (Outcome::Left(code), None) => Ok((code, None)),
         (Outcome::BrokenPipe, Some(kept)) => {
-            kept.tell(false, Teller::default());
+            kept.tell(/*json*/ false, Teller::default());
             Ok((BROKEN_PIPE, None))
         }
         (Outcome::BrokenPipe, None) => {
             // Nobody reads any more; whether the process has ended by then makes no difference to anybody.
-            let _ = tokio::time::timeout(END_WITHIN, process.terminate(None)).await;
+            let _ = tokio::time::timeout(END_WITHIN, process.terminate(/*grace*/ None)).await;
             Ok((BROKEN_PIPE, None))
         }
         (Outcome::OutputFailed(error), runs_on) => {
             match runs_on {
-                Some(kept) => kept.tell(false, Teller::default()),
+                Some(kept) => kept.tell(/*json*/ false, Teller::default()),
                 None => {
-                    let _ = tokio::time::timeout(END_WITHIN, process.terminate(None)).await;
+                    let _ = tokio::time::timeout(END_WITHIN, process.terminate(/*grace*/ None)).await;
                 }
             }
             Err(format!("output can't be written: {error}").into())
@@ -221,7 +221,7 @@ fn detached(client: &Client, process: &RemoteProcess, kept: &Kept, args: &RunArg
         if let Some(id) = kept.id() {
             writeln!(std::io::stdout(), "{id}")?;
         }
-        kept.tell(false, Teller::default());
+        kept.tell(/*json*/ false, Teller::default());
     }
     Ok(0)
 }
@@ -243,7 +243,7 @@ async fn end_in_time(process: &RemoteProcess, limit: Option<Duration>, expired: 
         Some(limit) => {
             tokio::time::sleep(limit).await;
             expired.set(true);
-            let _ = tokio::time::timeout(END_WITHIN, process.terminate(None)).await;
+            let _ = tokio::time::timeout(END_WITHIN, process.terminate(/*grace*/ None)).await;
             // Its last words may still be on their way.
             tokio::time::sleep(END_WITHIN).await;
         }

@@ -87,7 +87,7 @@ impl Address {
     /// How clients are made for it; `command` is for the server's log.
     pub(super) fn client_config(&self, command: &str) -> Result<ClientConfig, Failure> {
         let (settings, environment) = match self {
-            Self::Url { .. } => (settings(None)?, None),
+            Self::Url { .. } => (settings(/*file*/ None)?, None),
             Self::Environment { name, environments } => {
                 let settings = settings(environments.as_deref())?;
                 let environment = remote(&settings, name)?.clone();
@@ -111,7 +111,7 @@ impl Address {
         match remote(&settings, name)?.transport {
             TransportConfig::Url { .. } => Ok(None),
             TransportConfig::Program(_) => {
-                Ok(Some(EnvironmentManager::new(settings.environments, config, None)))
+                Ok(Some(EnvironmentManager::new(settings.environments, config, /*local*/ None)))
             }
         }
     }
@@ -214,7 +214,8 @@ fn remote<'a>(settings: &'a ClientSettings, name: &str) -> Result<&'a Environmen
     match environments.remotes.iter().find(|remote| remote.id.as_str() == name) {
         Some(remote) => Ok(remote),
         None => {
-            let manager = EnvironmentManager::new(environments.clone(), &settings.client, None);
+            let manager =
+                EnvironmentManager::new(environments.clone(), &settings.client, /*local*/ None);
             match manager.get(name) {
                 Ok(_) => Err(format!("environment {name} is this machine").into()),
                 Err(error) => Err(error.into()),

@@ -26,18 +26,18 @@ fn the_users_files_are_where_the_specification_says() {
             expected.push(format!("{folder}/codex-exec-server/config.toml"));
             expected.push(format!("{folder}/codex-exec-server/environments.toml"));
         }
-        assert_eq!(paths(&Locations::of(None, &variables(given))), expected, "{given:?}");
+        assert_eq!(paths(&Locations::of(/*named*/ None, &variables(given))), expected, "{given:?}");
     }
 }
 
 #[test]
 fn a_named_file_replaces_all_others_and_none_means_none() {
     let variable = variables(&[("HOME", "/home/me"), (CONFIG_VARIABLE, "/v/v.toml")]);
-    assert_eq!(paths(&Locations::of(None, &variable)), ["/v/v.toml", "/v/environments.toml"]);
+    assert_eq!(paths(&Locations::of(/*named*/ None, &variable)), ["/v/v.toml", "/v/environments.toml"]);
     assert_eq!(paths(&Locations::of(Some("/f/f.toml"), &variable)), ["/f/f.toml", "/f/environments.toml"]);
     assert_eq!(Locations::of(Some("/f/f.toml"), &variable).files[0].2, Absence::Mistake);
     assert!(paths(&Locations::of(Some("none"), &variable)).is_empty());
-    assert!(paths(&Locations::of(None, &variables(&[(CONFIG_VARIABLE, "none")]))).is_empty());
+    assert!(paths(&Locations::of(/*named*/ None, &variables(&[(CONFIG_VARIABLE, "none")]))).is_empty());
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn what_a_restarted_server_does_not_know_is_forgotten() {
     let listed = home.listed(&ids[0]).expect("a server that is away proves nothing");
     assert_eq!(listed["state"], "unreachable");
     assert!(listed["reason"].as_str().expect("why").contains("is the server running?"), "{listed}");
-    let _other = Server::start(program(), &url, &[], None);
+    let _other = Server::start(program(), &url, &[], /*dir*/ None);
 
     let gone = home.fails(&["attach", &ids[0]]);
     assert!(gone.contains(&format!("{} is gone and was forgotten", ids[0])), "{gone}");

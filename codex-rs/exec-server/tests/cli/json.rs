@@ -43,7 +43,7 @@ fn run_writes_events_here_and_elsewhere() {
             [
                 json!({"type": "started", "sessionId": "…", "processId": "run"}),
                 json!({"type": "output", "seq": 1, "stream": "stdout", "base64": "/w=="}),
-                exited(2, 3),
+                exited(/*seq*/ 2, /*code*/ 3),
                 json!({"type": "closed", "seq": 3, "proof": "checksum"}),
             ]
         );

@@ -16,7 +16,7 @@ fn what_the_reference_server_can_do_is_told_and_what_it_can_not_is_refused() {
     let home = Home::new();
     let mut command = Command::new(path);
     command.arg("exec-server").env("HOME", home.path());
-    let server = Server::start(command, "ws://127.0.0.1:0", &[], None);
+    let server = Server::start(command, "ws://127.0.0.1:0", &[], /*dir*/ None);
     let info = home.json(&["info", "--connect", server.url(), "--json"]);
     assert_eq!((&info["limits"], &info["detachedLifetimeMs"]), (&json!(null), &json!(null)));
     assert!(home.says(&["info", "--connect", server.url()]).contains("version"));

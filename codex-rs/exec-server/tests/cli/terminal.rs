@@ -61,7 +61,7 @@ fn keys_leave_a_terminal_and_attach_comes_back_to_it_in_its_own_size() {
     let script = "trap 'stty size' WINCH; stty size; while [ \"$line\" != end ]; do \
                   read line && echo got $line; done; exit 5";
     let run = ["run", "--connect", server.url(), "--tty", "--keep", "1h", "--", "/bin/sh", "-c", script];
-    let mut screen = Screen::start(home.command(&run), 33, 101);
+    let mut screen = Screen::start(home.command(&run), /*rows*/ 33, /*cols*/ 101);
     await_line(&screen.lines, "33 101");
     screen.type_keys(b"one\r");
     await_line(&screen.lines, "got one");
@@ -70,7 +70,7 @@ fn keys_leave_a_terminal_and_attach_comes_back_to_it_in_its_own_size() {
     assert_eq!(screen.end(), Some(0));
     let (_, id) = hint.rsplit_once(' ').expect("an id");
 
-    let mut screen = Screen::start(home.command(&["attach", id]), 20, 60);
+    let mut screen = Screen::start(home.command(&["attach", id]), /*rows*/ 20, /*cols*/ 60);
     await_line(&screen.lines, "got one");
     await_line(&screen.lines, "20 60");
     // Twice it is a key like any other.
@@ -84,7 +84,7 @@ fn keys_leave_a_terminal_and_attach_comes_back_to_it_in_its_own_size() {
 fn a_terminal_can_be_left_to_itself_from_the_start() {
     let (server, home) = (Server::websocket(&[]), Home::new());
     let id = home.detach(server.url(), &["--tty"], "test -t 0 && echo terminal; read line; exit 6");
-    let mut screen = Screen::start(home.command(&["attach", &id]), 24, 80);
+    let mut screen = Screen::start(home.command(&["attach", &id]), /*rows*/ 24, /*cols*/ 80);
     await_line(&screen.lines, "terminal");
     screen.type_keys(b"\r");
     assert_eq!(screen.end(), Some(6));

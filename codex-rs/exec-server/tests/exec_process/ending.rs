@@ -54,7 +54,7 @@ async fn signalling_and_ending_what_has_ended_is_no_failure(backend: Backend) {
     let process = start(&backend, shell("p", "exit 0")).await;
     Seen::all(&process).await;
     process.signal(ProcessSignal::Interrupt).await.expect("no failure");
-    let ended = process.terminate(None).await.expect("no failure");
+    let ended = process.terminate(/*grace*/ None).await.expect("no failure");
     assert!(!ended.running);
 }
 
@@ -63,7 +63,7 @@ async fn a_process_that_is_terminated_is_gone(backend: Backend) {
     let mut seen = Seen::default();
     let mut events = process.subscribe(Seq::START);
     seen.until(&mut events, "\n").await;
-    let ended = process.terminate(None).await.expect("it runs");
+    let ended = process.terminate(/*grace*/ None).await.expect("it runs");
     assert!(ended.running);
     seen.until_closed(&mut events).await;
     assert_ne!(seen.code(), 0);
@@ -124,7 +124,7 @@ async fn termination_reaches_descendants_in_sessions_of_their_own(backend: Backe
     let mut seen = Seen::default();
     let mut events = process.subscribe(Seq::START);
     seen.until(&mut events, "\n").await;
-    let ended = process.terminate(None).await.expect("it runs");
+    let ended = process.terminate(/*grace*/ None).await.expect("it runs");
     assert_eq!((ended.running, ended.survivors), (true, Some(0)));
     assert_gone(&text(&seen.stdout));
     seen.until_closed(&mut events).await;

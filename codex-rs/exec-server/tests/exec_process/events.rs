@@ -128,7 +128,7 @@ async fn a_wait_that_is_given_up_loses_no_event(backend: Backend) {
             seen.take(event.expect("it adds up"));
         }
     }
-    process.terminate(None).await.expect("it runs");
+    process.terminate(/*grace*/ None).await.expect("it runs");
     seen.until_closed(&mut events).await;
     assert_eq!(seen.gaps, 0);
 }

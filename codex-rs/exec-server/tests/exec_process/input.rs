@@ -63,7 +63,7 @@ async fn a_process_without_stdin_takes_no_input(backend: Backend) {
     let process = start(&backend, shell("p", "cat; exec sleep 1000")).await;
     let refused = process.write("x".into()).await.expect_err("it has no stdin");
     assert!(matches!(&refused, ExecError::StdinClosed(id) if id.as_str() == "p"), "{refused:?}");
-    process.terminate(None).await.expect("it runs");
+    process.terminate(/*grace*/ None).await.expect("it runs");
 }
 
 async fn writing_to_a_process_that_has_ended_is_no_failure_of_the_caller(backend: Backend) {
@@ -93,7 +93,7 @@ async fn nothing_can_be_written_behind_the_end(backend: Backend) {
         let refused = refused.expect_err("it is closed");
         assert!(matches!(&refused, ExecError::StdinClosed(id) if id.as_str() == "p"), "{refused:?}");
     }
-    process.terminate(None).await.expect("it runs");
+    process.terminate(/*grace*/ None).await.expect("it runs");
 }
 
 async fn a_process_that_does_not_read_makes_writers_wait_and_nobody_else(backend: Backend) {
@@ -109,7 +109,7 @@ async fn a_process_that_does_not_read_makes_writers_wait_and_nobody_else(backend
     let others = async {
         process.signal(ProcessSignal::Stop).await.expect("it runs");
         process.signal(ProcessSignal::Continue).await.expect("it runs");
-        let page = process.read(Seq::START, None, LONG).await.expect("it is readable");
+        let page = process.read(Seq::START, /*max_bytes*/ None, LONG).await.expect("it is readable");
         assert!(!page.exited);
         process.terminate(Some(Duration::ZERO)).await.expect("it runs")
     };

@@ -39,7 +39,7 @@ async fn exec_process_retains_output_after_exit_until_streams_close(backend: Bac
         }
     };
     assert_eq!(early, b"early\n");
-    let page = process.read(Seq::START, None, Duration::ZERO).await.expect("it is readable");
+    let page = process.read(Seq::START, /*max_bytes*/ None, Duration::ZERO).await.expect("it is readable");
     assert_eq!((page_bytes(&page), page.exited, page.closed), (b"early\n".to_vec(), true, false));
     assert_eq!(page.exit_code, Some(3));
 
@@ -47,7 +47,7 @@ async fn exec_process_retains_output_after_exit_until_streams_close(backend: Bac
     // The exit was seen, so the read waits for what comes behind it.
     let (mut after, mut late) = (exited, Vec::new());
     loop {
-        let page = process.read(after, None, LONG).await.expect("it is readable");
+        let page = process.read(after, /*max_bytes*/ None, LONG).await.expect("it is readable");
         late.extend(page_bytes(&page));
         after = Seq(page.next_seq.0 - 1);
         if page.closed {
@@ -65,7 +65,7 @@ async fn a_read_waits_for_the_next_output_and_no_longer(backend: Backend) {
     let process = start(&backend, fed("p", "while read line; do echo $line; done")).await;
     let mut after = Seq::START;
     for n in 0..20 {
-        let waiting = process.read(after, None, LONG);
+        let waiting = process.read(after, /*max_bytes*/ None, LONG);
         let writing = process.write(format!("{n}\n").into());
         let (page, written) = tokio::join!(waiting, writing);
         written.expect("it reads");
@@ -73,17 +73,17 @@ async fn a_read_waits_for_the_next_output_and_no_longer(backend: Backend) {
         assert_eq!(text(&page_bytes(&page)), format!("{n}\n"));
         after = Seq(page.next_seq.0 - 1);
     }
-    process.terminate(None).await.expect("it runs");
+    process.terminate(/*grace*/ None).await.expect("it runs");
 }
 
 async fn a_read_that_finds_nothing_answers_when_its_time_is_over(backend: Backend) {
     let process = start(&backend, shell("p", "exec sleep 1000")).await;
     for wait in [Duration::ZERO, Duration::from_millis(1)] {
-        let page = process.read(Seq::START, None, wait).await.expect("it is readable");
+        let page = process.read(Seq::START, /*max_bytes*/ None, wait).await.expect("it is readable");
         assert!(page.chunks.is_empty() && !page.exited && !page.closed);
         assert_eq!((page.next_seq, page.exit_code), (Seq(1), None));
     }
-    process.terminate(None).await.expect("it runs");
+    process.terminate(/*grace*/ None).await.expect("it runs");
 }
 
 async fn pages_follow_one_another_without_gap_or_overlap(backend: Backend) {
@@ -104,9 +104,12 @@ async fn pages_follow_one_another_without_gap_or_overlap(backend: Backend) {
 async fn what_was_followed_can_be_read_again(backend: Backend) {
     let process = start(&backend, shell("p", "seq 1000; exit 2")).await;
     let seen = Seen::all(&process).await;
-    let page = process.read(Seq::START, None, Duration::ZERO).await.expect("it is readable");
+    let page = process.read(Seq::START, /*max_bytes*/ None, Duration::ZERO).await.expect("it is readable");
     assert_eq!((page_bytes(&page), page.closed, page.exit_code), (seen.stdout.clone(), true, Some(2)));
-    let page = process.read(seen.last(), None, LONG).await.expect("it does not wait for what can't come");
+    let page = process
+        .read(seen.last(), /*max_bytes*/ None, LONG)
+        .await
+        .expect("it does not wait for what can't come");
     assert!(page.chunks.is_empty() && page.closed);
 }
 
@@ -115,7 +118,7 @@ async fn a_read_says_where_its_output_stands_and_what_is_gone(backend: Backend) 
     let process = start(&backend, shell("p", &format!("head -c {BYTES} /dev/zero"))).await;
     let seen = Seen::all(&process).await;
     assert_eq!(seen.lost + seen.stdout.len() as u64, BYTES);
-    let page = process.read(Seq::START, None, Duration::ZERO).await.expect("it is readable");
+    let page = process.read(Seq::START, /*max_bytes*/ None, Duration::ZERO).await.expect("it is readable");
     let dropped = page.dropped.expect("more than is retained");
     assert_eq!(page.output_bytes, Some(BYTES));
     let mut expected = dropped.bytes;

@@ -61,7 +61,7 @@ async fn an_id_in_use_is_refused(backend: Backend) {
         assert!(matches!(&refused, ExecError::ProcessExists(id) if id.as_str() == "p"), "{refused:?}");
         assert_eq!(refused.to_string(), "process p already exists");
     }
-    process.terminate(None).await.expect("it was left alone");
+    process.terminate(/*grace*/ None).await.expect("it was left alone");
     Seen::all(&process).await;
 }
 

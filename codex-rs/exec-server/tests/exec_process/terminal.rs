@@ -75,7 +75,7 @@ async fn what_has_no_terminal_or_no_size_can_not_be_resized(backend: Backend) {
         let ExecError::Refused(error) = refused else { panic!("{refused:?}") };
         assert_eq!(error.code, code, "{error}");
     }
-    process.terminate(None).await.expect("it runs");
+    process.terminate(/*grace*/ None).await.expect("it runs");
     let params =
         ProcessStartParams { size: Some(PtySize { rows: 0, cols: 1 }), ..on_terminal("q", "exit 0") };
     let refused = backend.start(params).await.expect_err("no such terminal");

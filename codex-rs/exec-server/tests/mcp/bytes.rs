@@ -68,7 +68,7 @@ async fn check(machine: &Machine, count: i64, meanwhile: impl Fn(i64)) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_go_through_both_ways_as_they_are() {
     for machine in Machine::each().await {
-        check(&machine, 500, |_| {}).await;
+        check(&machine, /*count*/ 500, |_| {}).await;
         machine.stop().await;
     }
 }
@@ -76,7 +76,7 @@ async fn messages_go_through_both_ways_as_they_are() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cuts_lose_and_double_no_message() {
     let machine = Machine::remote().await;
-    check(&machine, 2_000, |number| {
+    check(&machine, /*count*/ 2_000, |number| {
         if number % 97 == 0 {
             machine.cut();
         }

@@ -258,7 +258,7 @@ async fn a_call_that_takes_its_time_shows_signs_of_life() {
     let handle = handle.expect("it is sent");
     let progress = patiently("a sign of life", agent.progress.recv()).await.expect("it lives");
     assert!(progress.message.is_some_and(|words| words.starts_with("still running after")));
-    handle.cancel(None).await.expect("it is sent");
+    handle.cancel(/*id*/ None).await.expect("it is sent");
     agent.leave().await;
 }
 

@@ -87,10 +87,12 @@ async fn a_long_poll_returns_at_once_while_the_exit_is_news_and_then_waits_for_t
     client.start(shell_with("p", script, json!({"pipeStdin": true}))).await;
     client.exited("p").await;
     let poll = |after: u64| json!({"processId": "p", "afterSeq": after, "waitMs": 60_000});
-    let news = client.call("process/read", poll(0)).await;
+    let news = client.call("process/read", poll(/*after*/ 0)).await;
     assert_eq!(state(news), (true, json!(9), false, 2));
-    let (tip, beyond) =
-        (client.request("process/read", poll(1)).await, client.request("process/read", poll(7)).await);
+    let (tip, beyond) = (
+        client.request("process/read", poll(/*after*/ 1)).await,
+        client.request("process/read", poll(/*after*/ 7)).await,
+    );
     client.done("environment/status", json!({})).await;
     assert!(!client.has_answer(tip) && !client.has_answer(beyond), "the exit is known to these readers");
     client.write("p", "w", b"\n").await;

@@ -61,7 +61,7 @@ async fn a_follower_gets_everything_and_what_is_dropped_behind_it_is_accounted_f
     with(small_logs(), async |server: Arc<Harness>| {
         let mut client = server.ready().await;
         let transcript = client.run(start_params("p", &["seq", "100000"])).await;
-        let all = numbers(100_000);
+        let all = numbers(/*to*/ 100_000);
         assert!(transcript.stdout == all);
         check_gap(&mut client, "p", &all).await;
     })
@@ -82,7 +82,7 @@ async fn a_process_that_drops_its_oldest_output_runs_on_without_a_reader() {
         server.idle().await;
         let mut client = server.connect().await;
         client.resume(&session).await;
-        let all = numbers(200_000);
+        let all = numbers(/*to*/ 200_000);
         client.read_to_close("p").await;
         assert!(check_gap(&mut client, "p", &all).await > 1 << 20);
     })
@@ -95,7 +95,7 @@ async fn a_smaller_budget_of_the_client_is_kept() {
         let mut client = server.ready().await;
         let output = json!({"output": {"retainBytes": 20_000}});
         let transcript = client.run(shell_with("p", "seq 100000", output)).await;
-        assert!(transcript.stdout == numbers(100_000));
+        assert!(transcript.stdout == numbers(/*to*/ 100_000));
         let read = client.read(json!({"processId": "p"})).await;
         let left: usize = read.chunks.iter().map(|chunk| chunk.chunk.len()).sum();
         assert!(left <= 20_000 && left > 20_000 - (8 << 10), "{left} bytes are retained");
@@ -116,7 +116,7 @@ async fn a_process_without_a_reader_waits_rather_than_lose_anything() {
         // What the first connection took may be gone, and is accounted for; what nobody took is not.
         let first = client.read(json!({"processId": "p", "maxBytes": 1})).await;
         let dropped = first.dropped.map_or(0, |dropped| usize::try_from(dropped.bytes).expect("it fits"));
-        let all = numbers(200_000);
+        let all = numbers(/*to*/ 200_000);
         let after = first.dropped.map_or(0, |dropped| dropped.through_seq.0);
         assert!(client.recover("p", all[..dropped].to_vec(), after).await == all);
     })

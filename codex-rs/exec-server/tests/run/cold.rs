@@ -45,7 +45,7 @@ fn methods(stream: TcpStream, count: usize) -> Vec<String> {
 fn it_leaves_with_the_request_for_the_connection_and_when_that_is_lost_nobody_knows() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("ws://{}", listener.local_addr().expect("it has an address"));
-    let serving = thread::spawn(move || methods(listener.accept().expect("it dials").0, 3));
+    let serving = thread::spawn(move || methods(listener.accept().expect("it dials").0, /*count*/ 3));
     let ran = output(run(&["--connect", &url, "--cwd", "/"], &["true"]));
     assert_eq!(serving.join().expect("no panic"), ["initialize", "initialized", "process/start"]);
     assert_eq!(ran.status.code(), Some(125));
@@ -73,10 +73,10 @@ pub(crate) fn runs_as_ever(server: &Server) {
     assert_eq!(said(&ran), (Some(3), "/\n".into(), "err\n".into()));
 
     let flood = output(run(&flags, &["seq", "1", "400000"]));
-    assert!(flood.stdout == crate::streams::count_to(400_000), "{}", stderr(&flood));
+    assert!(flood.stdout == crate::streams::count_to(/*last*/ 400_000), "{}", stderr(&flood));
 
     // Standard input without an end to be told, as not every server can end one.
-    let sent = noise(300_000);
+    let sent = noise(/*len*/ 300_000);
     let (_dir, path) = file(&sent);
     let mut copy = run(&flags, &["head", "-c", "300000"]);
     copy.stdin(File::open(&path).expect("the file is there"));

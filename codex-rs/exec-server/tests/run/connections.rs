@@ -30,9 +30,14 @@ fn every_byte_and_the_exit_code_arrive_over_a_connection_that_breaks_again_and_a
     child.stdout.take().expect("it has a pipe").read_to_end(&mut received).expect("it can be read");
     let words = String::from_utf8(reading.join().expect("reading does not panic")).expect("text");
     assert_eq!(wait(&mut child).code(), Some(42), "{words}");
-    assert!(received == count_to(4_000_000), "{} bytes of {}", received.len(), count_to(4_000_000).len());
+    assert!(
+        received == count_to(/*last*/ 4_000_000),
+        "{} bytes of {}",
+        received.len(),
+        count_to(/*last*/ 4_000_000).len()
+    );
     let notice = "codex-exec-server: connection lost, resuming (45 s left)\n";
-    assert_eq!(words.replace(notice, "").as_bytes(), count_to(200_000), "{words}");
+    assert_eq!(words.replace(notice, "").as_bytes(), count_to(/*last*/ 200_000), "{words}");
     assert!(words.contains(notice));
     assert_eq!(proxy.cuts.try_iter().count(), cuts);
 }
@@ -41,7 +46,7 @@ fn every_byte_and_the_exit_code_arrive_over_a_connection_that_breaks_again_and_a
 fn stdin_survives_a_broken_connection_without_loss_or_repetition() {
     let server = Server::websocket(&[]);
     let proxy = Proxy::before(&server, vec![900_000, 1_100_003, 400_009]);
-    let sent = count_to(500_000);
+    let sent = count_to(/*last*/ 500_000);
     let (_dir, path) = file(&sent);
     let mut command = run(&["--connect", &proxy.url], &["cat"]);
     command.stdin(std::fs::File::open(&path).expect("the file is there"));
@@ -89,7 +94,7 @@ fn a_server_that_has_forgotten_the_session_ends_the_command_line_with_125() {
     let url = server.url().to_owned();
     server.kill();
     // The same address, another server.
-    let other = Server::start(program(), &url, &[], None);
+    let other = Server::start(program(), &url, &[], /*dir*/ None);
     assert_eq!(running.wait().code(), Some(125));
     let mut words = String::new();
     let stderr = running.child.stderr.take().expect("it has a pipe");
@@ -122,7 +127,7 @@ fn a_server_that_wants_a_token_gets_it_from_a_file_or_the_answer_says_so() {
         flags.extend(token.into_iter().flat_map(|token| ["--token-file", token]));
         run(&flags, &["echo", "in"])
     };
-    let without = output(with(None));
+    let without = output(with(/*token*/ None));
     assert_eq!(without.status.code(), Some(125));
     assert!(stderr(&without).contains("--token-file PATH"), "{}", stderr(&without));
     let guessed = output(with(wrong.to_str()));

@@ -12,7 +12,7 @@ fn reference() -> Option<Server> {
     };
     let mut command = Command::new(path);
     command.arg("exec-server");
-    Some(Server::start(command, "ws://127.0.0.1:0", &[], None))
+    Some(Server::start(command, "ws://127.0.0.1:0", &[], /*dir*/ None))
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn commands_run_on_the_reference_server() {
     assert_eq!(stderr(&ran), "err\n");
 
     let flood = output(run(&flags, &["seq", "1", "4000000"]));
-    assert!(flood.stdout == crate::streams::count_to(4_000_000), "{}", stderr(&flood));
+    assert!(flood.stdout == crate::streams::count_to(/*last*/ 4_000_000), "{}", stderr(&flood));
 
     assert_eq!(output(run_script(&flags, "kill -TERM $$")).status.code(), Some(143));
     assert_eq!(output(run(&flags, &["no-such-program"])).status.code(), Some(126));
@@ -39,7 +39,7 @@ fn commands_leave_with_the_connection_to_the_reference_server() {
 #[test]
 fn what_the_reference_server_can_not_do_is_said_once() {
     let Some(server) = reference() else { return };
-    let sent = noise(5_000_000);
+    let sent = noise(/*len*/ 5_000_000);
     let (_dir, path) = file(&sent);
     // It can't end standard input, so the command has to know how much to expect.
     let mut command = run(&server.flags(), &["head", "-c", "5000000"]);

@@ -27,7 +27,7 @@ fn a_command_that_a_signal_ended_has_the_exit_code_that_shells_give() {
 
 #[test]
 fn megabytes_of_stdin_come_back_unchanged_and_their_end_is_seen() {
-    let sent = noise(5_000_000);
+    let sent = noise(/*len*/ 5_000_000);
     let (_dir, path) = file(&sent);
     for server in Server::each() {
         let mut from_file = run(&server.flags(), &["cat"]);
@@ -50,7 +50,7 @@ fn megabytes_of_stdin_come_back_unchanged_and_their_end_is_seen() {
 
 #[test]
 fn a_command_that_does_not_read_its_stdin_is_not_held_up_by_it() {
-    let (_dir, path) = file(&noise(5_000_000));
+    let (_dir, path) = file(&noise(/*len*/ 5_000_000));
     for server in Server::each() {
         let mut command = run_script(&server.flags(), "exec <&-; echo done");
         command.stdin(File::open(&path).expect("the file is there"));
@@ -91,7 +91,7 @@ fn a_slow_reader_loses_nothing() {
             thread::yield_now();
         }
         assert!(wait(&mut child).success());
-        assert!(received == count_to(4_000_000), "over {:?}", server.url());
+        assert!(received == count_to(/*last*/ 4_000_000), "over {:?}", server.url());
     }
 }
 

@@ -64,7 +64,7 @@ impl Server {
 
     /// A server on a free port of loopback.
     pub(crate) fn websocket(flags: &[&str]) -> Self {
-        Self::start(program(), "ws://127.0.0.1:0", flags, None)
+        Self::start(program(), "ws://127.0.0.1:0", flags, /*dir*/ None)
     }
 
     /// A server on a Unix socket.

@@ -95,13 +95,13 @@ async fn the_bounds_of_a_message_are_inclusive(server: Arc<Harness>) {
     // The request, its three members, and the list of zeros around them.
     let zeros = vec!["0"; 262_144 - 4].join(",");
     client.send_text(format!(r#"{{"id":101,"method":"no/such","params":[{zeros}]}}"#)).await;
-    assert_eq!(client.answer(101).await.expect_err("no such method").code, -32601);
+    assert_eq!(client.answer(/*id*/ 101).await.expect_err("no such method").code, -32601);
     client.send_text(format!(r#"{{"id":102,"method":"no/such","params":[0,{zeros}]}}"#)).await;
     assert!(complaint(&mut client).await.contains("limit of 262144 JSON values"));
     let nest = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
-    client.send_text(format!(r#"{{"id":103,"method":"no/such","params":{}}}"#, nest(126))).await;
-    assert_eq!(client.answer(103).await.expect_err("no such method").code, -32601);
-    client.send_text(format!(r#"{{"id":104,"method":"no/such","params":{}}}"#, nest(127))).await;
+    client.send_text(format!(r#"{{"id":103,"method":"no/such","params":{}}}"#, nest(/*levels*/ 126))).await;
+    assert_eq!(client.answer(/*id*/ 103).await.expect_err("no such method").code, -32601);
+    client.send_text(format!(r#"{{"id":104,"method":"no/such","params":{}}}"#, nest(/*levels*/ 127))).await;
     assert!(complaint(&mut client).await.contains("recursion limit exceeded"));
 }
 
@@ -118,7 +118,7 @@ async fn ids_may_be_any_text_or_any_64_bit_integer_and_need_not_differ(server: A
         client.send_text(r#"{"id":7,"method":"environment/status"}"#).await;
     }
     for _ in 0..2 {
-        assert_eq!(client.answer(7).await, Ok(json!({"status": "ready"})));
+        assert_eq!(client.answer(/*id*/ 7).await, Ok(json!({"status": "ready"})));
     }
 }
 
@@ -136,7 +136,7 @@ async fn bytes_that_are_no_text_are_answered_like_other_nonsense(server: Arc<Har
     }
     // A binary frame that holds text is as good as a text frame.
     client.send_binary(&br#"{"id":9,"method":"environment/status"}"#[..]).await;
-    assert_eq!(client.answer(9).await, Ok(json!({"status": "ready"})));
+    assert_eq!(client.answer(/*id*/ 9).await, Ok(json!({"status": "ready"})));
     bystander.is_unaffected().await;
 }
 
@@ -196,7 +196,7 @@ async fn a_frame_that_is_too_big_ends_the_connection_and_says_why(server: Arc<Ha
     let text = envelope.replace("\"\"", &format!("\"{}\"", "x".repeat(limit - envelope.len())));
     assert_eq!(text.len(), limit);
     client.send_text(text).await;
-    assert_eq!(client.answer(5).await.expect_err("no such method").code, -32601);
+    assert_eq!(client.answer(/*id*/ 5).await.expect_err("no such method").code, -32601);
 
     let (mut reader, mut writer) = server.ready().await.into_connection();
     // The server need not take all of it, and says so while this is being sent.

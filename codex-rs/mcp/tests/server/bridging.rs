@@ -63,7 +63,7 @@ async fn bytes_go_through_as_they_are_and_so_does_the_exit_code() {
     stage.stderr("wor");
     stage.stdout("o\nrest");
     stage.stderr("ds");
-    stage.exit(3);
+    stage.exit(/*code*/ 3);
     stage.close();
     assert_eq!(client.read_to_end().await, ("one\r\n\ntwo\nrest".into(), "words".into()));
     assert_eq!(client.over.await.unwrap().unwrap(), 3);
@@ -87,7 +87,7 @@ async fn a_client_that_reads_slowly_gets_everything() {
     let mut client = client_of(&stage).await;
     let lines: String = (0..100).map(|number| format!("{number} {}\n", "x".repeat(1000))).collect();
     stage.stdout(&lines);
-    stage.exit(0);
+    stage.exit(/*code*/ 0);
     stage.close();
     assert_eq!(client.read_to_end().await.0, lines);
     assert_eq!(client.over.await.unwrap().unwrap(), 0);
@@ -110,7 +110,7 @@ async fn stopping_ends_the_server_and_passes_on_its_last_words() {
     client.stop.send(()).unwrap();
     assert!(matches!(stage.done().await, Done::Terminated(Some(_))));
     stage.stdout("bye\n");
-    stage.exit(143);
+    stage.exit(/*code*/ 143);
     stage.close();
     let (mut out, mut stdout) = (String::new(), client.stdout.take().unwrap());
     stdout.read_to_string(&mut out).await.unwrap();

@@ -27,7 +27,7 @@ async fn a_server_that_dies_says_why() {
     let mut server = stage.start(&config()).await;
     stage.stderr("Traceback\nModuleNotFoundError: No mod");
     stage.stderr("ule named 'mcp'\n");
-    stage.exit(1);
+    stage.exit(/*code*/ 1);
     stage.close();
     let expected = "MCP server server ended with exit code 1; the last it said on stderr:\n  Traceback\n  \
                     ModuleNotFoundError: No module named 'mcp'";
@@ -44,7 +44,7 @@ async fn lost_output_is_the_end_and_the_server_is_ended() {
     let mut stage = Stage::new();
     let mut server = stage.start(&config()).await;
     stage.stdout("{\"jsonrpc\":\"2.0\",");
-    stage.lose(12);
+    stage.lose(/*bytes*/ 12);
     stage.stdout("\"id\":1,\"result\":{}}\n");
     assert!(end(&mut server).await.contains("lost 12 bytes of its output"));
     server.close().await.unwrap();
@@ -73,7 +73,7 @@ async fn a_connection_that_does_not_come_back_is_the_end() {
 async fn a_descendant_that_holds_the_streams_open_does_not_hold_up_the_end() {
     let mut stage = Stage::new();
     let mut server = stage.start(&config()).await;
-    stage.exit(0);
+    stage.exit(/*code*/ 0);
     assert!(end(&mut server).await.contains("ended with exit code 0"));
     server.close().await.unwrap();
     assert_eq!(stage.done().await, Done::ClosedStdin);
@@ -92,7 +92,7 @@ async fn closing_closes_stdin_and_a_server_that_exits_then_is_not_signalled() {
     assert!(line.contains("last words"), "{line}");
     assert_eq!(stage.done().await, Done::ClosedStdin);
     stage.stdout("good-bye\n");
-    stage.exit(0);
+    stage.exit(/*code*/ 0);
     stage.close();
     closing.await.unwrap().unwrap();
     assert!(matches!(watch.ended().await.reason, Reason::Exited(_)));
@@ -115,7 +115,7 @@ async fn a_server_that_does_not_exit_is_told_to_end_after_the_patience() {
     let closing = tokio::spawn(async move { server.close().await });
     assert_eq!(stage.done().await, Done::Terminated(Some(patience.grace)));
     assert_eq!(begun.elapsed(), patience.exit);
-    stage.exit(143);
+    stage.exit(/*code*/ 143);
     stage.close();
     closing.await.unwrap().unwrap();
     assert_eq!(begun.elapsed(), patience.exit);
@@ -133,7 +133,7 @@ async fn a_server_whose_user_is_gone_is_ended() {
 async fn a_server_that_dies_before_the_handshake_says_why() {
     let stage = Stage::new();
     stage.stderr("cannot find module\n");
-    stage.exit(1);
+    stage.exit(/*code*/ 1);
     stage.close();
     let Err(ConnectError::Server(error)) = connect((), &stage.backend, &config()).await else {
         panic!("the server is what failed")

@@ -52,7 +52,7 @@ async fn messages_arrive_whole_and_in_order_however_the_stream_is_cut() {
     stage.stdout(
         "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{}}]\n{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{}}",
     );
-    stage.exit(0);
+    stage.exit(/*code*/ 0);
     stage.close();
     for id in 1..=4 {
         assert_eq!(answer(&mut server).await, Some(id));
@@ -64,8 +64,8 @@ async fn messages_arrive_whole_and_in_order_however_the_stream_is_cut() {
 async fn messages_are_written_in_the_order_in_which_they_are_sent_whichever_future_is_polled_first() {
     let mut stage = Stage::new();
     let mut server = stage.start(&config()).await;
-    let first = server.send(numbered(1, "one"));
-    let second = server.send(numbered(2, "two"));
+    let first = server.send(numbered(/*number*/ 1, "one"));
+    let second = server.send(numbered(/*number*/ 2, "two"));
     second.await.unwrap();
     first.await.unwrap();
     for text in ["one", "two"] {
@@ -79,8 +79,8 @@ async fn a_message_that_nobody_waits_for_is_written_all_the_same_and_once() {
     let mut stage = Stage::new();
     let mut server = stage.start(&config()).await;
     stage.set_reads(false);
-    drop(server.send(numbered(1, "one")));
-    let second = server.send(numbered(2, "two"));
+    drop(server.send(numbered(/*number*/ 1, "one")));
+    let second = server.send(numbered(/*number*/ 2, "two"));
     stage.set_reads(true);
     second.await.unwrap();
     for text in ["one", "two"] {
@@ -96,12 +96,12 @@ async fn a_server_that_does_not_read_is_not_sent_more_than_the_bound() {
     let mut server = stage.start(&ServerConfig { limits, ..config() }).await;
     stage.set_reads(false);
     // One of any size is accepted while nothing waits.
-    let first = server.send(numbered(1, &"x".repeat(300)));
-    let error = server.send(numbered(2, "y")).await.unwrap_err();
+    let first = server.send(numbered(/*number*/ 1, &"x".repeat(300)));
+    let error = server.send(numbered(/*number*/ 2, "y")).await.unwrap_err();
     assert!(matches!(error.reason, Reason::Backlog { limit_bytes: 200 }), "{error}");
     stage.set_reads(true);
     first.await.unwrap();
-    server.send(numbered(3, "z")).await.unwrap();
+    server.send(numbered(/*number*/ 3, "z")).await.unwrap();
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_large_message_goes_in_pieces() {
     let mut stage = Stage::new();
     let mut server = stage.start(&config()).await;
     let payload = "x".repeat(1 << 20);
-    server.send(numbered(1, &payload)).await.unwrap();
+    server.send(numbered(/*number*/ 1, &payload)).await.unwrap();
     let mut line = String::new();
     let mut pieces = 0;
     while !line.ends_with('\n') {

@@ -92,11 +92,11 @@ async fn a_denied_command_runs_again_without_its_sandbox_if_that_is_approved() {
     let backend = Arc::new(FakeBackend::default());
     let mut first = backend.next_process();
     first.output("may not\n");
-    first.exited(1, true);
+    first.exited(/*code*/ 1, /*sandbox_denied*/ true);
     first.closed();
     let mut second = backend.next_process();
     second.output("did it\n");
-    second.exited(0, false);
+    second.exited(/*code*/ 0, /*sandbox_denied*/ false);
     second.closed();
     let approver = Scripted::new([Decision::Approve, Decision::Approve]);
     let (exec, report) = run(&backend, Arc::clone(&approver) as _).await;
@@ -124,7 +124,7 @@ async fn a_denial_that_is_not_lifted_is_reported_with_the_reason() {
         let backend = Arc::new(FakeBackend::default());
         let mut denied = backend.next_process();
         denied.output("may not\n");
-        denied.exited(1, true);
+        denied.exited(/*code*/ 1, /*sandbox_denied*/ true);
         denied.closed();
         let (_, report) = run(&backend, approver).await;
         let report = report.expect("approved");
@@ -139,7 +139,7 @@ async fn a_denial_that_is_not_lifted_is_reported_with_the_reason() {
 async fn a_command_without_a_sandbox_has_nothing_to_be_freed_of() {
     let backend = Arc::new(FakeBackend::default());
     let mut process = backend.next_process();
-    process.exited(1, true);
+    process.exited(/*code*/ 1, /*sandbox_denied*/ true);
     process.closed();
     let approver = Scripted::new([Decision::Approve]);
     let exec = UnifiedExec::new(Arc::clone(&backend) as _, Arc::clone(&approver) as _, Default::default());

@@ -122,7 +122,7 @@ async fn output_that_a_child_holds_open_is_told_apart_from_the_end(exec: Unified
     // It takes no input any more, and says so; ending it ends what holds its output.
     let refused = exec.write_stdin(number, input("x\n")).await.expect_err("it has exited");
     assert!(matches!(refused, UnifiedExecError::NotRunning { process, .. } if process == number));
-    let report = exec.terminate(number, None, ALL).await.expect("it is known");
+    let report = exec.terminate(number, /*grace*/ None, ALL).await.expect("it is known");
     assert!(report.state.is_final() && report.state.exit_code() == Some(4), "{:?}", report.state);
 }
 
@@ -131,13 +131,13 @@ async fn terminating_reports_the_last_output_and_reaches_descendants(exec: Unifi
         exec.exec_command(started("setsid sleep 1000 & echo $!; sleep 1000")).await.expect("it runs");
     let number = report.process;
     let (text, _) = until(&exec, report, "\n").await;
-    let report = exec.terminate(number, None, ALL).await.expect("it is known");
+    let report = exec.terminate(number, /*grace*/ None, ALL).await.expect("it is known");
     let exit = report.state.exit().expect("it ended");
     assert_eq!((exit.code, exit.reason), (137, Some(ExitReason::Terminated)));
     let status = std::fs::read_to_string(format!("/proc/{}/stat", text.trim()));
     assert!(status.is_err() || status.is_ok_and(|status| status.contains(") Z ")));
     // What has ended is only reported.
-    let again = exec.terminate(number, None, ALL).await.expect("it is known");
+    let again = exec.terminate(number, /*grace*/ None, ALL).await.expect("it is known");
     assert_eq!(again.state.exit_code(), Some(137));
 }
 
@@ -157,7 +157,7 @@ async fn a_call_that_is_dropped_leaves_its_command_alone_or_ends_it_as_asked(exe
     let report = exec.write_stdin(ended.process, wait()).await.expect("it is known");
     assert_eq!(report.state.exit().and_then(|exit| exit.reason), Some(ExitReason::Terminated));
     assert!(exec.list()[0].state.is_running());
-    exec.terminate(left.process, None, ALL).await.expect("it is known");
+    exec.terminate(left.process, /*grace*/ None, ALL).await.expect("it is known");
 }
 
 async fn what_can_not_be_started_is_refused_in_the_machines_words(exec: UnifiedExec) {
@@ -168,7 +168,7 @@ async fn what_can_not_be_started_is_refused_in_the_machines_words(exec: UnifiedE
     assert!(refused.to_string().contains("/nowhere/at-all"), "{refused}");
     assert!(exec.list().is_empty(), "what did not start is not kept");
     // It has taken no number, so nobody is told that it ended and made room.
-    let unknown = exec.read(ProcessNumber(1), 0, ALL).await.expect_err("nothing has run");
+    let unknown = exec.read(ProcessNumber(1), /*offset*/ 0, ALL).await.expect_err("nothing has run");
     assert!(matches!(unknown, UnifiedExecError::UnknownProcess(ProcessNumber(1))), "{unknown:?}");
     let report = exec.exec_command(shell("exit 0")).await.expect("it runs");
     assert_eq!(report.process, ProcessNumber(1));

@@ -75,7 +75,7 @@ async fn input_that_nobody_can_read_is_refused(exec: UnifiedExec) {
     let number = exec.exec_command(command).await.expect("it runs").process;
     let refused = exec.write_stdin(number, input("x")).await.expect_err("it has no stdin");
     assert!(matches!(refused, UnifiedExecError::NoStdin(process) if process == number), "{refused:?}");
-    exec.terminate(number, None, crate::support::ALL).await.expect("it is known");
+    exec.terminate(number, /*grace*/ None, crate::support::ALL).await.expect("it is known");
 
     let number = exec.exec_command(shell("exit 6")).await.expect("it runs").process;
     let refused = exec.write_stdin(number, input("x")).await.expect_err("it has ended");

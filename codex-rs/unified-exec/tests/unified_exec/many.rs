@@ -19,7 +19,7 @@ async fn what_has_ended_makes_room_the_least_recently_asked_for_first(exec: Unif
     exec.exec_command(shell("exit 0")).await.expect("there is room");
     let known: Vec<_> = exec.list().iter().map(|listed| listed.process.0).collect();
     assert_eq!(known, [1, 3, 4, 5]);
-    let refused = exec.read(ProcessNumber(2), 0, ALL).await.expect_err("it made room");
+    let refused = exec.read(ProcessNumber(2), /*offset*/ 0, ALL).await.expect_err("it made room");
     assert!(matches!(refused, UnifiedExecError::Forgotten(ProcessNumber(2))), "{refused:?}");
 }
 
@@ -31,7 +31,7 @@ async fn what_runs_never_makes_room(exec: UnifiedExec) {
     let UnifiedExecError::TooManyProcesses { limit: 4, least_recent: ProcessNumber(1) } = refused else {
         panic!("{refused:?}")
     };
-    exec.terminate(ProcessNumber(3), None, ALL).await.expect("it is known");
+    exec.terminate(ProcessNumber(3), /*grace*/ None, ALL).await.expect("it is known");
     let report = exec.exec_command(shell("echo x")).await.expect("there is room");
     // A refused command takes no number.
     assert_eq!((report.output.text.as_str(), report.process), ("x\n", ProcessNumber(5)));

@@ -58,7 +58,7 @@ async fn output_beyond_the_limit_loses_its_middle_which_can_be_read(exec: Unifie
 
     let read = exec.read(report.process, omitted.offset, ALL).await.expect("it is held");
     assert_eq!((read.text.as_str(), read.lost_bytes, read.is_end), (&all[begin..], 0, true));
-    assert_eq!(read_on(&exec, report.process, 0, 700).await, (all, 0));
+    assert_eq!(read_on(&exec, report.process, /*offset*/ 0, /*limit*/ 700).await, (all, 0));
 }
 
 async fn output_beyond_what_is_held_can_be_read(exec: UnifiedExec) {
@@ -71,14 +71,14 @@ async fn output_beyond_what_is_held_can_be_read(exec: UnifiedExec) {
     let read =
         exec.read(report.process, omitted.offset, OutputLimit::Bytes(5_000)).await.expect("it is held");
     assert!(all[begin..].starts_with(&read.text) && read.text.len() == 5_000 && !read.is_end);
-    assert!(read_on(&exec, report.process, 0, 300_000).await == (all, 0));
+    assert!(read_on(&exec, report.process, /*offset*/ 0, /*limit*/ 300_000).await == (all, 0));
 }
 
 async fn output_that_is_gone_from_the_log_is_counted(exec: UnifiedExec) {
     // 16 MiB: more than a log retains.
     let script = "yes 0123456789abcde | head -c 16777216";
     let report = exec.exec_command(shell(script)).await.expect("it runs");
-    let (text, lost) = read_on(&exec, report.process, 0, 1 << 20).await;
+    let (text, lost) = read_on(&exec, report.process, /*offset*/ 0, 1 << 20).await;
     assert!(lost > 0 && lost + text.len() as u64 == 16 << 20, "{lost} and {}", text.len());
     let line = usize::try_from(lost % 16).expect("small");
     assert!(text.starts_with(&"0123456789abcde\n"[line..]) && text.ends_with("0123456789abcde\n"));
@@ -101,7 +101,7 @@ async fn characters_stay_whole_wherever_output_is_cut(exec: UnifiedExec) {
     // What never becomes one is shown as such in the end.
     let report = exec.write_stdin(number, crate::support::input("\n")).await.expect("it reads");
     assert_eq!(report.output.text, "\u{fffd}");
-    let (text, lost) = read_on(&exec, number, 0, 512).await;
+    let (text, lost) = read_on(&exec, number, /*offset*/ 0, /*limit*/ 512).await;
     assert!(text.ends_with("€b\u{fffd}") && lost == 0, "{text:?}");
 }
 
@@ -112,15 +112,16 @@ async fn bytes_that_are_no_text_are_shown_as_such_and_keep_their_places(exec: Un
     let report = exec.exec_command(command).await.expect("it runs");
     assert!(report.output.text.len() <= 900 && report.output.text.ends_with("end"));
     assert_eq!(report.output.end_offset, 3_003);
-    let read = exec.read(report.process, 2_999, OutputLimit::Bytes(512)).await.expect("it is held");
+    let read =
+        exec.read(report.process, /*offset*/ 2_999, OutputLimit::Bytes(512)).await.expect("it is held");
     assert_eq!((read.text.as_str(), read.next_offset), ("\u{fffd}end", 3_003));
 }
 
 async fn reading_beyond_what_was_said_is_refused(exec: UnifiedExec) {
     let report = exec.exec_command(shell("printf abc")).await.expect("it runs");
-    let read = exec.read(report.process, 3, ALL).await.expect("the end is a place");
+    let read = exec.read(report.process, /*offset*/ 3, ALL).await.expect("the end is a place");
     assert_eq!((read.text.as_str(), read.is_end), ("", true));
-    let refused = exec.read(report.process, 4, ALL).await.expect_err("nothing is there");
+    let refused = exec.read(report.process, /*offset*/ 4, ALL).await.expect_err("nothing is there");
     assert!(matches!(refused, UnifiedExecError::InvalidArgument(_)));
     assert_eq!(
         refused.to_string(),

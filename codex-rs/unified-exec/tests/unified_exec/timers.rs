@@ -57,7 +57,7 @@ async fn an_end_is_reported_at_once() {
     let exec = exec(&backend);
     let telling = async {
         tokio::time::sleep(2 * SECOND).await;
-        process.exited(0, false);
+        process.exited(/*code*/ 0, /*sandbox_denied*/ false);
         process.closed();
     };
     let (report, ()) = tokio::join!(exec.exec_command(command(60 * SECOND)), telling);
@@ -67,7 +67,7 @@ async fn an_end_is_reported_at_once() {
 #[tokio::test(start_paused = true)]
 async fn after_an_exit_the_rest_of_the_output_is_waited_for_only_so_long() {
     let (backend, mut process) = backend();
-    process.exited(4, false);
+    process.exited(/*code*/ 4, /*sandbox_denied*/ false);
     let exec = exec(&backend);
     let report = exec.exec_command(command(60 * SECOND)).await.expect("it starts");
     assert!(matches!(report.state, ProcessState::Exited { output_open: true, .. }));
@@ -85,7 +85,7 @@ async fn a_machine_that_is_lost_fails_the_process_and_everybody_who_waits() {
         let (backend, mut process) = backend();
         process.output("last words");
         if exits {
-            process.exited(3, false);
+            process.exited(/*code*/ 3, /*sandbox_denied*/ false);
         }
         process.tell(Err(ExecError::Disconnected("it burnt down".into())));
         let exec = exec(&backend);
@@ -119,7 +119,7 @@ async fn what_the_machine_has_lost_is_counted_in_its_place() {
     let through = process.next();
     process.tell(Ok(ExecProcessEvent::Gap { through, bytes: Some(500) }));
     process.output("after");
-    process.exited(0, false);
+    process.exited(/*code*/ 0, /*sandbox_denied*/ false);
     process.closed();
     let exec = exec(&backend);
     let report = exec.exec_command(command(60 * SECOND)).await.expect("it starts");
@@ -128,7 +128,8 @@ async fn what_the_machine_has_lost_is_counted_in_its_place() {
     assert!(report.output.text.starts_with("before\n[... 500 bytes left out, 500 of them lost;"));
     assert!(report.output.text.ends_with("\nafter"));
     // The fake has forgotten it, as servers do some time after the end.
-    let refused = exec.read(report.process, 0, Default::default()).await.expect_err("it is forgotten");
+    let refused =
+        exec.read(report.process, /*offset*/ 0, Default::default()).await.expect_err("it is forgotten");
     assert!(matches!(refused, UnifiedExecError::OutputForgotten(_)), "{refused:?}");
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct RawRoundTrip {
 
 impl RawRoundTrip {
     pub(crate) fn open() -> Result<Self, BenchError> {
-        Self::open_to(TcpListener::bind("127.0.0.1:0")?, None)
+        Self::open_to(TcpListener::bind("127.0.0.1:0")?, /*distance*/ None)
     }
 
     /// Through a proxy that delays.

@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_goal_judges_the_number_that_it_names_and_only_that() {
-        let mut measure = Measure::new("p50", "server", "ms").with_value(4.0, (4.0, 4.0), 1);
+        let mut measure = Measure::new("p50", "server", "ms").with_value(4.0, (4.0, 4.0), /*samples*/ 1);
         measure.ratio_to_raw = Some(1.5);
         for (goal, words, met) in [
             (Goal::AtMost(1.5, Of::Raw), "≤ 1.5 × raw", Some(true)),

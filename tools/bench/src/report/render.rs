@@ -120,7 +120,7 @@ mod tests {
     use crate::report::{Goal, Of};
 
     fn report() -> Report {
-        let quick = Measure::new("p50", "a|b", "µs").with_value(12.345, (9.0, 1234.5), 3);
+        let quick = Measure::new("p50", "a|b", "µs").with_value(12.345, (9.0, 1234.5), /*samples*/ 3);
         let goal = Goal::AtMost(12.0, Of::Unit("µs"));
         let quick = Measure { met: goal.is_met(&quick), ..quick.with_goal(goal) };
         let broken = Measure::new("p50", "other", "µs").with_note("failed: gone");

@@ -27,7 +27,7 @@ use crate::target::{Target, TargetSpec};
 use crate::wire::{Connection, Message, StartParams};
 
 pub(super) fn run(plan: &Plan) -> Vec<Measure> {
-    let turns = Turns { warm_up: 1, rounds: plan.choose(25, 5), batch: 1 };
+    let turns = Turns { warm_up: 1, rounds: plan.choose(/*thorough*/ 25, /*quick*/ 5), batch: 1 };
     let mut measures = Vec::new();
     for (metric, goal, lanes) in [
         ("open connection", Goal::AtMost(1.03, Of::Raw), open_connection(plan)),
@@ -135,7 +135,7 @@ impl Probe for WireOneShot {
         let name = format!("true-{}", self.count);
         let started = Instant::now();
         self.connection.request("process/start", StartParams::new(&name, &TRUE))?;
-        wait_for_close(&mut self.connection, &name, 1)?;
+        wait_for_close(&mut self.connection, &name, /*replies*/ 1)?;
         Ok(milliseconds_since(started))
     }
 }
@@ -156,7 +156,7 @@ impl Probe for WireCold {
         let started = Instant::now();
         let start = StartParams::new("true", &TRUE);
         let mut connection = Connection::open_in_one_flight(&url, "process/start", start)?;
-        wait_for_close(&mut connection, "true", 2)?;
+        wait_for_close(&mut connection, "true", /*replies*/ 2)?;
         Ok(milliseconds_since(started))
     }
 }

@@ -19,7 +19,10 @@ const PROCESS: &str = "terminal";
 pub(super) fn run(plan: &Plan) -> Vec<Measure> {
     let mut lanes = vec![Lane::new(RAW, RawEcho::open(&PROGRAM, READY))];
     lanes.extend(plan.targets.iter().map(|spec| Lane::new(&spec.name, Echo::open(spec))));
-    alternate(&mut lanes, Turns { warm_up: 20, rounds: plan.choose(100, 15), batch: 20 });
+    alternate(
+        &mut lanes,
+        Turns { warm_up: 20, rounds: plan.choose(/*thorough*/ 100, /*quick*/ 15), batch: 20 },
+    );
     let p50 = lanes
         .iter()
         .map(|lane| lane.measure("p50", "µs", Summary::median).with_goal(Goal::Below(3.0, Of::Raw)));

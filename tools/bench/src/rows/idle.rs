@@ -25,7 +25,10 @@ pub(super) fn run(plan: &Plan) -> Vec<Measure> {
     let probes = plan.targets.iter().map(|spec| (spec, spec.clone()));
     let mut resident: Vec<_> =
         probes.map(|(spec, probe)| Lane::new(&spec.name, Ok(Resident { spec: probe }))).collect();
-    alternate(&mut resident, Turns { warm_up: 0, rounds: plan.choose(5, 2), batch: 1 });
+    alternate(
+        &mut resident,
+        Turns { warm_up: 0, rounds: plan.choose(/*thorough*/ 5, /*quick*/ 2), batch: 1 },
+    );
 
     let starts = starts.iter().map(|lane| {
         lane.measure("start to URL", "ms", Summary::median).with_goal(Goal::AtMost(5.0, Of::Unit("ms")))
@@ -64,7 +67,7 @@ impl Probe for Resident {
 fn size(spec: &TargetSpec) -> Measure {
     let measure = Measure::new("program size", &spec.name, "MiB");
     match spec.binary_bytes() {
-        Ok(bytes) => measure.with_value(bytes as f64 / f64::from(1 << 20), (0.0, 0.0), 1),
+        Ok(bytes) => measure.with_value(bytes as f64 / f64::from(1 << 20), (0.0, 0.0), /*samples*/ 1),
         Err(error) => measure.with_note(format!("failed: {error}")),
     }
 }

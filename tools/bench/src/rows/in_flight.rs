@@ -14,10 +14,10 @@ use crate::wire::{Connection, Message, StartParams};
 const WIDTH: usize = 64;
 
 pub(super) fn run(plan: &Plan) -> Vec<Measure> {
-    let count = plan.choose(1024, 320);
+    let count = plan.choose(/*thorough*/ 1024, /*quick*/ 320);
     let mut lanes = vec![Lane::new(RAW, RawInFlight::open(&TRUE, WIDTH, count))];
     lanes.extend(plan.targets.iter().map(|spec| Lane::new(&spec.name, InFlight::open(spec, count))));
-    alternate(&mut lanes, Turns { warm_up: 1, rounds: plan.choose(9, 3), batch: 1 });
+    alternate(&mut lanes, Turns { warm_up: 1, rounds: plan.choose(/*thorough*/ 9, /*quick*/ 3), batch: 1 });
     lanes
         .iter()
         .map(|lane| lane.measure("commands/s", "/s", Summary::median).with_goal(Goal::AtLeast(0.6, Of::Raw)))

@@ -19,7 +19,10 @@ use crate::wire::StartParams;
 
 pub(super) fn run(plan: &Plan) -> Vec<Measure> {
     let mut lanes = [Lane::new(RAW, RawOneShot::open(&TRUE)), Lane::new("local backend", Local::open())];
-    alternate(&mut lanes, Turns { warm_up: 10, rounds: plan.choose(100, 15), batch: 10 });
+    alternate(
+        &mut lanes,
+        Turns { warm_up: 10, rounds: plan.choose(/*thorough*/ 100, /*quick*/ 15), batch: 10 },
+    );
     let p50 = lanes
         .iter()
         .map(|lane| lane.measure("p50", "µs", Summary::median).with_goal(Goal::AtMost(1.2, Of::Raw)));

@@ -16,7 +16,10 @@ const GOAL: Goal = Goal::AtMost(1.6, Of::Raw);
 pub(super) fn run(plan: &Plan) -> Vec<Measure> {
     let mut lanes = vec![Lane::new(RAW, RawOneShot::open(&TRUE))];
     lanes.extend(plan.targets.iter().map(|spec| Lane::new(&spec.name, OneShot::open(spec))));
-    alternate(&mut lanes, Turns { warm_up: 10, rounds: plan.choose(100, 15), batch: 10 });
+    alternate(
+        &mut lanes,
+        Turns { warm_up: 10, rounds: plan.choose(/*thorough*/ 100, /*quick*/ 15), batch: 10 },
+    );
     let p50 = lanes.iter().map(|lane| lane.measure("p50", "µs", Summary::median).with_goal(GOAL));
     let p99 = lanes.iter().map(|lane| {
         let measure = lane.measure("p99", "µs", |summary| summary.percentile(99.0));

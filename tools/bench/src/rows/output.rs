@@ -54,7 +54,7 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
 }
 
 fn run_producer(plan: &Plan, producer: &Producer) -> Vec<Measure> {
-    let rounds = plan.choose(5, 2);
+    let rounds = plan.choose(/*thorough*/ 5, /*quick*/ 2);
     let mut raw = Vec::new();
     let mut raw_failure = None;
     let mut transfers: Vec<(Vec<Transfer>, Option<String>)> =

@@ -55,8 +55,8 @@ impl Burst {
 }
 
 pub(super) fn run(plan: &Plan) -> Vec<Measure> {
-    let rounds = plan.choose(5, 2);
-    let patience = Duration::from_secs(plan.choose(10, 5));
+    let rounds = plan.choose(/*thorough*/ 5, /*quick*/ 2);
+    let patience = Duration::from_secs(plan.choose(/*thorough*/ 10, /*quick*/ 5));
     let mut measures = Vec::new();
     for burst in Burst::ALL {
         let mut outcomes: Vec<Vec<Outcome>> = plan.targets.iter().map(|_| Vec::new()).collect();

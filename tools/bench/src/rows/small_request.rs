@@ -23,7 +23,10 @@ pub(super) fn run(plan: &Plan) -> Vec<Measure> {
         let mut lanes = vec![Lane::new(RAW, RawRoundTrip::open())];
         let probe = |spec| SmallRequest::open(spec, method, params.clone());
         lanes.extend(plan.targets.iter().map(|spec| Lane::new(&spec.name, probe(spec))));
-        alternate(&mut lanes, Turns { warm_up: 50, rounds: plan.choose(50, 10), batch: 50 });
+        alternate(
+            &mut lanes,
+            Turns { warm_up: 50, rounds: plan.choose(/*thorough*/ 50, /*quick*/ 10), batch: 50 },
+        );
         let metric = format!("{method} p50");
         measures.extend(lanes.iter().map(|lane| lane.measure(&metric, "µs", Summary::median)));
     }

@@ -40,7 +40,7 @@ impl Connection {
             patience: PATIENCE,
         };
         connection.queue("initialize", serde_json::json!({ "clientName": "bench" }))?;
-        connection.queue_message(None, "initialized", serde_json::json!({}))?;
+        connection.queue_message(/*id*/ None, "initialized", serde_json::json!({}))?;
         connection.queue(method, params)?;
         let mut flight = format!(
             "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

@@ -43,7 +43,7 @@ fn receive(bytes: &[u8], piece: usize) -> Vec<(Opcode, Vec<u8>)> {
 fn frames_of_every_length_form_survive_every_cut() {
     let sizes = [0, 1, 125, 126, 65_535, 65_536, 300_000, 700_000];
     let payloads: Vec<Vec<u8>> = sizes.iter().map(|&size| vec![b'x'; size]).collect();
-    let bytes: Vec<u8> = payloads.iter().flat_map(|payload| server_frame(0x81, payload)).collect();
+    let bytes: Vec<u8> = payloads.iter().flat_map(|payload| server_frame(/*first*/ 0x81, payload)).collect();
     let expected: Vec<_> = payloads.into_iter().map(|payload| (Opcode::Data, payload)).collect();
     for piece in [7, 4_096, 100_003, usize::MAX] {
         assert!(receive(&bytes, piece) == expected, "pieces of {piece} bytes");
@@ -53,27 +53,37 @@ fn frames_of_every_length_form_survive_every_cut() {
 #[test]
 fn fragments_become_one_message_and_a_ping_may_stand_between_them() {
     let bytes = [
-        server_frame(0x01, b"ab"),
-        server_frame(0x89, b"ping"),
-        server_frame(0x00, b"cd"),
-        server_frame(0x80, b"ef"),
-        server_frame(0x81, b"next"),
+        server_frame(/*first*/ 0x01, b"ab"),
+        server_frame(/*first*/ 0x89, b"ping"),
+        server_frame(/*first*/ 0x00, b"cd"),
+        server_frame(/*first*/ 0x80, b"ef"),
+        server_frame(/*first*/ 0x81, b"next"),
     ]
     .concat();
     let expected = [(Opcode::Ping, "ping"), (Opcode::Data, "abcdef"), (Opcode::Data, "next")];
-    let seen = receive(&bytes, 1);
+    let seen = receive(&bytes, /*piece*/ 1);
     assert_eq!(seen, expected.map(|(opcode, text)| (opcode, text.as_bytes().to_vec())));
 }
 
 #[test]
 fn an_empty_message_after_a_fragmented_one_is_empty() {
-    let bytes = [server_frame(0x01, b"a"), server_frame(0x80, b"b"), server_frame(0x81, b"")].concat();
+    let bytes = [
+        server_frame(/*first*/ 0x01, b"a"),
+        server_frame(/*first*/ 0x80, b"b"),
+        server_frame(/*first*/ 0x81, b""),
+    ]
+    .concat();
     assert_eq!(receive(&bytes, usize::MAX), [(Opcode::Data, b"ab".to_vec()), (Opcode::Data, Vec::new())]);
 }
 
 #[test]
 fn an_empty_ping_between_fragments_carries_no_payload() {
-    let bytes = [server_frame(0x01, b"a"), server_frame(0x89, b""), server_frame(0x80, b"b")].concat();
+    let bytes = [
+        server_frame(/*first*/ 0x01, b"a"),
+        server_frame(/*first*/ 0x89, b""),
+        server_frame(/*first*/ 0x80, b"b"),
+    ]
+    .concat();
     assert_eq!(receive(&bytes, usize::MAX), [(Opcode::Ping, Vec::new()), (Opcode::Data, b"ab".to_vec())]);
 }
 

@@ -11,7 +11,7 @@ const WIDTH: usize = 90;
 /// A type, laid out to follow `export type X = `.
 pub(super) fn lay_out(text: &str) -> String {
     let mut parser = Parser { rest: text.trim() };
-    print(&parser.expression(), 0)
+    print(&parser.expression(), /*indent*/ 0)
 }
 
 /// A comment block, or nothing if there is nothing to say.
@@ -68,7 +68,7 @@ impl<'a> Parser<'a> {
             match next {
                 '{' => {
                     pieces.push(Piece::Text(std::mem::take(&mut text)));
-                    self.take(1);
+                    self.take(/*bytes*/ 1);
                     pieces.push(Piece::Object(self.members()));
                     continue;
                 }

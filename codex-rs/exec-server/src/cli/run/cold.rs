@@ -44,7 +44,8 @@ impl<'a> Cold<'a> {
         if address.program(&config)?.is_some() {
             return Ok(None);
         }
-        let params = start_params(args, false, None, &EnvironmentCapabilities::default())?;
+        let params =
+            start_params(args, /*here*/ false, /*told*/ None, &EnvironmentCapabilities::default())?;
         Ok(Some(Self { address, config, params }))
     }
 
