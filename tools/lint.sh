@@ -7,5 +7,6 @@ cargo fmt --all --check
 cargo clippy --locked --workspace --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 cargo run --locked --quiet -p codex-exec-server-tidy -- --root ..
+cargo run --locked --quiet -p codex-exec-server-argument-comment-lint
 ../tools/shear.sh
 ../tools/deny.sh
