@@ -52,25 +52,12 @@ pub fn start_params(
         return Err(failure(config, Reason::NoCommand));
     }
     let cwd = config.cwd.clone().or_else(|| environment.cwd.clone());
+    let process_id = ProcessId::from(format!("mcp-{}-{}", config.name, Uuid::new_v4()));
+    let cwd = cwd.ok_or_else(|| failure(config, Reason::NoWorkingDirectory))?;
     Ok(ProcessStartParams {
-        process_id: ProcessId::from(format!("mcp-{}-{}", config.name, Uuid::new_v4())),
-        argv: config.argv.clone(),
-        cwd: cwd.ok_or_else(|| failure(config, Reason::NoWorkingDirectory))?,
         env: config.env.clone(),
-        tty: false,
         env_policy: Some(config.env_policy.clone()),
         pipe_stdin: true,
-        arg0: None,
-        sandbox: None,
-        enforce_managed_network: false,
-        managed_network: None,
-        network_proxy: None,
-        shell_snapshot: None,
-        metadata: None,
-        output: None,
-        size: None,
-        timeout_ms: None,
-        limits: None,
-        request_key: None,
+        ..ProcessStartParams::new(process_id, config.argv.clone(), cwd)
     })
 }

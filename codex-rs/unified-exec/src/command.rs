@@ -134,25 +134,14 @@ impl ExecCommand {
         sandbox: Option<SandboxContext>,
     ) -> ProcessStartParams {
         ProcessStartParams {
-            process_id,
-            argv: resolved.argv.clone(),
-            cwd: resolved.cwd.clone(),
             env: self.env.clone(),
             tty: self.tty,
             env_policy: self.env_policy.clone(),
             pipe_stdin: self.stdin && !self.tty,
-            arg0: None,
             sandbox,
-            enforce_managed_network: false,
-            managed_network: None,
-            network_proxy: None,
-            shell_snapshot: None,
-            metadata: None,
-            output: None,
             size: self.size,
             timeout_ms: self.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
-            limits: None,
-            request_key: None,
+            ..ProcessStartParams::new(process_id, resolved.argv.clone(), resolved.cwd.clone())
         }
     }
 }

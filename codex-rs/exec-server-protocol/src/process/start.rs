@@ -84,6 +84,34 @@ pub struct ProcessStartParams {
     pub request_key: Option<RequestKey>,
 }
 
+impl ProcessStartParams {
+    /// Runs `argv` in `cwd` with an empty environment, without stdin or terminal, and with nothing optional.
+    #[must_use]
+    pub const fn new(process_id: ProcessId, argv: Vec<String>, cwd: PathUri) -> Self {
+        Self {
+            process_id,
+            argv,
+            cwd,
+            env: BTreeMap::new(),
+            tty: false,
+            env_policy: None,
+            pipe_stdin: false,
+            arg0: None,
+            sandbox: None,
+            enforce_managed_network: false,
+            managed_network: None,
+            network_proxy: None,
+            shell_snapshot: None,
+            metadata: None,
+            output: None,
+            size: None,
+            timeout_ms: None,
+            limits: None,
+            request_key: None,
+        }
+    }
+}
+
 /// Result of `process/start`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]

@@ -20,26 +20,11 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// `script` run by `/bin/sh` in `/`, without stdin or terminal.
 pub(crate) fn shell(process_id: &str, script: &str) -> ProcessStartParams {
+    let argv = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
+    let cwd = PathUri::from_path_bytes(b"/").expect("a path");
     ProcessStartParams {
-        process_id: process_id.into(),
-        argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
-        cwd: PathUri::from_path_bytes(b"/").expect("a path"),
         env: BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]),
-        tty: false,
-        env_policy: None,
-        pipe_stdin: false,
-        arg0: None,
-        sandbox: None,
-        enforce_managed_network: false,
-        managed_network: None,
-        network_proxy: None,
-        shell_snapshot: None,
-        metadata: None,
-        output: None,
-        size: None,
-        timeout_ms: None,
-        limits: None,
-        request_key: None,
+        ..ProcessStartParams::new(process_id.into(), argv, cwd)
     }
 }
 

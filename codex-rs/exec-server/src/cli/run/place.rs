@@ -84,27 +84,17 @@ pub(super) fn start_params(
     env.extend(args.variables());
     let size = if args.tty && flags.process_resize { window_size() } else { None };
     let timeout = args.timeout.filter(|_| flags.process_timeout);
+    let cwd = inherit::cwd(args.cwd.as_deref(), here, told)?.ok_or(inherit::UNTOLD)?;
     Ok(ProcessStartParams {
-        process_id: "run".into(),
-        argv: args.command.clone(),
-        cwd: inherit::cwd(args.cwd.as_deref(), here, told)?.ok_or(inherit::UNTOLD)?,
         env,
         tty: args.tty,
         env_policy: Some(inherit::env_policy(here)),
         pipe_stdin: args.tty || (!args.detach && input_is_wanted(flags.process_stdin_close)),
-        arg0: None,
-        sandbox: None,
-        enforce_managed_network: false,
-        managed_network: None,
-        network_proxy: None,
-        shell_snapshot: None,
-        metadata: None,
         output: args
             .when_full()
             .map(|when_full: WhenFull| OutputBudget { retain_bytes: None, when_full: Some(when_full) }),
         size,
         timeout_ms: timeout.map(|limit| millis(limit).max(1)),
-        limits: None,
-        request_key: None,
+        ..ProcessStartParams::new("run".into(), args.command.clone(), cwd)
     })
 }
