@@ -30,7 +30,11 @@ pub struct Process {
     pub(super) host: Arc<ProcessHost>,
     /// Whether it came to life; unset while that is open.
     pub(super) started: SetOnce<bool>,
-    pub(super) child: OnceLock<Arc<os::Child>>,
+    /// The operating system's number for it; unset while it starts.
+    os_pid: OnceLock<i32>,
+    /// What it is to the operating system, from its birth to its close. A closed process that is only kept to be read
+    /// holds no descriptor: thousands of them may be kept.
+    child: Mutex<Option<Arc<os::Child>>>,
     pub(super) stdin: Arc<tokio::sync::Mutex<Stdin>>,
     pub(super) ending: Mutex<Option<ExitReason>>,
     /// Set when everything that could be killed was killed: streams that are still open don't matter any more.
@@ -76,7 +80,8 @@ impl Process {
             id,
             about,
             started: SetOnce::new(),
-            child: OnceLock::new(),
+            os_pid: OnceLock::new(),
+            child: Mutex::default(),
             stdin: Arc::new(tokio::sync::Mutex::new(Stdin::new(host.limits.remembered_write_ids))),
             ending: Mutex::new(None),
             killed: SetOnce::new(),
@@ -91,6 +96,30 @@ impl Process {
     pub(super) fn reading(&self) -> MutexGuard<'_, Reading> {
         // The log's own methods don't panic halfway; a poisoned lock holds a log that is still in order.
         self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // What those do who act on the operating system's process.
+
+    /// It was born.
+    pub(super) fn set_child(&self, child: Arc<os::Child>) {
+        // A second birth is impossible: only the task that starts it sets it.
+        let _ = self.os_pid.set(child.os_pid());
+        *self.child_slot() = Some(child);
+    }
+
+    /// What to signal and to end; `None` before its birth and after its close.
+    pub(super) fn child(&self) -> Option<Arc<os::Child>> {
+        self.child_slot().clone()
+    }
+
+    /// It is closed: nothing is left to be signalled or ended.
+    pub(super) fn let_go_of_child(&self) {
+        *self.child_slot() = None;
+    }
+
+    fn child_slot(&self) -> MutexGuard<'_, Option<Arc<os::Child>>> {
+        // Only ever replaced as a whole.
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // What the supervisor does.
@@ -302,7 +331,7 @@ impl Process {
             argv: self.about.argv.clone(),
             cwd: self.about.cwd.clone(),
             tty: self.about.tty,
-            os_pid: self.child.get().and_then(|child| u32::try_from(child.os_pid()).ok()),
+            os_pid: self.os_pid.get().and_then(|&os_pid| u32::try_from(os_pid).ok()),
             started_at_ms: self.about.started_at_ms,
             exit_code: log.exit().map(|exit| exit.code),
             last_seq: log.last(),

@@ -109,7 +109,7 @@ impl Process {
     /// Signals its process group. That it is gone is no failure.
     pub(crate) async fn signal(&self, signal: os::Signal) {
         if *self.started.wait().await
-            && let Some(child) = self.child.get()
+            && let Some(child) = self.child()
             && let Err(error) = child.signal_group(signal)
         {
             tracing::debug!(process = %self.id, ?signal, %error, "signal was not delivered");

@@ -11,7 +11,7 @@ use crate::os;
 /// Asks a process to end, and gives it time to.
 pub(super) async fn give_notice(process: &Process, grace: Duration) {
     process.set_ending(ExitReason::Terminated);
-    if let Some(child) = process.child.get()
+    if let Some(child) = process.child()
         && child.signal_group(os::Signal::TERM).is_ok()
     {
         // Whether it used its time or not, what is left is killed next.
@@ -22,7 +22,7 @@ pub(super) async fn give_notice(process: &Process, grace: Duration) {
 /// Kills a process and all its descendants.
 pub(super) async fn end(process: Arc<Process>, reason: ExitReason) -> os::KillReport {
     process.set_ending(reason);
-    let Some(child) = process.child.get().cloned() else { return os::KillReport::default() };
+    let Some(child) = process.child() else { return os::KillReport::default() };
     let wait = process.host.limits.kill_wait;
     let killed = tokio::task::spawn_blocking(move || os::kill_tree(&child, Instant::now() + wait)).await;
     let report = match killed {

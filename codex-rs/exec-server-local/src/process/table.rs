@@ -245,12 +245,13 @@ impl ProcessTable {
             Some(pipe) => StdinState::Open(Arc::clone(pipe)),
             None => StdinState::None,
         };
-        let _ = process.child.set(Arc::clone(&child));
+        process.set_child(Arc::clone(&child));
         Ok((taps, child, pipe))
     }
 
     /// A process is closed: it stays readable for its time.
     fn retire(self: &Arc<Self>, process: Arc<Process>) {
+        process.let_go_of_child();
         let mut inner = self.lock();
         inner.closed.push_back((Instant::now(), process));
         if !inner.forgetting {
