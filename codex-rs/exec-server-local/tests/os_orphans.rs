@@ -14,12 +14,15 @@ use codex_exec_server_local::os::{
     spawn, sweep,
 };
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, wait as wait_for_any};
 
+/// Waits for the turn, and then until nothing is left of the tests before: orphans may die after their test.
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     become_subreaper().expect("any process can adopt");
+    while !matches!(wait_for_any(WaitOptions::empty()), Err(Errno::CHILD)) {}
     turn
 }
 
@@ -56,7 +59,7 @@ fn spawn_with_descendant() -> (Spawned, OwnedFd) {
 
 /// Whether a zombie of the process is left.
 fn is_reaped(pidfd: impl AsFd) -> bool {
-    rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::CONT) == Err(rustix::io::Errno::SRCH)
+    rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::CONT) == Err(Errno::SRCH)
 }
 
 #[test]
