@@ -8,6 +8,10 @@ _default:
 test *args:
     ../tools/test.sh {{ args }}
 
+# Test the TypeScript package; `--storm` makes 1,000 cuts
+test-sdk *args:
+    ../tools/sdk-test.sh {{ args }}
+
 # Format
 fmt:
     cargo fmt --all

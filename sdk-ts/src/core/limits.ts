@@ -1,0 +1,27 @@
+// Bounds on what one process's events may take up between the connection and the caller.
+
+/** See each member for its default. */
+export interface ProcessBounds {
+  /** Events that are kept for subscribers to come, whoever took them already. Default 256. */
+  readonly historyEvents: number;
+  /** Bytes of output in such events. Default 1 MiB. */
+  readonly historyBytes: number;
+  /** Bytes that may wait for a subscriber before the connection is held, where it can be. Default 1 MiB. */
+  readonly readyBytes: number;
+  /** Events that may wait for a subscriber. What comes beyond makes it read the oldest from the server. Default 16,384. */
+  readonly readyEvents: number;
+  /** Events that may wait for an earlier one that is being read again; more are dropped and read as well. Default 4,096. */
+  readonly parkedEvents: number;
+  /** Bytes of output in such events, and room beyond `readyBytes`. Default 16 MiB. */
+  readonly parkedBytes: number;
+}
+
+/** The defaults. */
+export const DEFAULT_BOUNDS: ProcessBounds = {
+  historyEvents: 256,
+  historyBytes: 1 << 20,
+  readyBytes: 1 << 20,
+  readyEvents: 16_384,
+  parkedEvents: 4096,
+  parkedBytes: 16 << 20,
+};
