@@ -31,8 +31,9 @@ function wire<O extends FsOptions>(options: O): Omit<O, "signal"> {
   return rest;
 }
 
-/** Bytes of an answer. */
+/** Bytes of an answer, which came as base64 or as they are. */
 export function bytesOf(method: string, text: unknown): Uint8Array<ArrayBuffer> {
+  if (text instanceof Uint8Array) return text as Uint8Array<ArrayBuffer>;
   const bytes = typeof text === "string" ? decodeBase64(text) : undefined;
   if (bytes === undefined)
     throw new ExecError("protocol", `server broke the protocol: ${method}: bytes are no base64`);

@@ -27,11 +27,17 @@ export class HttpBody {
     this.#forget = forget;
   }
 
-  /** Takes a piece. */
-  push({ seq, deltaBase64, done, error }: HttpBodyDeltaNotification): string | undefined {
-    if (seq < this.#next || this.#end !== undefined) return undefined;
-    const bytes = decodeBase64(deltaBase64);
+  /** Takes a piece as it comes in JSON. */
+  pushDelta({ seq, deltaBase64, done, error }: HttpBodyDeltaNotification): string | undefined {
+    const bytes = typeof deltaBase64 === "string" ? decodeBase64(deltaBase64) : undefined;
     if (bytes === undefined) return "notification http/request/bodyDelta: deltaBase64 is no base64";
+    this.push(seq, bytes, done, error ?? undefined);
+    return undefined;
+  }
+
+  /** Takes a piece. */
+  push(seq: number, bytes: Uint8Array<ArrayBuffer>, done: boolean, error?: string): void {
+    if (seq < this.#next || this.#end !== undefined) return;
     if (seq > this.#next) {
       this.fail(`piece ${seq} came in place of piece ${this.#next}`);
     } else if (this.#bytes + bytes.length > this.#limitBytes) {
@@ -40,11 +46,10 @@ export class HttpBody {
       this.#next += 1;
       this.#bytes += bytes.length;
       if (bytes.length > 0) this.#pieces.push(bytes);
-      if (error !== null && error !== undefined) this.fail(error);
+      if (error !== undefined) this.fail(error);
       else if (done) this.#finish(undefined);
       this.#wake?.();
     }
-    return undefined;
   }
 
   /** Nothing follows, and that is not the end. */
@@ -113,7 +118,12 @@ export class Bodies {
   #lastId = 0;
 
   constructor(session: Session) {
-    session.router.listen("http/request/bodyDelta", (delta) => this.#open.get(delta.requestId)?.push(delta));
+    session.router.listen("http/request/bodyDelta", (delta) =>
+      this.#open.get(delta.requestId)?.pushDelta(delta),
+    );
+    session.router.listenToBodies(({ requestId, seq, bytes, done }) =>
+      this.#open.get(requestId)?.push(seq, bytes, done),
+    );
     session.router.onLoss((reason) => {
       for (const body of [...this.#open.values()]) body.fail(`connection was lost: ${reason}`);
     });

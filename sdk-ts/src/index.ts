@@ -48,7 +48,7 @@ export type {
   ShellInfo,
 } from "./generated/types.js";
 export type { HttpClient, HttpInit } from "./http.js";
-export type { CallSignal, ProcessHandle } from "./process.js";
+export type { CallSignal, LineOptions, ProcessHandle } from "./process.js";
 export type { ProcessClient, RunOptions } from "./process_client.js";
 export type { StartOptions } from "./process_options.js";
 export type { Output, OutputOptions } from "./process_output.js";

@@ -23,6 +23,14 @@ export interface CallSignal {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How to read lines. */
+export interface LineOptions extends CallSignal {
+  /** Whose: stdout's or the terminal's (default), stderr's, or those of both as they come. */
+  readonly stream?: "stdout" | "stderr" | "both";
+  /** A longer line is an error of kind `outputTooLarge`. Default 16 Mi. */
+  readonly maxChars?: number;
+}
+
 const encoder = new TextEncoder();
 
 /**
@@ -104,19 +112,15 @@ export class ProcessHandle implements AsyncIterable<ProcessEvent>, AsyncDisposab
     return this.#stdin;
   }
 
-  /**
-   * Its lines of text, without their ends; the last one also without. What is no UTF-8 is replaced. `stream` chooses
-   * stdout (default), stderr, or both as they come.
-   */
-  lines(
-    options: CallSignal & { readonly stream?: "stdout" | "stderr" | "both" } = {},
-  ): AsyncGenerator<string, void> {
-    const { stream = "stdout", signal } = options;
-    const wanted: OutputStream[] = stream === "stdout" ? ["stdout", "pty"] : ["stderr"];
-    return lines(
-      this.events({ onGap: "fail", signal }),
-      stream === "both" ? ["stdout", "stderr", "pty"] : wanted,
-    );
+  /** Its lines of text, without their ends; the last one also without. What is no UTF-8 is replaced. */
+  lines(options: LineOptions = {}): AsyncGenerator<string, void> {
+    const { stream = "stdout", maxChars = 16 << 20, signal } = options;
+    const wanted: readonly OutputStream[] = {
+      stdout: ["stdout", "pty"] as const,
+      stderr: ["stderr"] as const,
+      both: ["stdout", "stderr", "pty"] as const,
+    }[stream];
+    return lines(this.events({ onGap: "fail", signal }), wanted, maxChars);
   }
 
   /** How it ended, once it did; output may still follow. Rejects if that can't be known any more. */

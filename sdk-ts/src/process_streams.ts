@@ -1,5 +1,6 @@
 // A process's output as Web streams and as lines.
 
+import { ExecError } from "./errors.js";
 import type { ProcessEvent } from "./events.js";
 import type { OutputStream } from "./generated/types.js";
 import type { FollowOptions } from "./rpc/subscription.js";
@@ -32,22 +33,29 @@ export function outputStream(
   );
 }
 
-/** The lines of some streams, each put together on its own. */
+/** The lines of some streams, each put together on its own. A line of more than `maxChars` is an error. */
 export async function* lines(
   events: AsyncIterable<ProcessEvent>,
   wanted: readonly OutputStream[],
+  maxChars: number,
 ): AsyncGenerator<string, void> {
-  const rest = new Map(wanted.map((stream) => [stream, { decoder: new TextDecoder(), text: "" }]));
+  const rest = new Map(wanted.map((stream) => [stream, { decoder: new TextDecoder(), begun: "" }]));
   for await (const event of events) {
     if (event.type !== "output") continue;
-    const begun = rest.get(event.stream);
-    if (begun === undefined) continue;
-    const parts = (begun.text + begun.decoder.decode(event.bytes, { stream: true })).split("\n");
-    begun.text = parts.pop() ?? "";
+    const stream = rest.get(event.stream);
+    if (stream === undefined) continue;
+    const [first = "", ...others] = stream.decoder.decode(event.bytes, { stream: true }).split("\n");
+    const parts = [stream.begun + first, ...others];
+    stream.begun = parts.pop() ?? "";
     for (const part of parts) yield part.endsWith("\r") ? part.slice(0, -1) : part;
+    if (stream.begun.length > maxChars) {
+      throw new ExecError("outputTooLarge", `a line has more than ${maxChars} characters`, {
+        hint: "pass a larger maxChars, or read its bytes instead of its lines",
+      });
+    }
   }
-  for (const { decoder, text } of rest.values()) {
-    const last = text + decoder.decode();
+  for (const { decoder, begun } of rest.values()) {
+    const last = begun + decoder.decode();
     if (last !== "") yield last;
   }
 }

@@ -3,6 +3,7 @@
 // A lost connection ends every call that waits. What a loss means is decided above: a link knows no session and never
 // comes back.
 
+import { type BinaryMessage, decodeBinary, isBinaryMessage } from "../core/binary.js";
 import { encodeError, encodeNotification, encodeRequest, parseMessage } from "../core/message.js";
 import { ERROR_CODES } from "../generated/constants.js";
 import type {
@@ -34,8 +35,8 @@ export type LinkEnd =
 export interface LinkEvents {
   /** Takes a notification. A text says that it can't be read. */
   onNotification(method: string, params: unknown): string | undefined;
-  /** Takes a message of bytes. A text says that it can't be read. */
-  onBinary(message: Uint8Array<ArrayBuffer>): string | undefined;
+  /** Takes output or a piece of a body that came as bytes. */
+  onBinary(message: Extract<BinaryMessage, { kind: "output" | "body" }>): void;
   /** Whether the connection should not be read now. Asked after every message, and by {@link Link.reconsider}. */
   wantsHold(): boolean;
 }
@@ -169,7 +170,7 @@ export class Link {
   #receive(message: string | Uint8Array<ArrayBuffer>): void {
     if (this.isOver) return;
     this.lastHeard = performance.now();
-    const violation = typeof message === "string" ? this.#take(message) : this.#events.onBinary(message);
+    const violation = typeof message === "string" ? this.#take(message) : this.#takeBytes(message);
     if (violation !== undefined) {
       this.#finish({ type: "violation", reason: violation });
       this.#transport?.abandon();
@@ -198,6 +199,17 @@ export class Link {
       case "malformed":
         return `malformed message: ${message.reason}`;
     }
+  }
+
+  /** Takes a message of bytes. A text ends the connection. */
+  #takeBytes(bytes: Uint8Array<ArrayBuffer>): string | undefined {
+    if (!isBinaryMessage(bytes)) return this.#take(new TextDecoder().decode(bytes));
+    const message = decodeBinary(bytes);
+    if (message.kind === "fault") return `malformed binary message: wrong ${message.fault}`;
+    if (message.kind === "block") {
+      this.#settle(message.id, { type: "result", result: { chunk: message.bytes, eof: message.eof } });
+    } else this.#events.onBinary(message);
+    return undefined;
   }
 
   /** Nobody waits for the answer to a call that was forgotten. */

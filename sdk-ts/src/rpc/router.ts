@@ -2,6 +2,7 @@
 //
 // Outlives connections, so that a process keeps its feed whatever carries its events.
 
+import type { BinaryMessage } from "../core/binary.js";
 import type { Feed } from "../core/feed.js";
 import type { ExecError } from "../errors.js";
 import type { ServerNotificationMethod, ServerNotifications } from "../generated/methods.js";
@@ -9,6 +10,9 @@ import type { LinkEvents } from "./link.js";
 import { readProcessPush } from "./notifications.js";
 
 type Listener = (params: never) => string | undefined;
+
+/** A piece of a body that came as bytes. */
+export type BodyPiece = Extract<BinaryMessage, { kind: "body" }>;
 
 /** Told when something that lives no longer than its connection is gone with it. */
 export type LossListener = (reason: string) => void;
@@ -18,6 +22,7 @@ export class Router implements LinkEvents {
   readonly #pump: (feed: Feed<ExecError>) => void;
   readonly #feeds = new Map<string, Feed<ExecError>>();
   readonly #listeners = new Map<string, Listener>();
+  #onBody: ((piece: BodyPiece) => void) | undefined;
   readonly #lossListeners = new Set<LossListener>();
   /** Those for which the connection should be held. */
   readonly #full = new Set<Feed<ExecError>>();
@@ -71,6 +76,11 @@ export class Router implements LinkEvents {
     this.#listeners.set(method, listener as Listener);
   }
 
+  /** Takes pieces of bodies that come as bytes. */
+  listenToBodies(listener: (piece: BodyPiece) => void): void {
+    this.#onBody = listener;
+  }
+
   /** Calls `listener` whenever a connection is gone, or the session, until the returned function is called. */
   onLoss(listener: LossListener): () => void {
     this.#lossListeners.add(listener);
@@ -93,8 +103,13 @@ export class Router implements LinkEvents {
     }
   }
 
-  onBinary(_message: Uint8Array<ArrayBuffer>): string | undefined {
-    return "bytes, which were not asked for";
+  onBinary(message: Extract<BinaryMessage, { kind: "output" | "body" }>): void {
+    if (message.kind === "body") {
+      this.#onBody?.(message);
+      return;
+    }
+    const { processId, seq, stream, bytes, offset } = message;
+    this.#feeds.get(processId)?.push(seq, { type: "output", stream, bytes, offset });
   }
 
   wantsHold(): boolean {

@@ -1,0 +1,108 @@
+// Bytes that travel as they are: a fixed little header, a name, and the bytes. Flag `binaryOutput`.
+//
+// The layout stands in docs/protocol-extensions.md, examples in schema/vectors/binary.json. A payload shares the memory of
+// its message.
+
+import type { OutputStream, RequestId } from "../generated/types.js";
+
+/** Bytes before the name. */
+const HEADER_BYTES = 24;
+
+const KIND_OUTPUT = 1;
+const KIND_BODY = 2;
+const KIND_BLOCK = 3;
+
+const STREAMS: readonly OutputStream[] = ["stdout", "stderr", "pty"];
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What a binary message says. */
+export type BinaryMessage =
+  /** As the notification `process/output`. */
+  | {
+      readonly kind: "output";
+      readonly processId: string;
+      readonly seq: number;
+      readonly stream: OutputStream;
+      readonly offset: number;
+      readonly bytes: Bytes;
+    }
+  /** As the notification `http/request/bodyDelta`, behind `offset` bytes of the body. */
+  | {
+      readonly kind: "body";
+      readonly requestId: string;
+      readonly seq: number;
+      readonly offset: number;
+      readonly done: boolean;
+      readonly bytes: Bytes;
+    }
+  /** As the result of `fs/readBlock`. */
+  | {
+      readonly kind: "block";
+      readonly id: RequestId;
+      readonly offset: number;
+      readonly eof: boolean;
+      readonly bytes: Bytes;
+    }
+  /** What is wrong with it. */
+  | {
+      readonly kind: "fault";
+      readonly fault: "header" | "kind" | "length" | "name" | "detail" | "seq" | "requestId" | "counter";
+    };
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Whether a message of bytes is one of these; otherwise it is JSON, or nothing. */
+export function isBinaryMessage(message: Uint8Array): boolean {
+  return message.length > 0 && !"{[ \t\r\n".includes(String.fromCharCode(message[0]!));
+}
+
+function fault(what: Extract<BinaryMessage, { kind: "fault" }>["fault"]): BinaryMessage {
+  return { kind: "fault", fault: what };
+}
+
+/** A 64-bit counter; one beyond what a number holds exactly comes out unsafe. */
+function counter(view: DataView, at: number): number {
+  return view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
+}
+
+/** Takes a message apart. Whatever it is, there is an answer; nothing is thrown. */
+export function decodeBinary(message: Bytes): BinaryMessage {
+  if (message.length < HEADER_BYTES) return fault("header");
+  const view = new DataView(message.buffer, message.byteOffset, message.length);
+  const kind = message[0]!;
+  const detail = message[1]!;
+  if (kind < KIND_OUTPUT || kind > KIND_BLOCK) return fault("kind");
+  const nameEnd = HEADER_BYTES + view.getUint16(2, true);
+  if (message.length !== nameEnd + view.getUint32(4, true)) return fault("length");
+  let name: string;
+  try {
+    name = utf8.decode(message.subarray(HEADER_BYTES, nameEnd));
+  } catch {
+    return fault("name");
+  }
+  const seq = counter(view, 8);
+  const offset = counter(view, 16);
+  const bytes = message.subarray(nameEnd);
+  if (kind === KIND_OUTPUT) {
+    const stream = STREAMS[detail];
+    if (stream === undefined) return fault("detail");
+    if (!Number.isSafeInteger(seq) || !Number.isSafeInteger(offset)) return fault("counter");
+    return { kind: "output", processId: name, seq, stream, offset, bytes };
+  }
+  if (detail > 1) return fault("detail");
+  if (!Number.isSafeInteger(seq) || !Number.isSafeInteger(offset)) return fault("counter");
+  if (kind === KIND_BODY) return { kind: "body", requestId: name, seq, offset, done: detail === 1, bytes };
+  if (seq !== 0) return fault("seq");
+  const id = requestId(name);
+  return id === undefined ? fault("requestId") : { kind: "block", id, offset, eof: detail === 1, bytes };
+}
+
+function requestId(text: string): RequestId | undefined {
+  try {
+    const id: unknown = JSON.parse(text);
+    return typeof id === "string" || Number.isInteger(id) ? (id as RequestId) : undefined;
+  } catch {
+    return undefined;
+  }
+}
