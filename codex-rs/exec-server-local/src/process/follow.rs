@@ -31,7 +31,7 @@ pub struct Draw {
     pub more: bool,
 }
 
-/// How long a client that came back has time to read what it missed before that may be dropped again.
+/// How long a client that came back may leave what it missed unread, or stop reading it, before that may be dropped.
 const CATCH_UP: Duration = Duration::from_secs(10);
 
 /// The follower of one process.
@@ -95,10 +95,14 @@ impl Follow {
         }
     }
 
-    /// Somebody who had everything through `after` read on up to, but not including, `next`.
-    pub(super) fn was_read(&mut self, after: Seq, next: Seq) {
+    /// Somebody who had everything through `after` read on up to, but not including, `next`. Progress renews the time: a
+    /// client behind a slow line needs as long as it needs.
+    pub(super) fn was_read(&mut self, after: Seq, next: Seq, now: Instant) {
         if let Some(catch_up) = &mut self.catch_up {
-            catch_up.from = catch_up.from.max(after);
+            if after > catch_up.from {
+                catch_up.from = after;
+                catch_up.until = now + CATCH_UP;
+            }
             if catch_up.from >= catch_up.tip || next > catch_up.tip {
                 self.catch_up = None;
             }

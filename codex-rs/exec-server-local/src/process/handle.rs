@@ -252,7 +252,7 @@ impl Process {
         let dropped = reading.log.dropped();
         let before = reading.log.retained_bytes();
         if let Some(follow) = &mut reading.follow {
-            follow.was_read(after, page.next);
+            follow.was_read(after, page.next, Instant::now());
         }
         reading.settle(&self.host, before);
         let log = &reading.log;

@@ -19,14 +19,15 @@ use super::tap::{Stopped, Tap};
 use super::watch::watch_child;
 use crate::os;
 
-/// See the module. Returns when the log is closed.
+/// See the module. Returns when the log is closed. Time is counted from `started`, which is before the process ran: on a busy
+/// machine it may have run for a while before this does.
 pub(super) async fn supervise(
+    started: Instant,
     process: Arc<Process>,
     child: Arc<os::Child>,
     taps: Vec<Tap>,
     stdin: Option<Arc<StdinPipe>>,
 ) {
-    let started = Instant::now();
     let exit = async {
         match watch_child(Arc::clone(&child)) {
             Ok(watched) => loop {

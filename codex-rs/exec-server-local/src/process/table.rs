@@ -176,6 +176,7 @@ impl ProcessTable {
         outcome: &SetOnce<Result<ProcessStartResponse, ServiceError>>,
     ) {
         let id = process.id.clone();
+        let started = Instant::now();
         let born = match catch_unwind(AssertUnwindSafe(|| os::spawn(command))) {
             Ok(Ok(spawned)) => self.adopt(&process, spawned, &mut stdin),
             Ok(Err(error)) => Err(start::start_error(error)),
@@ -195,7 +196,7 @@ impl ProcessTable {
                 }
                 let table = Arc::clone(&self);
                 self.tasks.spawn(async move {
-                    supervise(Arc::clone(&process), child, taps, stdin).await;
+                    supervise(started, Arc::clone(&process), child, taps, stdin).await;
                     table.retire(process);
                 });
                 let _ = outcome.set(Ok(response));

@@ -1,7 +1,8 @@
 //! Readers on this machine: many at their own pace, and what becomes of a process that nobody reads.
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use codex_exec_server_core::service::{ExecBackend, ExecError, ExecEvents, ExecPr
 use codex_exec_server_local::LocalBackend;
 use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::process::{ExitReason, ProcessStartParams};
+use tokio::runtime::Builder;
 
 use crate::support::{RETAIN_BYTES, numbers, shell, small};
 
@@ -125,33 +127,50 @@ async fn reading_alone_lets_a_process_go_on_and_loses_nothing() {
     assert!(output == numbers(200_000));
 }
 
-#[tokio::test]
-async fn a_start_that_nobody_waits_for_any_more_ends_its_process() {
-    let backend = backend();
-    let mut params = shell("p", "echo started; sleep 1000");
-    params.request_key = Some("key".into());
-    let mut given_up = backend.start(params.clone());
-    // Polled once: it is under way, and there is no answer yet.
-    let pending = poll_fn(|cx| Poll::Ready(given_up.as_mut().poll(cx).is_pending())).await;
-    assert!(pending);
-    // Somebody else who waits for the same start keeps it alive.
-    let mut joined = backend.start(params.clone());
-    assert!(poll_fn(|cx| Poll::Ready(joined.as_mut().poll(cx).is_pending())).await);
-    drop(given_up);
-    let process = joined.await.expect("it starts");
-    assert!(matches!(next(&mut process.subscribe(Seq::START)).await, ExecProcessEvent::Output { .. }));
+/// Holds the one thread that may block, so that what is started meanwhile stays under way until this is dropped.
+fn hold_starts() -> mpsc::Sender<()> {
+    let (hold, held) = mpsc::channel();
+    tokio::task::spawn_blocking(move || held.recv());
+    hold
+}
 
-    let mut params = shell("q", "sleep 1000");
-    params.request_key = Some("other".into());
-    let mut given_up = backend.start(params.clone());
-    assert!(poll_fn(|cx| Poll::Ready(given_up.as_mut().poll(cx).is_pending())).await);
-    drop(given_up);
-    // The same start asked for again is given the same process, which tells how it went.
-    let process = backend.start(params).await.expect("it did start");
-    let mut events = process.subscribe(Seq::START);
-    let ExecProcessEvent::Exited { exit, .. } = next(&mut events).await else { panic!("it said nothing") };
-    assert_eq!(exit.reason, Some(ExitReason::Terminated));
-    backend.shut_down().await;
+/// Polls a start for the first time.
+async fn under_way(start: &mut (impl Future + Unpin)) {
+    assert!(poll_fn(|cx| Poll::Ready(Pin::new(&mut *start).poll(cx).is_pending())).await, "it is held");
+}
+
+#[test]
+fn a_start_that_nobody_waits_for_any_more_ends_its_process() {
+    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    runtime.expect("there is one").block_on(async {
+        let backend = backend();
+        let mut params = shell("p", "echo started; sleep 1000");
+        params.request_key = Some("key".into());
+        let hold = hold_starts();
+        let mut given_up = backend.start(params.clone());
+        under_way(&mut given_up).await;
+        // Somebody else who waits for the same start keeps it alive.
+        let mut joined = backend.start(params.clone());
+        under_way(&mut joined).await;
+        drop((given_up, hold));
+        let process = joined.await.expect("it starts");
+        assert!(matches!(next(&mut process.subscribe(Seq::START)).await, ExecProcessEvent::Output { .. }));
+
+        let mut params = shell("q", "sleep 1000");
+        params.request_key = Some("other".into());
+        let hold = hold_starts();
+        let mut given_up = backend.start(params.clone());
+        under_way(&mut given_up).await;
+        drop((given_up, hold));
+        // The same start asked for again is given the same process, which tells how it went.
+        let process = backend.start(params).await.expect("it did start");
+        let mut events = process.subscribe(Seq::START);
+        let ExecProcessEvent::Exited { exit, .. } = next(&mut events).await else {
+            panic!("it said nothing")
+        };
+        assert_eq!(exit.reason, Some(ExitReason::Terminated));
+        backend.shut_down().await;
+    });
 }
 
 #[tokio::test]

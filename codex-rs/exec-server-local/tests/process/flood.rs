@@ -1,10 +1,9 @@
 //! Much output in small pieces: it is read in larger ones, and nothing of it is kept waiting.
 
 use codex_exec_server_core::event_log::Event;
-use codex_exec_server_core::limits::Limits;
 use codex_exec_server_local::process::{FollowId, Process};
 
-use crate::support::{Recorder, close_stdin, output, shell, start_followed, table, write};
+use crate::support::{Recorder, close_stdin, output, shell, start_followed, table, usual, write};
 
 /// Each is written by itself.
 const PIECE_BYTES: usize = 512;
@@ -26,7 +25,7 @@ fn draw(process: &Process, follow: FollowId, events: &mut Vec<Event>) {
 
 #[tokio::test]
 async fn a_flood_arrives_whole_and_neither_its_end_nor_what_comes_later_waits_for_more() {
-    let table = table(Limits::default());
+    let table = table(usual());
     let (recorder, follow) = Recorder::follow(&table);
     start_followed(&table, follow, shell("p", SCRIPT)).await;
     let mut events = Vec::new();

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_exec_server_core::limits::Limits;
 use codex_exec_server_local::process::ProcessTable;
 use codex_exec_server_protocol::process::{
     ProcessStartParams, ProcessTerminateParams, ProcessTerminateResponse,
 };
 
-use crate::support::{bytes, pass, read_until, shell, table, write};
+use crate::support::{bytes, pass, read_until, shell, table, usual, write};
 
 const RUNNING: ProcessTerminateResponse = ProcessTerminateResponse { running: true, survivors: Some(0) };
 const NOBODY: ProcessTerminateResponse = ProcessTerminateResponse { running: false, survivors: None };
@@ -37,7 +36,7 @@ const ECHO: &str = "read line; echo $line";
 
 #[tokio::test]
 async fn the_key_of_a_start_whose_process_was_forgotten_harms_nobody_who_has_its_id_now() {
-    let table = table(Limits::default());
+    let table = table(usual());
     table.start(keyed("a", "exit 0")).await.expect("it starts");
     read_until(&table, "p", |page| page.closed).await;
     assert_eq!(terminate(&table, Some("a")).await, NOBODY);
@@ -50,7 +49,7 @@ async fn the_key_of_a_start_whose_process_was_forgotten_harms_nobody_who_has_its
 #[tokio::test]
 async fn its_own_key_or_none_ends_a_process_and_it_tells_how() {
     for key in [Some("a"), None] {
-        let table = table(Limits::default());
+        let table = table(usual());
         table.start(keyed("a", "exec sleep 1000")).await.expect("it starts");
         assert_eq!(terminate(&table, key).await, RUNNING);
         let page = read_until(&table, "p", |page| page.closed).await;
@@ -60,7 +59,7 @@ async fn its_own_key_or_none_ends_a_process_and_it_tells_how() {
 
 #[tokio::test]
 async fn a_process_that_was_started_without_a_key_is_meant_by_no_key() {
-    let table = table(Limits::default());
+    let table = table(usual());
     table.start(shell("p", ECHO)).await.expect("it starts");
     assert_eq!(terminate(&table, Some("a")).await, NOBODY);
     assert_eq!(terminate(&table, Some("")).await, NOBODY);
@@ -70,7 +69,7 @@ async fn a_process_that_was_started_without_a_key_is_meant_by_no_key() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_under_way_is_known_by_its_key_too() {
     for round in 0..20 {
-        let table = table(Limits::default());
+        let table = table(usual());
         // In the order in which they are first polled: each termination finds the start before it is over.
         let (started, other, own) = tokio::join!(
             biased;

@@ -1,12 +1,11 @@
 //! The order in which requests on one process take effect.
 
 use codex_exec_server_core::error::ServiceError;
-use codex_exec_server_core::limits::Limits;
 use codex_exec_server_protocol::process::{
     ProcessCloseStdinParams, ProcessStartParams, ProcessTerminateParams, WriteStatus,
 };
 
-use crate::support::{bytes, read, read_params, read_until, shell, table, write, write_params};
+use crate::support::{bytes, read, read_params, read_until, shell, table, usual, write, write_params};
 
 fn missing(process_id: &str) -> ProcessStartParams {
     ProcessStartParams { argv: vec!["/nowhere/to/be/found".into()], ..shell(process_id, "") }
@@ -14,7 +13,7 @@ fn missing(process_id: &str) -> ProcessStartParams {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_asked_behind_a_start_waits_for_it_in_turn() {
-    let table = table(Limits::default());
+    let table = table(usual());
     for round in 0..50 {
         let process = format!("p{round}");
         let end = ProcessCloseStdinParams { process_id: process.as_str().into(), write_id: "end".into() };
@@ -38,7 +37,7 @@ async fn what_is_asked_behind_a_start_waits_for_it_in_turn() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_asked_behind_a_start_that_fails_finds_no_process() {
-    let table = table(Limits::default());
+    let table = table(usual());
     for _ in 0..50 {
         let terminate = ProcessTerminateParams { process_id: "p".into(), grace_ms: None, request_key: None };
         let (started, written, page, ended) = tokio::join!(
@@ -61,7 +60,7 @@ async fn what_is_asked_behind_a_start_that_fails_finds_no_process() {
 
 #[tokio::test]
 async fn a_start_goes_on_when_its_caller_does_not_wait() {
-    let table = table(Limits::default());
+    let table = table(usual());
     {
         let start = table.start(shell("p", "echo x"));
         let mut start = std::pin::pin!(start);

@@ -15,6 +15,9 @@ use codex_exec_server_protocol::process::{
 };
 use tokio::sync::Notify;
 
+/// Far longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Output that each log keeps.
 pub(crate) const RETAIN_BYTES: usize = 64 << 10;
 
@@ -28,8 +31,13 @@ pub(crate) fn small() -> Limits {
             unread_bytes: 16 << 10,
             crowded_retain_bytes: 8 << 10,
         },
-        ..Limits::default()
+        ..usual()
     }
+}
+
+/// The usual bounds, but no clock decides whether a killed process is dead in time.
+pub(crate) fn usual() -> Limits {
+    Limits { kill_wait: PATIENCE, ..Limits::default() }
 }
 
 pub(crate) fn table(limits: Limits) -> Arc<ProcessTable> {
