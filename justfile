@@ -69,5 +69,6 @@ bazel-lock-check:
 # Bring Cargo.lock, and the crates that Bazel finds, in line with the manifests
 bazel-lock-update:
     cargo update --workspace
+    for lock in ../tools/test-peers ../sdk-ts; do if [ -f $lock/package.json ]; then npm install --prefix $lock --package-lock-only --ignore-scripts --no-audit --no-fund; fi; done
     if [ -d "${BAZEL_PREFIX:-/opt/bazel-debian}" ]; then ../tools/bazel/debian/setup.sh; fi
     ../tools/bazel/lock_check.sh

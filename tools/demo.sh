@@ -15,6 +15,7 @@ proxy=$(realpath "$target/release/examples/cutting_proxy")
 
 work=$(mktemp -d)
 children=()
+# shellcheck disable=SC2317,SC2329 # Called by the trap.
 finish() {
   for child in "${children[@]}"; do kill "$child" 2>/dev/null || true; done
   wait 2>/dev/null || true

@@ -6,7 +6,7 @@ script=$(realpath "$(dirname "${BASH_SOURCE[0]}")/install.sh")
 name=codex-exec-server triple=x86_64-unknown-linux-gnu
 work=$(mktemp -d)
 server=
-# shellcheck disable=SC2317 # Called by the trap.
+# shellcheck disable=SC2317,SC2329 # Called by the trap.
 finish() {
   [[ -z $server ]] || kill "$server" 2>/dev/null || true
   rm -rf "$work"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks that what is pinned in several places is pinned alike: Cargo.lock against the manifests, the Rust version and
-# edition of Bazel against those of cargo, and the list of manifests in MODULE.bazel against the workspace's members.
+# edition of Bazel against those of cargo, the list of manifests in MODULE.bazel against the workspace's members, and each
+# package-lock.json against its package.json.
 # Says what differs and what to run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -32,4 +33,5 @@ lints=$(sed -n '/^\[workspace.lints/,/^\[profile/s/^\([a-z_]*\) = .*/\1/p' codex
 for lint in $lints; do
   grep -q "clippy_flags=.*[W:D]$lint\b" .bazelrc || complain "lint $lint of codex-rs/Cargo.toml is not among .bazelrc's clippy_flags"
 done
+tools/bazel/npm_locks.py || complain "npm's locks do not fit their manifests; run: just bazel-lock-update"
 exit $failed

@@ -6,7 +6,7 @@ set -eu
 archive=$1 target=$2
 work=$(mktemp -d)
 server=''
-# shellcheck disable=SC2317 # Called by the trap.
+# shellcheck disable=SC2317,SC2329 # Called by the trap.
 finish() {
   if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; fi
   rm -rf "$work"

@@ -1,6 +1,7 @@
 //! Servers behind a program's standard streams; the programs are shells that do what the test says.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,21 +61,25 @@ async fn failure(config: ProgramConfig) -> (ProgramError, String) {
 /// A file that programs hold open for writing: reading it to its end waits until all of them are dead.
 struct Held {
     folder: tempfile::TempDir,
+    /// This test holds it too until it asks, so that a program may end before it has opened it.
+    own: File,
 }
 
 impl Held {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        let held = Self { folder };
+        let path = folder.path().join("held");
         rustix::fs::mknodat(
             rustix::fs::CWD,
-            held.path(),
+            &path,
             rustix::fs::FileType::Fifo,
             rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
             0,
         )
         .expect("it can be made");
-        held
+        // For both, which waits for nobody.
+        let own = File::options().read(true).write(true).open(path).expect("it can be opened");
+        Self { folder, own }
     }
 
     fn path(&self) -> PathBuf {
@@ -88,9 +93,16 @@ impl Held {
     }
 
     /// Resolves when everybody who held it is dead; tells what they wrote.
-    fn released(&self) -> tokio::task::JoinHandle<String> {
-        let path = self.path();
-        tokio::task::spawn_blocking(move || read(&path))
+    async fn released(self) -> String {
+        let reading = tokio::task::spawn_blocking(move || self.read());
+        reading.await.expect("no panic")
+    }
+
+    /// As [`Self::released`], on this thread.
+    fn read(self) -> String {
+        let reader = File::open(self.path()).expect("it can be opened");
+        drop(self.own);
+        std::io::read_to_string(reader).expect("it can be read")
     }
 }
 
@@ -109,12 +121,11 @@ async fn a_program_gets_its_arguments_variables_and_directory_and_leads_to_a_ser
     config.env.insert("MINE".into(), "x y".into());
     config.cwd = Some(folder.path().canonicalize().expect("it is there"));
     let cwd = config.cwd.clone().expect("just set");
-    let released = held.released();
     let manager = manager(config);
     let client = client(&manager).await.expect("there is a server");
     assert_eq!(client.peer().session_id.to_string(), "s");
     manager.close().await;
-    assert_eq!(released.await.expect("no panic"), format!("a b|*|x y|{}|", cwd.display()));
+    assert_eq!(held.released().await, format!("a b|*|x y|{}|", cwd.display()));
 }
 
 #[tokio::test]
@@ -168,7 +179,6 @@ async fn a_program_that_prints_something_else_is_quoted() {
 #[tokio::test]
 async fn a_program_that_says_nothing_fails_in_time_and_is_ended() {
     let held = Held::new();
-    let released = held.released();
     let config = held.by(shell("exec 3>\"$HELD\"; echo password: >&2; exec sleep 1000"));
     let client_config =
         ClientConfig { initialize_timeout: Duration::from_millis(300), ..ClientConfig::default() };
@@ -181,13 +191,12 @@ async fn a_program_that_says_nothing_fails_in_time_and_is_ended() {
         "{text}"
     );
     assert!(text.contains("initialize_timeout_sec"), "{text}");
-    released.await.expect("no panic");
+    held.released().await;
 }
 
 #[tokio::test]
 async fn a_program_that_only_closes_its_output_is_told_apart_and_ended() {
     let held = Held::new();
-    let released = held.released();
     let (error, text) =
         failure(held.by(shell(
             "exec 3>\"$HELD\"; echo bye >&2; trap '' TERM; exec >&-; while :; do sleep 1000; done",
@@ -195,7 +204,7 @@ async fn a_program_that_only_closes_its_output_is_told_apart_and_ended() {
         .await;
     assert!(matches!(error, ProgramError::HungUp { .. }), "{text}");
     assert!(text.contains("it said: bye"), "{text}");
-    released.await.expect("no panic");
+    held.released().await;
 }
 
 #[tokio::test]
@@ -210,24 +219,22 @@ async fn a_refusal_of_the_server_behind_it_is_the_servers() {
 #[tokio::test]
 async fn closing_ends_the_program_with_all_that_it_started_even_if_it_clings() {
     let held = Held::new();
-    let released = held.released();
     // Neither the end of its input nor SIGTERM impresses either of them.
     let script =
         format!("exec 3>\"$HELD\"; trap '' TERM; sleep 1000 & {ANSWER}; while :; do sleep 1000; done");
     let manager = manager(held.by(shell(&script)));
     client(&manager).await.expect("there is a server");
     manager.close().await;
-    released.await.expect("no panic");
+    held.released().await;
 }
 
 #[tokio::test]
 async fn a_program_ends_with_the_last_handle_to_its_client() {
     let held = Held::new();
-    let released = held.released();
     let manager = manager(held.by(shell(&format!("exec 3>\"$HELD\"; {ANSWER}; exec sleep 1000"))));
     let client = client(&manager).await.expect("there is a server");
     drop((manager, client));
-    released.await.expect("no panic");
+    held.released().await;
 }
 
 #[test]
@@ -236,12 +243,9 @@ fn a_program_ends_with_the_runtime_too() {
     let runtime = tokio::runtime::Runtime::new().expect("there is one");
     let script = format!("exec 3>\"$HELD\"; trap '' TERM; {ANSWER}; while :; do sleep 1000; done");
     let manager = manager(held.by(shell(&script)));
-    let path = held.path();
-    // Opening waits for the other side.
-    let reader = std::thread::spawn(move || read(&path));
     runtime.block_on(client(&manager)).expect("there is a server");
     drop(runtime);
-    reader.join().expect("no panic");
+    held.read();
 }
 
 #[tokio::test]

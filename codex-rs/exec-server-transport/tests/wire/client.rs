@@ -5,7 +5,7 @@ use std::time::Duration;
 use codex_exec_server_transport::client::{ConnectError, ConnectOptions, connect};
 use codex_exec_server_transport::{AcceptPolicy, Authenticator, Connection, Message, WireLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::support::{Server, soon};
@@ -106,7 +106,10 @@ async fn nobody_there_and_nobody_answering_are_told_apart() {
     let options = ConnectOptions { connect_timeout: Duration::from_millis(100), ..ConnectOptions::default() };
     let silent = soon(connect(&url, &options)).await;
     assert!(matches!(silent, Err(ConnectError::TimedOut { .. })), "{silent:?}");
-    drop(listener);
+    // Bound, so that nobody else can listen there, and not listening.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let url = format!("ws://{}", socket.local_addr().unwrap());
     let refused = soon(connect(&url, &ConnectOptions::default())).await;
     assert!(matches!(refused, Err(ConnectError::Io { .. })), "{refused:?}");
     let missing = soon(connect("unix:///nonexistent/s.sock", &ConnectOptions::default())).await;

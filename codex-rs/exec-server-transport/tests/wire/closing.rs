@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use codex_exec_server_transport::client::{ConnectOptions, connect};
 use codex_exec_server_transport::{
-    Connection, Message, Peer, ReadError, Role, WireLimits, WriteError, memory,
+    AcceptPolicy, Connection, Message, Peer, ReadError, Role, WireLimits, WriteError, memory,
 };
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::{Server, soon};
+use crate::support::{PATIENCE, Server, soon};
 
 #[tokio::test]
 async fn a_close_from_us_arrives_behind_everything_that_was_fed() {
@@ -44,7 +44,9 @@ async fn a_close_from_us_arrives_behind_everything_that_was_fed() {
 
 #[tokio::test]
 async fn our_close_is_not_lost_on_a_peer_that_is_still_sending() {
-    let mut server = Server::open().await;
+    // On a busy machine, sending takes its time.
+    let limits = WireLimits { close_timeout: PATIENCE, ..WireLimits::default() };
+    let mut server = Server::start(AcceptPolicy::default(), limits).await;
     let mut client = server.tungstenite().await;
     let mut connection = server.next().await;
     // More than the sockets hold, so that it cannot all be on its way before the close.

@@ -12,8 +12,7 @@ fn a_command_left_to_itself_is_listed_read_and_ended_by_others() {
         let id = home.detach(server.url(), &[], &script);
         std::fs::read(&said).expect("it speaks");
 
-        let listed = home.listed(&id).expect("it is remembered");
-        assert_eq!((&listed["state"], &listed["outputBytes"]), (&"running".into(), &8.into()));
+        assert_eq!(home.listed_with(&id, /*output_bytes*/ 8)["state"], "running");
         let table = home.says(&["ps"]);
         assert!(table.lines().nth(1).expect("a row").starts_with(&format!("{id}  running")), "{table}");
 
@@ -105,7 +104,8 @@ fn what_a_restarted_server_does_not_know_is_forgotten() {
 fn without_a_record_a_command_is_found_by_server_and_session() {
     let (server, home, other) = (Server::websocket(&[]), Home::new(), Home::new());
     let id = home.detach(server.url(), &[], "echo here; sleep 1000");
-    let session = home.listed(&id).expect("it is remembered")["sessionId"].as_str().expect("text").to_owned();
+    let listed = home.listed_with(&id, "here\n".len() as u64);
+    let session = listed["sessionId"].as_str().expect("text").to_owned();
     let unknown = other.fails(&["logs", &id]);
     assert!(unknown.contains("`codex-exec-server ps` lists"), "{unknown}");
     let find = ["--connect", server.url(), "--session", &session];

@@ -125,7 +125,7 @@ fn a_command_left_in_an_environment_is_found_by_its_name() {
     home.environments(&entry("box", server.url()));
     let run = ["run", "--env", "box", "--detach", "--", "/bin/sh", "-c", "echo hi; exec sleep 1000"];
     let id = home.says(&run).trim().to_owned();
-    let listed = home.listed(&id).expect("it is remembered");
+    let listed = home.listed_with(&id, "hi\n".len() as u64);
     assert_eq!(listed["server"], json!({"kind": "environment", "name": "box"}));
     let session = listed["sessionId"].as_str().expect("text");
     assert_eq!(home.says(&["kill", &id]), "ended, with every descendant\n");

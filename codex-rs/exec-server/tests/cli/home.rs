@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
+use std::time::Instant;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{output, program, stderr};
+use crate::support::{PATIENCE, output, program, stderr};
 
 /// See the module. Goes away with everything in it.
 pub(crate) struct Home {
@@ -87,6 +88,19 @@ impl Home {
     pub(crate) fn listed(&self, id: &str) -> Option<Value> {
         let listed = self.json(&["ps", "--json"]);
         listed["commands"].as_array().expect("a list").iter().find(|command| command["id"] == id).cloned()
+    }
+
+    /// As [`Self::listed`], once the server has taken so many bytes of its output: what a command has written is not the
+    /// server's yet.
+    pub(crate) fn listed_with(&self, id: &str, output_bytes: u64) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let listed = self.listed(id).expect("it is remembered");
+            if listed["outputBytes"] == output_bytes {
+                return listed;
+            }
+            assert!(Instant::now() < deadline, "it never says {output_bytes} bytes: {listed}");
+        }
     }
 
     /// A fifo of this name: what opens it at one end waits for the other.

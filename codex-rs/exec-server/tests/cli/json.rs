@@ -68,7 +68,7 @@ fn detach_ps_logs_kill_and_attach_speak_of_one_command_in_one_way() {
         })
     );
 
-    let listed = home.listed(id).expect("it is remembered");
+    let listed = home.listed_with(id, "hi\n".len() as u64);
     let started = listed["startedAtMs"].as_u64().expect("a time");
     assert_eq!(
         listed,

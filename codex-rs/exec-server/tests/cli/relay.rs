@@ -3,7 +3,7 @@
 use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -42,8 +42,13 @@ impl Relay {
         thread::spawn(move || {
             for client in listener.incoming() {
                 let Ok(client) = client else { return };
-                if let Ok(ends) = join(&client, &to) {
+                let Ok(server) = UnixStream::connect(&to) else { continue };
+                // Before a byte is carried, so that whoever has seen one can cut the connection.
+                if let Ok(ends) =
+                    [&client, &server].map(UnixStream::try_clone).into_iter().collect::<io::Result<Vec<_>>>()
+                {
                     kept.lock().expect("no panic").extend(ends);
+                    let _ = join(&client, &server);
                 }
             }
         });
@@ -72,15 +77,14 @@ impl Cut {
     }
 }
 
-/// Carries everything between a client and the server; both ends, to be cut.
-fn join(client: &UnixStream, target: &Path) -> io::Result<[UnixStream; 2]> {
-    let server = UnixStream::connect(target)?;
-    for (from, to) in [(client, &server), (&server, client)] {
+/// Carries everything between a client and the server.
+fn join(client: &UnixStream, server: &UnixStream) -> io::Result<()> {
+    for (from, to) in [(client, server), (server, client)] {
         let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
         thread::spawn(move || {
             let _ = io::copy(&mut from, &mut to);
             let _ = to.shutdown(Shutdown::Both);
         });
     }
-    Ok([client.try_clone()?, server])
+    Ok(())
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use codex_exec_server::{Server, ServerConfig};
 use codex_exec_server_client::{Client, ClientConfig, Dialer};
+use codex_exec_server_core::limits::Limits;
 use codex_exec_server_core::service::ExecBackend;
 use codex_exec_server_local::LocalBackend;
-use codex_exec_server_testkit::{Harness, Host, patiently};
+use codex_exec_server_testkit::{Harness, Host, PATIENCE, patiently};
 use codex_exec_server_transport::client::ConnectOptions;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -16,16 +17,21 @@ use tokio::process::Command;
 /// What a case is given.
 pub(crate) type Backend = Arc<dyn ExecBackend>;
 
+/// The usual ones, but no clock decides whether a killed process is dead in time.
+fn limits() -> Limits {
+    Limits { kill_wait: PATIENCE, ..Limits::default() }
+}
+
 /// Runs `case` on this machine.
 pub(crate) async fn on_local<C: Future<Output = ()>>(case: impl FnOnce(Backend) -> C) {
-    let backend = Arc::new(LocalBackend::from_process());
+    let backend = Arc::new(LocalBackend::new(std::env::vars_os().collect(), limits()));
     case(Arc::clone(&backend) as Backend).await;
     backend.shut_down().await;
 }
 
 /// Runs `case` over a WebSocket to a server of its own.
 pub(crate) async fn on_remote<C: Future<Output = ()>>(case: impl FnOnce(Backend) -> C) {
-    let server = Server::new(ServerConfig::from_process());
+    let server = Server::new(ServerConfig { limits: limits(), ..ServerConfig::from_process() });
     let serving = Arc::clone(&server);
     let host = Host::new(
         move |connection| {

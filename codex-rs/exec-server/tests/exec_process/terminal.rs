@@ -24,7 +24,7 @@ async fn a_terminal_is_one_stream_with_echo(backend: Backend) {
     let process = start(&backend, on_terminal("p", script)).await;
     let mut seen = Seen::default();
     let mut events = process.subscribe(Seq::START);
-    seen.until(&mut events, "err").await;
+    seen.until(&mut events, "err\r\n").await;
     process.write("hi\n".into()).await.expect("it reads");
     seen.until_closed(&mut events).await;
     assert_eq!(text(&seen.pty), "out\r\nerr\r\nhi\r\n[hi]\r\n");

@@ -173,11 +173,15 @@ async fn a_server_that_ignores_its_end_and_leaves_children_is_ended_with_them() 
         config.patience.exit = std::time::Duration::from_millis(10);
         config.patience.grace = std::time::Duration::from_millis(10);
         let (mut client, _) = connect((), &*backend, &config).await.expect("it shakes hands");
-        // It can be read to its end once nobody has it open for writing any more.
-        let reading = tokio::task::spawn_blocking(move || std::fs::read(&held));
+        // Opening waits until the child has opened it as well; it can be read to its end once nobody has it open for writing
+        // any more.
+        let opening = tokio::task::spawn_blocking(move || std::fs::File::open(&held));
+        let held =
+            patiently("the child to be there", opening).await.expect("no panic").expect("it can be opened");
         patiently("the session to end", client.close()).await.expect("it ends");
+        let reading = tokio::task::spawn_blocking(move || std::io::read_to_string(held));
         let read = patiently("the child to be ended", reading).await.expect("no panic");
-        assert_eq!(read.expect("it can be read"), b"");
+        assert_eq!(read.expect("it can be read"), "");
     })
     .await;
 }

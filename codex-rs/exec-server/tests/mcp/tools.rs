@@ -171,9 +171,12 @@ async fn a_command_that_goes_on_can_be_given_input_listed_interrupted_and_ended(
     let (output, facts) = agent.done("write_stdin", input).await;
     assert_eq!((output.as_str(), &facts["exitCode"]), ("got one\nend\n", &json!(0)));
 
-    let arguments =
-        json!({"cmd": "trap 'echo caught; exit 5' INT; while :; do sleep 0.01; done", "yield_time_ms": 300});
-    agent.done("exec_command", arguments).await;
+    let script = "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.01; done";
+    let (mut said, _) = agent.done("exec_command", json!({"cmd": script, "yield_time_ms": 0})).await;
+    while !said.contains("ready\n") {
+        let poll = json!({"process": 2, "yield_time_ms": 5});
+        said.push_str(&agent.done("write_stdin", poll).await.0);
+    }
     let (output, facts) =
         agent.done("write_stdin", json!({"process": 2, "chars": "\u{3}", "yield_time_ms": 60_000})).await;
     assert_eq!((output.as_str(), &facts["exitCode"]), ("caught\n", &json!(5)));

@@ -8,9 +8,13 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-/// Waits for a line, or for a signal whose trap ends it. Starts nobody who could outlive it.
-fn waits() -> Value {
-    json!({"pipeStdin": true})
+/// Says "ready", and does `on_signal` when a signal of that name comes. It waits by `wait`, which no signal can slip past, as
+/// one can that comes right before a `read`. What it waits for holds neither of its streams, and ends with its stdin.
+fn traps(process: &str, name: &str, on_signal: &str) -> Value {
+    let script = format!(
+        "exec 3<&0; cat <&3 >/dev/null 2>&1 & trap '{on_signal}' {name}; echo ready; while :; do wait; done"
+    );
+    shell_with(process, &script, json!({"pipeStdin": true}))
 }
 
 async fn signal(client: &mut Client, process: &str, name: &str) {
@@ -20,9 +24,7 @@ async fn signal(client: &mut Client, process: &str, name: &str) {
 
 pub(crate) async fn an_interrupt_reaches_the_trap_of_a_process(server: Arc<Harness>) {
     let mut client = server.ready().await;
-    client
-        .start(shell_with("p", "trap 'echo interrupted; exit 42' INT; echo ready; read line", waits()))
-        .await;
+    client.start(traps("p", "INT", "echo interrupted; exit 42")).await;
     client.sees("p", "ready").await;
     signal(&mut client, "p", "interrupt").await;
     let transcript = client.closed("p").await;
@@ -42,8 +44,7 @@ async fn each_signal_goes_by_its_name(server: Arc<Harness>) {
         ("usr2", "USR2"),
         ("continue", "CONT"),
     ] {
-        let script = format!("trap 'echo got {short}; exit 5' {short}; echo ready; read line");
-        client.start(shell_with(name, &script, waits())).await;
+        client.start(traps(name, short, &format!("echo got {short}; exit 5"))).await;
         client.sees(name, "ready").await;
         signal(&mut client, name, name).await;
         let transcript = client.closed(name).await;
@@ -102,7 +103,8 @@ async fn the_list_tells_how_far_each_process_is(server: Arc<Harness>) {
         .await;
     client.exited("exited").await;
     client.start(shell_with("running", "echo ready; read line", json!({"tty": true}))).await;
-    client.sees("running", "ready").await;
+    // A terminal may give a line in two pieces.
+    let running = client.sees("running", "ready\r\n").await.last_seq;
     let list = client.done("process/list", json!({})).await;
     let list: ProcessListResponse = serde_json::from_value(list).expect("a list decodes");
     let mut rows: Vec<_> = list
@@ -118,7 +120,7 @@ async fn the_list_tells_how_far_each_process_is(server: Arc<Harness>) {
         [
             ("closed", ProcessState::Closed, Some(3), 3, 2, false),
             ("exited", ProcessState::Exited, Some(4), 1, 0, false),
-            ("running", ProcessState::Running, None, 1, 7, true),
+            ("running", ProcessState::Running, None, running, 7, true),
         ]
     );
     assert!(list.processes.iter().all(|row| row.os_pid.is_some() && row.argv[..2] == ["/bin/sh", "-c"]));

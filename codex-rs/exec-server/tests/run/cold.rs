@@ -11,6 +11,7 @@ use codex_exec_server_client::{Client, ClientConfig, Dialer, ExecProcessEvent, L
 use codex_exec_server_protocol::process::ProcessStartParams;
 use codex_exec_server_testkit::Program;
 use codex_exec_server_transport::client::ConnectOptions;
+use tokio::net::TcpSocket;
 
 use crate::support::{Server, file, noise, output, run, run_script, stderr};
 
@@ -54,9 +55,10 @@ fn it_leaves_with_the_request_for_the_connection_and_when_that_is_lost_nobody_kn
 
 #[test]
 fn nothing_is_in_doubt_when_nobody_was_reached() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let url = format!("ws://{}", listener.local_addr().expect("it has an address"));
-    drop(listener);
+    // Bound, so that nobody else can listen there, and not listening.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let url = format!("ws://{}", socket.local_addr().expect("it has an address"));
     let ran = output(run(&["--connect", &url, "--cwd", "/"], &["true"]));
     assert_eq!(ran.status.code(), Some(125));
     let said = stderr(&ran);

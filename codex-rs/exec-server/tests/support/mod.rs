@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use codex_exec_server::{Server, ServerConfig};
-use codex_exec_server_testkit::{Harness, Host};
+use codex_exec_server_testkit::{Harness, Host, PATIENCE};
 
 /// The real program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_codex-exec-server");
@@ -19,6 +19,12 @@ pub(crate) enum Transport {
     /// The real program, one for each client.
     Stdio,
     Memory,
+}
+
+/// No clock decides whether a killed process is dead in time.
+pub(crate) fn patient(mut config: ServerConfig) -> ServerConfig {
+    config.limits.kill_wait = PATIENCE;
+    config
 }
 
 /// A server in this process.
@@ -42,7 +48,7 @@ pub(crate) async fn over<C>(transport: Transport, case: impl FnOnce(Arc<Harness>
 where
     C: Future<Output = ()> + Send + 'static,
 {
-    let config = ServerConfig::from_process();
+    let config = patient(ServerConfig::from_process());
     let harness = match transport {
         Transport::WebSocket => Harness::websocket(host(config)).await,
         Transport::UnixSocket => Harness::unix_socket(host(config)).await,
@@ -57,7 +63,7 @@ pub(crate) async fn with<C>(config: ServerConfig, case: impl FnOnce(Arc<Harness>
 where
     C: Future<Output = ()> + Send + 'static,
 {
-    run(Harness::websocket(host(config)).await, case).await;
+    run(Harness::websocket(host(patient(config))).await, case).await;
 }
 
 async fn run<C>(harness: Harness, case: impl FnOnce(Arc<Harness>) -> C)

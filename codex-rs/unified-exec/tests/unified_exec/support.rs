@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use codex_exec_server::{Server, ServerConfig};
 use codex_exec_server_client::{Client, ClientConfig, Dialer};
+use codex_exec_server_core::limits::Limits;
 use codex_exec_server_core::service::ExecBackend;
 use codex_exec_server_local::LocalBackend;
 use codex_exec_server_transport::client::ConnectOptions;
@@ -17,9 +18,14 @@ use tokio::task::JoinHandle;
 /// Longer than anything takes here: who waits for it waits for an event.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
+/// The usual ones, but no clock decides whether a killed process is dead in time.
+fn limits() -> Limits {
+    Limits { kill_wait: LONG, ..Limits::default() }
+}
+
 /// Runs `case` on this machine.
 pub(crate) async fn on_local<C: Future<Output = ()>>(case: impl FnOnce(UnifiedExec) -> C) {
-    let backend = Arc::new(LocalBackend::from_process());
+    let backend = Arc::new(LocalBackend::new(std::env::vars_os().collect(), limits()));
     case(service(Arc::clone(&backend) as Arc<dyn ExecBackend>)).await;
     backend.shut_down().await;
 }
@@ -42,7 +48,7 @@ pub(crate) struct Remote {
 
 impl Remote {
     pub(crate) async fn new() -> Self {
-        let server = Server::new(ServerConfig::from_process());
+        let server = Server::new(ServerConfig { limits: limits(), ..ServerConfig::from_process() });
         let url: ListenUrl = "ws://127.0.0.1:0".parse().expect("a listen URL");
         let listener =
             Listener::bind(&url, AcceptPolicy::default(), WireLimits::default()).await.expect("a free port");
