@@ -3,6 +3,7 @@
 //!
 //! No IO, no clock, no other crate of this project. Start at [`methods`], the table that everything else hangs on.
 
+pub mod binary;
 pub mod bytes;
 pub mod capabilities;
 pub mod environment;

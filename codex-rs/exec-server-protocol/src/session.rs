@@ -33,6 +33,29 @@ pub struct InitializeParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub detached_lifetime_ms: Option<u64>,
+    /// What the client takes besides the reference's messages.
+    #[serde(default, skip_serializing_if = "ClientCapabilities::is_empty")]
+    #[ts(optional, as = "Option<ClientCapabilities>")]
+    pub capabilities: ClientCapabilities,
+}
+
+/// What a client announces for one connection. What it leaves out it does not take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClientCapabilities {
+    /// Output, HTTP bodies and file blocks may come as [binary messages](crate::binary), wherever the connection can carry
+    /// them. They may come as JSON all the same. Flag `binaryOutput`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[ts(optional, as = "Option<bool>")]
+    pub binary_output: bool,
+}
+
+impl ClientCapabilities {
+    /// Whether nothing is announced.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Result of `initialize`. Very old peers answer an empty object.
