@@ -20,6 +20,9 @@ pub struct ClientConfig {
     /// Servers without the flag `sessionLifetime` ignore it, others grant as much as they may:
     /// [`Peer::detached_lifetime`](crate::Peer::detached_lifetime). Default `None`.
     pub detached_lifetime: Option<Duration>,
+    /// Whether the server may send output as it is, without base64 around it, where it can and the connection carries it.
+    /// Default true.
+    pub binary_output: bool,
     /// Bounds of each connection.
     pub link: LinkLimits,
     /// Bounds of each process.
@@ -67,6 +70,7 @@ impl Default for ClientConfig {
             recovery_deadline: Duration::from_secs(45),
             recovery_pause: Duration::from_millis(100),
             detached_lifetime: None,
+            binary_output: true,
             link: LinkLimits { calls_in_flight: 1024, queued_messages: 64 },
             process: ProcessLimits::default(),
             http_body_bytes: 16 << 20,

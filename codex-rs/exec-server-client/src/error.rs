@@ -188,6 +188,20 @@ pub enum ProcessError {
         /// The last position according to `process/read`.
         tip: Seq,
     },
+    /// The server says of output that it stands where it can't: what came before was less, or more.
+    #[error(
+        "output {seq} of process {process_id} came with offset {offset}, but {expected} bytes came before it"
+    )]
+    Misplaced {
+        /// The process.
+        process_id: ProcessId,
+        /// Position of the output.
+        seq: Seq,
+        /// Bytes of output before it.
+        expected: u64,
+        /// What the server says.
+        offset: u64,
+    },
     /// There is no connection any more.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -250,7 +264,8 @@ impl From<ProcessError> for ExecError {
             ProcessError::Client(error) => error.into(),
             other @ (ProcessError::Incomplete { .. }
             | ProcessError::Gap { .. }
-            | ProcessError::Inconsistent { .. }) => Self::Inconsistent(other.to_string().into()),
+            | ProcessError::Inconsistent { .. }
+            | ProcessError::Misplaced { .. }) => Self::Inconsistent(other.to_string().into()),
         }
     }
 }

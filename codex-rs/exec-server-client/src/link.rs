@@ -3,15 +3,19 @@
 //! Two tasks that never wait for each other read and write. A lost connection ends every call that waits, each with the
 //! same [`Disconnected`]. What a loss means is decided above: a link knows no session and never comes back.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+use codex_exec_server_protocol::binary::BinaryMessage;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
+use codex_exec_server_protocol::fs::{FsReadBlockParams, FsReadBlockResponse};
 use codex_exec_server_protocol::methods::{ClientNotification, DecodeError, Method, ServerNotification};
 use codex_exec_server_protocol::rpc::{Incoming, RequestId, encode_error, encode_request};
 use codex_exec_server_protocol::session::TAKEN_OVER;
 use codex_exec_server_transport::{
-    CloseReason, Connection, Message, MessageReader, MessageWriter, close_code,
+    CloseReason, Connection, Message, MessageKind, MessageReader, MessageWriter, Received, close_code,
 };
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce, mpsc, oneshot};
@@ -71,12 +75,17 @@ impl End {
 /// What a waiting call is told.
 enum Answer<'a> {
     Result(&'a RawValue),
+    /// A result that came as a binary message, of a file from `offset` on.
+    Block {
+        offset: u64,
+        response: FsReadBlockResponse,
+    },
     Refused(RpcError),
     Lost,
 }
 
-/// Decodes an answer where it is read and hands it to its call. An error text says that it does not decode.
-type Waiting = Box<dyn FnOnce(Answer<'_>) -> Result<(), serde_json::Error> + Send>;
+/// Decodes an answer where it is read and hands it to its call. An error says why it is no answer to that.
+type Waiting = Box<dyn FnOnce(Answer<'_>) -> Result<(), String> + Send>;
 
 /// See the module. Dropping it drops the connection; see [`Link::close`] for a farewell.
 #[derive(Debug)]
@@ -166,12 +175,18 @@ impl Link {
     where
         M::Response: Send + 'static,
     {
+        let params_any: &dyn Any = params;
+        let block_asked = params_any.downcast_ref::<FsReadBlockParams>().map(|params| params.offset);
         let lost = || self.shared.disconnected(/*sent*/ false);
         let turn = Arc::clone(&self.shared.turns).acquire_owned().await.map_err(|_| lost())?;
         let (tell, told) = oneshot::channel();
         let waiting: Waiting = Box::new(move |answer| {
             let outcome = match answer {
-                Answer::Result(result) => Ok(serde_json::from_str::<M::Response>(result.get())?),
+                Answer::Result(result) => match serde_json::from_str::<M::Response>(result.get()) {
+                    Ok(response) => Ok(response),
+                    Err(error) => return Err(format!("answer does not decode: {error}")),
+                },
+                Answer::Block { offset, response } => Ok(block_for::<M>(block_asked, offset, response)?),
                 Answer::Refused(error) => Err(error),
                 // Dropping the sender says it.
                 Answer::Lost => return Ok(()),
@@ -218,6 +233,25 @@ impl Link {
 
     fn take_tasks(&self) -> JoinSet<()> {
         std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The block of a file that came as a binary message, for a call of `M` that asked for the block at `asked`, if for one.
+fn block_for<M: Method>(
+    asked: Option<u64>,
+    offset: u64,
+    response: FsReadBlockResponse,
+) -> Result<M::Response, String>
+where
+    M::Response: 'static,
+{
+    let response: Box<dyn Any> = Box::new(response);
+    match (response.downcast::<M::Response>(), asked) {
+        (Ok(response), Some(asked)) if asked == offset => Ok(*response),
+        (Ok(_), Some(asked)) => {
+            Err(format!("block from offset {offset} came in answer to the request for offset {asked}"))
+        }
+        _ => Err(format!("block of a file came in answer to {}", M::NAME)),
     }
 }
 
@@ -293,21 +327,21 @@ impl Shared {
     /// Takes one message. An error ends the connection.
     async fn receive(
         &self,
-        message: &[u8],
+        message: &Received,
         router: &Router,
         outgoing: &mpsc::WeakSender<Message>,
     ) -> Result<(), String> {
-        match Incoming::parse(message) {
-            Ok(Incoming::Response { id, outcome }) => {
-                let RequestId::Integer(id) = id else { return Ok(()) };
-                // Nobody waits for the answer to a call that was dropped.
-                let Some(waiting) = self.lock().waiting.remove(&id) else { return Ok(()) };
-                let answer = match outcome {
+        if message.kind == MessageKind::Binary && BinaryMessage::is_one(&message.bytes) {
+            return self.receive_binary(&message.bytes, router).await;
+        }
+        match Incoming::parse(&message.bytes) {
+            Ok(Incoming::Response { id, outcome }) => self.answered(
+                &id,
+                match outcome {
                     Ok(result) => Answer::Result(result),
                     Err(error) => Answer::Refused(error),
-                };
-                waiting(answer).map_err(|error| format!("answer does not decode: {error}"))
-            }
+                },
+            ),
             Ok(Incoming::Notification { method, params }) => {
                 match ServerNotification::decode(&method, params) {
                     Ok(notification) => {
@@ -328,6 +362,28 @@ impl Shared {
             Err(error) => Err(format!("malformed message: {error}")),
         }
     }
+
+    /// As [`Self::receive`], for bytes that came as they are.
+    async fn receive_binary(&self, message: &Bytes, router: &Router) -> Result<(), String> {
+        match BinaryMessage::decode(message).map_err(|error| error.to_string())? {
+            BinaryMessage::Output(output) => router.deliver(ServerNotification::ProcessOutput(output)).await,
+            BinaryMessage::Body { delta, .. } => {
+                router.deliver(ServerNotification::HttpBodyDelta(delta)).await;
+            }
+            BinaryMessage::Block { id, offset, response } => {
+                return self.answered(&id, Answer::Block { offset, response });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an answer to the call that waits for it.
+    fn answered(&self, id: &RequestId, answer: Answer<'_>) -> Result<(), String> {
+        let RequestId::Integer(id) = id else { return Ok(()) };
+        // Nobody waits for the answer to a call that was dropped.
+        let Some(waiting) = self.lock().waiting.remove(id) else { return Ok(()) };
+        waiting(answer)
+    }
 }
 
 async fn read(
@@ -339,9 +395,9 @@ async fn read(
     let reading = async {
         let mut since_turn = 0;
         loop {
-            match reader.next().await {
+            match reader.next_message().await {
                 Some(Ok(message)) => {
-                    since_turn += message.len();
+                    since_turn += message.bytes.len();
                     if since_turn >= TURN_BYTES {
                         since_turn = 0;
                         tokio::task::yield_now().await;

@@ -8,7 +8,9 @@ use codex_exec_server_protocol::environment::{EnvironmentCapabilities, Environme
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::ids::SessionId;
 use codex_exec_server_protocol::methods::{AnyParams, ClientNotification, Initialize};
-use codex_exec_server_protocol::session::{InitializeParams, InitializeResponse, ServerLimits};
+use codex_exec_server_protocol::session::{
+    ClientCapabilities, InitializeParams, InitializeResponse, ServerLimits,
+};
 use codex_exec_server_transport::client::{Connected, Departure};
 use tokio::time::timeout;
 
@@ -116,6 +118,7 @@ pub(crate) async fn begin<'a>(
         detached_lifetime_ms: config
             .detached_lifetime
             .map(|lifetime| u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
+        capabilities: ClientCapabilities { binary_output: config.binary_output },
     };
     match link.begin::<Initialize>(&params).await {
         Ok(pending) => Ok(Opening { pending, wanted, patience: config.initialize_timeout }),

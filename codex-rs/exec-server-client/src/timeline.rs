@@ -374,6 +374,12 @@ impl Timeline {
                 continue;
             }
             match entry {
+                Entry::Output { offset: Some(offset), .. }
+                    if self.bytes.is_some_and(|bytes| bytes != offset) =>
+                {
+                    let (process_id, expected) = (self.process_id.clone(), self.bytes.unwrap_or_default());
+                    step.fault = Some(ProcessError::Misplaced { process_id, seq, expected, offset });
+                }
                 Entry::Output { stream, bytes, offset } => {
                     self.bytes = self.bytes.or(offset).map(|before| before + bytes.len() as u64);
                     if !bytes.is_empty() {

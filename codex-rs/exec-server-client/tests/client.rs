@@ -2,6 +2,8 @@
 
 #[path = "client/adopt.rs"]
 mod adopt;
+#[path = "client/binary.rs"]
+mod binary;
 #[path = "client/cold.rs"]
 mod cold;
 #[path = "client/fake.rs"]

@@ -17,11 +17,11 @@ fn output(process_id: &ProcessId, payload: &[u8]) -> Bytes {
 fn the_header_is_laid_out_as_documented() {
     let bytes = output(&"p-1".into(), b"hi");
     let expected = [
-        &[1, 1][..],                      // Output, stderr.
-        &[3, 0],                          // Length of the name.
-        &[2, 0, 0, 0],                    // Length of the payload.
-        &[7, 0, 0, 0, 0, 0, 0, 0],        // Seq.
-        &[0, 0, 0, 0, 0, 1, 0, 0],        // Offset.
+        &[1, 1][..],               // Output, stderr.
+        &[3, 0],                   // Length of the name.
+        &[2, 0, 0, 0],             // Length of the payload.
+        &[7, 0, 0, 0, 0, 0, 0, 0], // Seq.
+        &[0, 0, 0, 0, 0, 1, 0, 0], // Offset.
         b"p-1hi",
     ];
     assert_eq!(bytes, expected.concat());

@@ -32,7 +32,10 @@ fn cases() -> Vec<Case> {
 
 fn bytes(hex: &str) -> Bytes {
     assert!(hex.len().is_multiple_of(2), "{hex}");
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex digits")).collect()
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex digits"))
+        .collect()
 }
 
 /// What a message says, in JSON and beyond it.

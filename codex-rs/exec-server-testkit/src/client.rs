@@ -5,10 +5,13 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use codex_exec_server_protocol::binary::BinaryMessage;
 use codex_exec_server_protocol::error_code::RpcError;
-use codex_exec_server_protocol::rpc::RequestId;
+use codex_exec_server_protocol::methods::ServerNotification;
+use codex_exec_server_protocol::rpc::{RequestId, encode_result};
 use codex_exec_server_transport::{
-    CloseReason, Connection, Message, MessageReader, MessageWriter, WriteError, close_code,
+    CloseReason, Connection, Message, MessageKind, MessageReader, MessageWriter, Received, WriteError,
+    close_code,
 };
 use serde_json::{Value, json};
 
@@ -38,6 +41,7 @@ pub struct Client {
     /// Notifications in order of arrival that nobody has asked for. Those of processes are in the transcripts as well.
     notifications: VecDeque<(String, Value)>,
     pub(crate) transcripts: HashMap<String, Transcript>,
+    binary_messages: usize,
 }
 
 impl Client {
@@ -51,7 +55,14 @@ impl Client {
             answers: HashMap::new(),
             notifications: VecDeque::new(),
             transcripts: HashMap::new(),
+            binary_messages: 0,
         }
+    }
+
+    /// How many of the messages that were read came as binary ones.
+    #[must_use]
+    pub const fn binary_messages(&self) -> usize {
+        self.binary_messages
     }
 
     // Sending.
@@ -115,17 +126,22 @@ impl Client {
 
     /// Reads one message and puts it where it belongs. `false` at the end.
     pub(crate) async fn advance(&mut self, what: &str) -> bool {
-        match patiently(what, self.reader.next()).await {
+        match patiently(what, self.reader.next_message()).await {
             Some(Ok(message)) => {
-                self.sort(&message);
+                self.sort(message);
                 true
             }
             Some(Err(_)) | None => false,
         }
     }
 
-    fn sort(&mut self, message: &[u8]) {
-        let mut message: Value = serde_json::from_slice(message).expect("the server sends json");
+    fn sort(&mut self, message: Received) {
+        let mut message = if message.kind == MessageKind::Binary {
+            self.binary_messages += 1;
+            in_json(&message)
+        } else {
+            serde_json::from_slice(&message.bytes).expect("the server sends json")
+        };
         if let Some(method) = message["method"].as_str().map(str::to_owned) {
             assert!(message.get("id").is_none(), "the server asks something: {message}");
             let params = message["params"].take();
@@ -206,8 +222,8 @@ impl Client {
     /// Reads on until the server ends the connection.
     pub async fn ended(&mut self) -> Ended {
         loop {
-            match patiently("the end of the connection", self.reader.next()).await {
-                Some(Ok(message)) => self.sort(&message),
+            match patiently("the end of the connection", self.reader.next_message()).await {
+                Some(Ok(message)) => self.sort(message),
                 Some(Err(_)) => return Ended::Lost,
                 None => return Ended::Closed(self.reader.close_reason().cloned()),
             }
@@ -263,4 +279,16 @@ impl Client {
 #[must_use]
 pub fn session_id(answer: &Value) -> String {
     answer["sessionId"].as_str().expect("initialize names a session").to_owned()
+}
+
+/// What a binary message says, in JSON.
+fn in_json(message: &Received) -> Value {
+    let json = match BinaryMessage::decode(&message.bytes)
+        .expect("the server sends binary messages in good order")
+    {
+        BinaryMessage::Output(output) => ServerNotification::ProcessOutput(output).encode(),
+        BinaryMessage::Body { delta, .. } => ServerNotification::HttpBodyDelta(delta).encode(),
+        BinaryMessage::Block { id, response, .. } => encode_result(&id, &response),
+    };
+    serde_json::from_str(&json).expect("it is json")
 }

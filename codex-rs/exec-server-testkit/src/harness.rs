@@ -144,6 +144,15 @@ impl Harness {
         Self { way, limits: WireLimits::for_client() }
     }
 
+    /// Whether binary messages can travel between server and clients.
+    #[must_use]
+    pub const fn carries_binary(&self) -> bool {
+        match self.way {
+            Way::Socket { .. } | Way::Memory { .. } => true,
+            Way::Stdio { .. } => false,
+        }
+    }
+
     /// Where the server listens.
     ///
     /// # Panics

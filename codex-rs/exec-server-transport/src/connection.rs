@@ -180,6 +180,24 @@ impl MessageWriter {
         }
     }
 
+    /// As [`MessageWriter::feed`], for a binary message of `head` and `payload`. A long payload is not copied on its way
+    /// to a socket: a server sends it from where it is kept.
+    pub async fn feed_binary(&mut self, head: &[u8], payload: Bytes) -> Result<(), WriteError> {
+        match &mut self.0 {
+            Writer::WebSocket(writer) => writer.feed_binary(head, payload).await,
+            Writer::Lines(_) => Err(WriteError::BinaryOnLines),
+            Writer::Memory(writer) => writer.feed_binary(head, &payload).await,
+        }
+    }
+
+    /// Whether this transport can carry binary messages: every one but stdio.
+    pub const fn carries_binary(&self) -> bool {
+        match self.0 {
+            Writer::WebSocket(_) | Writer::Memory(_) => true,
+            Writer::Lines(_) => false,
+        }
+    }
+
     /// Waits until the kernel has taken everything that was fed. Everything leaves in as few system calls as
     /// the socket allows. Cancel-safe.
     pub async fn flush(&mut self) -> Result<(), WriteError> {

@@ -87,6 +87,10 @@ impl MemoryWriter {
         self.feed(Message::text(text)).await
     }
 
+    pub(crate) async fn feed_binary(&mut self, head: &[u8], payload: &[u8]) -> Result<(), WriteError> {
+        self.feed(Message::binary([head, payload].concat())).await
+    }
+
     pub(crate) fn flush(&mut self) -> Result<(), WriteError> {
         match &self.sender {
             Some(sender) if !sender.is_closed() => Ok(()),

@@ -11,6 +11,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
         session_takeover: true,
         session_lifetime: true,
         server_limits: true,
+        binary_output: true,
         process_list: true,
         cancel: true,
         ..machine.capabilities

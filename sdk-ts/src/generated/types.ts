@@ -61,6 +61,15 @@ export type CapabilityRootsDiscoverResponse = {
   readonly roots: ReadonlyArray<DiscoveredRoot>;
 };
 
+/** What a client announces for one connection. What it leaves out it does not take. */
+export type ClientCapabilities = {
+  /**
+   * Output, HTTP bodies and file blocks may come as [binary messages](crate::binary), wherever the connection can carry
+   * them. They may come as JSON all the same. Flag `binaryOutput`.
+   */
+  readonly binaryOutput?: boolean;
+};
+
 /** One layer, reduced to the keys of interest. */
 export type ConfigLayer = {
   /** Where it comes from, for people. */
@@ -992,6 +1001,8 @@ export type InitializeParams = {
    * soon as it is detached. Absent when resuming: as before. Flag `sessionLifetime`.
    */
   readonly detachedLifetimeMs?: number;
+  /** What the client takes besides the reference's messages. */
+  readonly capabilities?: ClientCapabilities;
 };
 
 /** Result of `initialize`. Very old peers answer an empty object. */

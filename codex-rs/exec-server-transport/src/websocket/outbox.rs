@@ -150,6 +150,28 @@ impl Outbox {
         Ok(())
     }
 
+    /// As [`Outbox::queue`], for a binary message in two parts. A long `payload` is not copied unless it has to be masked.
+    pub(super) fn queue_binary(&self, head: &[u8], payload: Bytes) -> Result<(), WriteError> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Err(WriteError::Closed);
+        }
+        let len = head.len() + payload.len();
+        match state.add_header(OpCode::Data(Data::Binary), len) {
+            None => {
+                state.queue.extend(head);
+                state.queue.push(payload);
+            }
+            Some(key) => state.queue.append(len, |out| {
+                let start = out.len();
+                out.extend_from_slice(head);
+                out.extend_from_slice(&payload);
+                mask::apply(&mut out[start..], key);
+            }),
+        }
+        Ok(())
+    }
+
     /// Waits until the kernel has everything.
     pub(super) fn poll_flush(&self, side: Side, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
         ready!(

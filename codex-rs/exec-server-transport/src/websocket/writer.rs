@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
 use super::outbox::{Outbox, Side};
@@ -34,6 +35,11 @@ impl WsWriter {
     ) -> Result<(), WriteError> {
         poll_fn(|cx| self.outbox.poll_ready(cx)).await?;
         self.outbox.queue_text(len, write)
+    }
+
+    pub(crate) async fn feed_binary(&mut self, head: &[u8], payload: Bytes) -> Result<(), WriteError> {
+        poll_fn(|cx| self.outbox.poll_ready(cx)).await?;
+        self.outbox.queue_binary(head, payload)
     }
 
     pub(crate) async fn flush(&mut self) -> Result<(), WriteError> {

@@ -1,9 +1,10 @@
 //! One case, over every transport.
 
+use bytes::Bytes;
 use codex_exec_server_transport::client::{ConnectOptions, connect, from_stdio};
 use codex_exec_server_transport::{
     AcceptPolicy, Connection, ListenUrl, Listener, Message, MessageKind, Peer, PeerKind, Received,
-    WireLimits, memory,
+    WireLimits, WriteError, memory,
 };
 use tokio::io::duplex;
 
@@ -19,14 +20,26 @@ async fn check(mut left: Connection, mut right: Connection) {
     messages.extend((0..500).map(|at| Message::text(format!("{{\"id\":{at}}}"))));
     if carries_binary {
         messages.push(Message::binary(vec![0, 10, 255]));
+        messages.extend([100, 70_000, 3_000_000].map(|size| Message::binary(vec![7; size])));
         messages.push(Message::binary(Vec::new()));
     }
     let expected: Vec<Received> = messages.iter().cloned().map(received).collect();
 
     let sender = messages.clone();
     let write = async |end: &mut codex_exec_server_transport::MessageWriter| {
+        assert_eq!(end.carries_binary(), carries_binary);
         for message in &sender {
-            end.feed(message.clone()).await.unwrap();
+            match message {
+                Message::Text(_) => end.feed(message.clone()).await.unwrap(),
+                Message::Binary(bytes) => {
+                    let (head, payload) = bytes.split_at(bytes.len().min(2));
+                    end.feed_binary(head, bytes.slice_ref(payload)).await.unwrap();
+                }
+            }
+        }
+        if !carries_binary {
+            let refused = end.feed_binary(b"head", Bytes::from_static(b"payload")).await;
+            assert!(matches!(refused, Err(WriteError::BinaryOnLines)));
         }
         end.flush().await.unwrap();
     };

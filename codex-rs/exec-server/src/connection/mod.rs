@@ -10,20 +10,23 @@ mod requests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::handshake::Handshake;
 use codex_exec_server_core::sessions::{ConnectionId, IfAttached};
 use codex_exec_server_local::process::{FollowId, Follower};
+use codex_exec_server_protocol::binary::BinaryMessage;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::methods::{ClientNotification, ClientRequest, DecodeError, Family};
-use codex_exec_server_protocol::rpc::{Incoming, ParseError, RequestId, encode_error, encode_result};
+use codex_exec_server_protocol::rpc::{Incoming, RequestId, encode_error, encode_result};
 use codex_exec_server_protocol::session::{InitializeParams, InitializeResponse, TAKEN_OVER};
-use codex_exec_server_transport::{CloseReason, Connection, Peer, PeerKind, ReadError, close_code};
+use codex_exec_server_transport::{
+    CloseReason, Connection, MessageKind, Peer, PeerKind, ReadError, Received, close_code,
+};
 use serde_json::value::RawValue;
 use tokio::sync::SetOnce;
 
-use self::outbound::Outbound;
+pub(crate) use self::outbound::Reply;
+use self::outbound::{Form, Outbound};
 use self::requests::{Requests, Waiting};
 use crate::context::Context;
 use crate::handlers::{self, Served};
@@ -45,12 +48,15 @@ struct Reader {
     displaced: Displaced,
     outbound: Arc<Outbound>,
     requests: Requests,
+    /// Whether the transport can carry binary messages.
+    carries_binary: bool,
 }
 
 /// Serves `connection` until either side ends it, or its session is taken over.
 pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: Connection) {
     let Connection { mut reader, mut writer, peer } = connection;
     tracing::debug!(%peer, "connected");
+    let carries_binary = writer.carries_binary();
     let outbound = Arc::new(Outbound::new());
     let sending = Arc::clone(&outbound);
     let mut writing = tokio::spawn(async move { sending.write_to(&mut writer).await });
@@ -63,6 +69,7 @@ pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: C
         requests: Requests::new(Arc::clone(&outbound), context.limits.clone()),
         outbound,
         context,
+        carries_binary,
     };
     let owed_limit = state.context.limits.owed_reply_bytes;
     let mut written = false;
@@ -73,7 +80,7 @@ pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: C
             if owes_much {
                 reader.watch().await;
             }
-            reader.next().await
+            reader.next_message().await
         };
         tokio::select! {
             message = message => match message {
@@ -139,8 +146,9 @@ enum Ending {
 
 impl Reader {
     /// Takes one message. An error ends the connection.
-    async fn receive(&mut self, message: Bytes) -> Result<(), CloseReason> {
+    async fn receive(&mut self, message: Received) -> Result<(), CloseReason> {
         self.requests.room().await;
+        let Received { kind, bytes: message } = message;
         match Incoming::parse(&message) {
             Ok(Incoming::Request { id, method, params, .. }) => {
                 self.request(id, &method, params, message.len());
@@ -149,6 +157,10 @@ impl Reader {
             Ok(Incoming::Notification { method, params }) => self.notification(&method, params),
             Ok(Incoming::Response { id, .. }) => {
                 Err(protocol_error(format!("response to unknown request {id}")))
+            }
+            Err(_) if kind == MessageKind::Binary && BinaryMessage::is_one(&message) => {
+                self.refuse_message(&"binary messages go from server to client only; send JSON");
+                Ok(())
             }
             Err(error) => {
                 self.refuse_message(&error);
@@ -164,12 +176,17 @@ impl Reader {
         };
         let family = ClientRequest::family_of(method).unwrap_or(Family::Session);
         match request {
-            Served::Initialize(params) => match self.initialize(params) {
+            Served::Initialize(params) => match self.initialize(&params) {
                 Ok(response) => {
                     self.outbound.reply(encode_result(&id, &response));
                     // Events follow the answer, never the other way round.
                     if let Some(attached) = &self.attached {
-                        self.outbound.open(attached.follow);
+                        let form = if params.capabilities.binary_output && self.carries_binary {
+                            Form::Binary
+                        } else {
+                            Form::Text
+                        };
+                        self.outbound.open(attached.follow, form);
                     }
                 }
                 Err(error) => self.fail(&id, &error),
@@ -201,7 +218,7 @@ impl Reader {
         }
     }
 
-    fn initialize(&mut self, params: InitializeParams) -> Result<InitializeResponse, ServiceError> {
+    fn initialize(&mut self, params: &InitializeParams) -> Result<InitializeResponse, ServiceError> {
         self.handshake.may_initialize()?;
         let displaced = Arc::clone(&self.displaced);
         let lifetime = params.detached_lifetime_ms.map(Duration::from_millis);
@@ -248,7 +265,7 @@ impl Reader {
         self.outbound.reply(encode_error(id, &RpcError::from(error)));
     }
 
-    fn refuse_message(&self, error: &ParseError) {
+    fn refuse_message(&self, error: &dyn std::fmt::Display) {
         let source = match self.peer.kind() {
             PeerKind::Lines => "JSON-RPC message from exec-server stdio".to_owned(),
             PeerKind::WebSocket | PeerKind::Memory => {

@@ -1,4 +1,4 @@
-//! What leaves a connection, and in which order.
+//! What leaves a connection, in which order, and in which form.
 //!
 //! There is no queue of output. Replies are few and wait here; processes with news only put themselves on a list,
 //! and their events are drawn from their logs when the socket has room. Strictly in this order: replies; processes
@@ -7,8 +7,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use codex_exec_server_core::event_log::Event;
 use codex_exec_server_local::process::{FollowId, Follower, Process};
+use codex_exec_server_protocol::binary::Head;
 use codex_exec_server_protocol::ids::ProcessId;
 use codex_exec_server_protocol::methods::ServerNotification;
 use codex_exec_server_protocol::process::{ProcessClosedNotification, ProcessExitedNotification};
@@ -30,21 +32,57 @@ pub(crate) struct Outbound {
     sent: Notify,
 }
 
+/// How bytes travel on a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As base64 in JSON text, which every peer takes.
+    #[default]
+    Text,
+    /// As binary messages: the client takes them, and the transport can carry them.
+    Binary,
+}
+
+/// An answer as it travels.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// JSON.
+    Text(String),
+    /// See [`codex_exec_server_protocol::binary`]; only where the form is [`Form::Binary`].
+    #[expect(dead_code, reason = "for answers that are mostly bytes, which this server does not give yet")]
+    Binary { head: Vec<u8>, payload: Bytes },
+}
+
+impl From<String> for Reply {
+    fn from(json: String) -> Self {
+        Self::Text(json)
+    }
+}
+
+impl Reply {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(json) => json.len(),
+            Self::Binary { head, payload } => head.len() + payload.len(),
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
-    replies: VecDeque<String>,
+    replies: VecDeque<Reply>,
     reply_bytes: usize,
     little: VecDeque<Arc<Process>>,
     floods: VecDeque<Arc<Process>>,
     /// As whom to draw; nothing is drawn before it is known.
     follow: Option<FollowId>,
+    form: Form,
     closing: Option<CloseReason>,
 }
 
 /// What to do next.
 enum Next {
-    Replies(VecDeque<String>),
-    Draw(Arc<Process>, FollowId),
+    Replies(VecDeque<Reply>),
+    Draw(Arc<Process>, FollowId, Form),
     Close(CloseReason),
     Nothing,
 }
@@ -60,7 +98,8 @@ impl Outbound {
     }
 
     /// Adds an answer.
-    pub(crate) fn reply(&self, reply: String) {
+    pub(crate) fn reply(&self, reply: impl Into<Reply>) {
+        let reply = reply.into();
         let mut state = self.lock();
         state.reply_bytes += reply.len();
         state.replies.push_back(reply);
@@ -68,9 +107,11 @@ impl Outbound {
         self.news.notify_one();
     }
 
-    /// From now on events may leave, drawn as `follow`.
-    pub(crate) fn open(&self, follow: FollowId) {
-        self.lock().follow = Some(follow);
+    /// From now on events may leave, drawn as `follow`, in this form.
+    pub(crate) fn open(&self, follow: FollowId, form: Form) {
+        let mut state = self.lock();
+        (state.follow, state.form) = (Some(follow), form);
+        drop(state);
         self.news.notify_one();
     }
 
@@ -106,9 +147,9 @@ impl Outbound {
             return Next::Close(reason);
         }
         if let Some(follow) = state.follow {
-            let State { little, floods, .. } = &mut *state;
+            let State { little, floods, form, .. } = &mut *state;
             if let Some(process) = little.pop_front().or_else(|| floods.pop_front()) {
-                return Next::Draw(process, follow);
+                return Next::Draw(process, follow, *form);
             }
         }
         Next::Nothing
@@ -122,13 +163,16 @@ impl Outbound {
                 Next::Replies(replies) => {
                     self.sent.notify_waiters();
                     for reply in replies {
-                        writer.feed(Message::text(reply)).await?;
+                        match reply {
+                            Reply::Text(json) => writer.feed(Message::text(json)).await?,
+                            Reply::Binary { head, payload } => writer.feed_binary(&head, payload).await?,
+                        }
                     }
                 }
-                Next::Draw(process, follow) => {
+                Next::Draw(process, follow, form) => {
                     let draw = process.draw(follow, TURN_BYTES);
-                    for event in &draw.events {
-                        feed(writer, &process.id, event).await?;
+                    for event in draw.events {
+                        feed(writer, form, &process.id, event).await?;
                     }
                     if draw.more {
                         self.lock().floods.push_back(process);
@@ -162,15 +206,27 @@ impl Follower for Outbound {
     }
 }
 
-async fn feed(writer: &mut MessageWriter, process_id: &ProcessId, event: &Event) -> Result<(), WriteError> {
+async fn feed(
+    writer: &mut MessageWriter,
+    form: Form,
+    process_id: &ProcessId,
+    event: Event,
+) -> Result<(), WriteError> {
     let notification = match event {
         Event::Output(chunk) => {
-            let text = OutputText::new(process_id, chunk.seq, chunk.stream, Some(chunk.offset), &chunk.bytes);
+            let (seq, stream, offset) = (chunk.seq, chunk.stream, chunk.offset);
+            if form == Form::Binary
+                && let Some(head) =
+                    (Head::Output { process_id, seq, stream, offset }).encode(chunk.bytes.len())
+            {
+                return writer.feed_binary(&head, chunk.bytes).await;
+            }
+            let text = OutputText::new(process_id, seq, stream, Some(offset), &chunk.bytes);
             return writer.feed_text(text.encoded_len(), |out| text.write_to(out)).await;
         }
         Event::Exited(seq, exit) => ServerNotification::ProcessExited(ProcessExitedNotification {
             process_id: process_id.clone(),
-            seq: *seq,
+            seq,
             exit_code: exit.code,
             sandbox_denied: Some(exit.sandbox_denied),
             reason: Some(exit.reason),
@@ -179,7 +235,7 @@ async fn feed(writer: &mut MessageWriter, process_id: &ProcessId, event: &Event)
         }),
         Event::Closed(seq, totals) => ServerNotification::ProcessClosed(ProcessClosedNotification {
             process_id: process_id.clone(),
-            seq: *seq,
+            seq,
             output_bytes: Some(totals.output_bytes),
             crc32c: Some(format!("{:08x}", totals.crc32c)),
         }),

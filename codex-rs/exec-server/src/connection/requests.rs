@@ -167,7 +167,7 @@ impl Requests {
 }
 
 fn give(outbound: &Outbound, answer: Answer) {
-    outbound.reply(answer.json);
+    outbound.reply(answer.reply);
     if let Some(then) = answer.then {
         then();
     }

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use self::environment::EnvironmentRequest;
 use self::process::ProcessRequest;
+use crate::connection::Reply;
 
 /// A request at work.
 pub(crate) type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -22,14 +23,14 @@ pub(crate) type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
 /// The answer to a request.
 pub(crate) struct Answer {
     /// The whole message.
-    pub(crate) json: String,
+    pub(crate) reply: Reply,
     /// To be done when the message is on its way.
     pub(crate) then: Option<Box<dyn FnOnce() + Send>>,
 }
 
-impl From<String> for Answer {
-    fn from(json: String) -> Self {
-        Self { json, then: None }
+impl<R: Into<Reply>> From<R> for Answer {
+    fn from(reply: R) -> Self {
+        Self { reply: reply.into(), then: None }
     }
 }
 

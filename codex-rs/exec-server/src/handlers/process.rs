@@ -57,7 +57,11 @@ pub(crate) fn answer(
                     let processes = Arc::clone(processes);
                     // Only now, behind the answer, may the process's events follow.
                     let then = move || processes.announce(&process_id, follow);
-                    return if started { Answer { json, then: Some(Box::new(then)) } } else { json.into() };
+                    return if started {
+                        Answer { reply: json.into(), then: Some(Box::new(then)) }
+                    } else {
+                        json.into()
+                    };
                 }
                 ProcessRequest::Read(params) => encode(&id, processes.read(params).await),
                 ProcessRequest::Write(params) => encode(&id, processes.write(params).await),

@@ -17,6 +17,28 @@ async fn start_output_exit_and_close_come_in_this_order(server: Arc<Harness>) {
     assert_eq!(transcript.exit_code(), 3);
 }
 
+async fn output_comes_as_it_is_to_a_client_that_takes_it_so(server: Arc<Harness>) {
+    let mut client = server.connect().await;
+    let params = json!({"clientName": "test", "capabilities": {"binaryOutput": true}});
+    let answer = client.initialize_with(params).await;
+    assert_eq!(answer["environmentInfo"]["capabilities"]["binaryOutput"], true);
+    // Both streams at once, more than any pipe, socket or turn holds.
+    let script = "seq 1 100000 & seq 100000 -1 1 >&2 & wait; wait";
+    let transcript = client.run(shell("p", script)).await;
+    let up: String = (1..=100_000).map(|n| format!("{n}\n")).collect();
+    let down: String = (1..=100_000).rev().map(|n| format!("{n}\n")).collect();
+    assert!(transcript.stdout == up.as_bytes() && transcript.stderr == down.as_bytes(), "every byte comes");
+    // Every piece of output came so, and nothing else did. Where lines of text are all that can be sent, none.
+    let pieces = transcript.order.iter().filter(|kind| matches!(**kind, "stdout" | "stderr")).count();
+    assert_eq!(client.binary_messages(), if server.carries_binary() { pieces } else { 0 });
+}
+
+async fn output_comes_as_text_to_a_client_that_says_nothing_else(server: Arc<Harness>) {
+    let mut client = server.ready().await;
+    assert_eq!(client.run(shell("p", "echo x")).await.text(), "x\n");
+    assert_eq!(client.binary_messages(), 0);
+}
+
 async fn a_silent_process_exits_as_event_1_and_closes_as_event_2(server: Arc<Harness>) {
     let mut client = server.ready().await;
     let transcript = client.run(shell("p", "exit 0")).await;
@@ -91,6 +113,8 @@ async fn many_processes_speak_at_once_and_each_story_is_whole(server: Arc<Harnes
 }
 
 tests_over_every_transport! {
+    output_comes_as_it_is_to_a_client_that_takes_it_so
+    output_comes_as_text_to_a_client_that_says_nothing_else
     start_output_exit_and_close_come_in_this_order
     a_silent_process_exits_as_event_1_and_closes_as_event_2
     the_close_states_how_many_bytes_were_written_and_their_checksum

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use codex_exec_server_protocol::binary::Head;
+use codex_exec_server_protocol::ids::Seq;
+use codex_exec_server_protocol::process::OutputStream;
 use codex_exec_server_protocol::rpc::RequestId;
 use codex_exec_server_testkit::{Client, Ended, Harness, shell, shell_with};
 use codex_exec_server_transport::{CloseReason, Message, close_code};
@@ -134,6 +137,12 @@ async fn bytes_that_are_no_text_are_answered_like_other_nonsense(server: Arc<Har
         client.send_binary(bytes).await;
         complaint(&mut client).await;
     }
+    // What a server sends in this form, a client does not.
+    let (process_id, stream) = ("p".into(), OutputStream::Stdout);
+    let head = Head::Output { process_id: &process_id, seq: Seq(1), stream, offset: 0 };
+    client.send_binary(head.encode(/*payload_bytes*/ 0).expect("it fits")).await;
+    let complained = complaint(&mut client).await;
+    assert!(complained.contains("binary messages go from server to client only"), "{complained}");
     // A binary frame that holds text is as good as a text frame.
     client.send_binary(&br#"{"id":9,"method":"environment/status"}"#[..]).await;
     assert_eq!(client.answer(/*id*/ 9).await, Ok(json!({"status": "ready"})));
