@@ -13,6 +13,7 @@ pub mod limits;
 pub mod log_cursor;
 pub mod process_event;
 pub mod reconnect;
+pub mod schedule;
 pub mod sequencer;
 pub mod service;
 pub mod sessions;
