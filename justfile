@@ -37,10 +37,14 @@ gen:
 run *args:
     cargo run -q --release -p codex-exec-server -- {{ args }}
 
-# Measure against raw limits of the machine; `--peer CMD` adds another server
+# Measure against raw limits of the machine and a naive server; `--peer CMD` adds another server
 bench *args:
     cargo build -q --release -p codex-exec-server
     cargo run -q --release -p codex-exec-server-bench -- {{ args }}
+
+# The same, and write docs/performance.md with its plots and numbers
+bench-docs *args:
+    just bench --page ../docs/performance.md {{ args }}
 
 # The main job on real input: a command on a server, over a connection that keeps breaking
 demo:

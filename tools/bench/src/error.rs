@@ -40,11 +40,18 @@ pub(crate) enum BenchError {
     #[error("nothing arrived for {seconds} s")]
     Silent { seconds: u64 },
 
+    #[error("wedged after {answered} of {of} answers")]
+    Wedged { answered: usize, of: usize },
+
     #[error("the server broke the protocol: {0}")]
     Protocol(String),
 
     #[error("the server refused: {message} ({code})")]
     Refused { code: i64, message: String },
+
+    /// No failure: the server does not say that it can.
+    #[error("not offered by this server")]
+    NotOffered,
 
     #[error("our client: {0}")]
     Client(String),

@@ -7,6 +7,8 @@ use crate::stats::Summary;
 
 /// The name under which the raw limit appears.
 pub(crate) const RAW: &str = "raw";
+/// The name under which the naive server appears.
+pub(crate) const LIMIT: &str = "limit";
 
 /// Takes one measured value, in the unit of its row.
 pub(crate) trait Probe {
@@ -19,7 +21,23 @@ pub(crate) struct Lane {
     /// Gone after a failure: a target that failed once takes no further turns.
     probe: Option<Box<dyn Probe>>,
     samples: Vec<f64>,
-    failure: Option<String>,
+    failure: Option<Failure>,
+}
+
+/// Why a lane takes no further turns.
+enum Failure {
+    NotOffered,
+    Failed(String),
+}
+
+impl Failure {
+    fn new(error: &BenchError, samples: usize) -> Self {
+        match error {
+            BenchError::NotOffered => Self::NotOffered,
+            error if samples > 0 => Self::Failed(format!("{error}, after {samples} samples")),
+            error => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 impl Lane {
@@ -27,7 +45,7 @@ impl Lane {
     pub(crate) fn new<P: Probe + 'static>(name: impl Into<String>, probe: Result<P, BenchError>) -> Self {
         let (probe, failure) = match probe {
             Ok(probe) => (Some(Box::new(probe) as Box<dyn Probe>), None),
-            Err(error) => (None, Some(error.to_string())),
+            Err(error) => (None, Some(Failure::new(&error, /*samples*/ 0))),
         };
         Self { name: name.into(), probe, samples: Vec::new(), failure }
     }
@@ -39,11 +57,16 @@ impl Lane {
                 Ok(value) if keep => self.samples.push(value),
                 Ok(_) => {}
                 Err(error) => {
-                    self.failure = Some(format!("{error}, after {} samples", self.samples.len()));
+                    self.failure = Some(Failure::new(&error, self.samples.len()));
                     self.probe = None;
                 }
             }
         }
+    }
+
+    /// A percentile of the samples. Their spread says nothing about how sure their tail is.
+    pub(crate) fn percentile(&self, metric: &str, unit: &'static str, percent: f64) -> Measure {
+        Measure { spread: None, ..self.measure(metric, unit, |summary| summary.percentile(percent)) }
     }
 
     /// One line of the report, by `pick` from the samples.
@@ -59,7 +82,8 @@ impl Lane {
             None => measure,
         };
         match &self.failure {
-            Some(failure) => measure.with_note(format!("failed: {failure}")),
+            Some(Failure::NotOffered) => measure.not_offered(),
+            Some(Failure::Failed(reason)) => measure.with_failure(reason),
             None => measure,
         }
     }

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use rustix::process::Pid;
+
 use crate::error::BenchError;
 
 /// Kibibytes of resident memory.
@@ -20,6 +22,12 @@ pub(crate) struct CpuTime {
     pub(crate) own: f64,
     /// Of children that ended and were waited for, and of theirs.
     pub(crate) reaped: f64,
+}
+
+impl CpuTime {
+    pub(crate) fn total(&self) -> f64 {
+        self.own + self.reaped
+    }
 }
 
 pub(crate) fn cpu_time(pid: u32) -> Result<CpuTime, BenchError> {
@@ -57,6 +65,20 @@ pub(crate) fn memory(pid: u32) -> Result<Memory, BenchError> {
 pub(crate) fn reset_peak(pid: u32) -> Result<(), BenchError> {
     let path = format!("/proc/{pid}/clear_refs");
     fs::write(&path, "5").map_err(|source| BenchError::File { path: PathBuf::from(path), source })
+}
+
+/// Processes whose parent is `pid`, as of now.
+pub(crate) fn children(pid: u32) -> Vec<Pid> {
+    let parent_of = |text: &str| {
+        let (_, rest) = text.rsplit_once(')')?;
+        rest.split_ascii_whitespace().nth(1)?.parse::<u32>().ok()
+    };
+    let numbers = fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| {
+        let number: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+        (parent_of(&stat)? == pid).then_some(number)
+    });
+    numbers.filter_map(Pid::from_raw).collect()
 }
 
 /// Number of processors that this program may use.
@@ -104,8 +126,7 @@ impl NoiseMeter {
 }
 
 fn our_seconds() -> Result<f64, BenchError> {
-    let time = cpu_time(std::process::id())?;
-    Ok(time.own + time.reaped)
+    Ok(cpu_time(std::process::id())?.total())
 }
 
 /// CPU seconds that any program, interrupt or hypervisor used since boot. Field order: user, nice, system,

@@ -1,33 +1,37 @@
 //! The command line of the benchmark: which servers, which rows, where the results go.
 //!
 //! The servers are spoken to over the wire, so it measures any server of the protocol; over a distance also through
-//! our own client, which is measured along with them there. Every row alternates
-//! between its targets and a raw limit: the least that the operating system itself asks for the same work.
+//! our own client, which is measured along with them there. Every row alternates between its targets, a raw limit (the
+//! least that the operating system itself asks for the same work), and a naive server on the same wire.
 //! The numbers are printed beside the goals; nothing fails because a clock said so.
 
 mod client;
 mod distance;
 mod error;
 mod lanes;
+mod limit;
 mod machine;
+mod prompt;
 mod raw;
 mod report;
 mod rows;
 mod split;
 mod stats;
 mod target;
+mod transfer;
 mod wire;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::error::BenchError;
 use crate::machine::NoiseMeter;
 use crate::report::Report;
-use crate::rows::{Plan, Row};
-use crate::target::{Role, TargetSpec};
+use crate::rows::{Plan, ROWS, Row};
+use crate::target::{Role, SERVE_LIMIT, TargetSpec};
 
 /// Measures exec servers against the raw limits of this machine.
 #[derive(Debug, Parser)]
@@ -43,8 +47,8 @@ struct Cli {
     peers: Vec<String>,
 
     /// Row to measure; repeat for more [default: all]
-    #[arg(long = "row", value_name = "NAME")]
-    rows: Vec<Row>,
+    #[arg(long = "row", value_name = "NAME", value_parser = row_parser())]
+    rows: Vec<&'static Row>,
 
     /// Fewer samples and less data: a look, not a result
     #[arg(long)]
@@ -57,6 +61,20 @@ struct Cli {
     /// Also write the results to this file as a Markdown table
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+
+    /// Also write the results to this file as a page for readers, with plots and numbers in the folder beside it
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+
+    /// Be the naive server that others are compared with
+    #[arg(long = SERVE_LIMIT, hide = true)]
+    serve_limit: bool,
+}
+
+/// Takes the names of rows, and tells what they are.
+fn row_parser() -> impl TypedValueParser<Value = &'static Row> {
+    let names = ROWS.iter().map(|row| PossibleValue::new(row.name).help(row.about).aliases(row.aliases));
+    PossibleValuesParser::new(names).try_map(|name| Row::named(&name).ok_or_else(|| format!("no row {name}")))
 }
 
 fn main() -> ExitCode {
@@ -70,12 +88,15 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), BenchError> {
-    let plan = Plan { targets: targets(cli)?, quick: cli.quick };
-    let rows = if cli.rows.is_empty() { Row::all() } else { cli.rows.clone() };
+    if cli.serve_limit {
+        return limit::serve();
+    }
+    let plan = Plan { targets: targets(cli)?, limit: TargetSpec::limit()?, quick: cli.quick };
+    let rows = if cli.rows.is_empty() { ROWS.iter().collect() } else { cli.rows.clone() };
     let mut report = Report::new(&plan);
     let mut failed = None;
     for row in rows {
-        eprintln!("{}", row.name());
+        eprintln!("{}", row.name);
         let noise = NoiseMeter::start()?;
         match row.run(&plan) {
             Ok(measures) => report.add(row, measures, noise.strangers()?),
@@ -87,11 +108,17 @@ fn run(cli: &Cli) -> Result<(), BenchError> {
         }
     }
     print!("{}", report.table());
+    for goal in report.unmeasured_goals() {
+        eprintln!("nothing was measured for the goal of {goal}");
+    }
     if let Some(path) = &cli.json {
         write(path, &report.json()?)?;
     }
     if let Some(path) = &cli.markdown {
         write(path, &report.markdown())?;
+    }
+    if let Some(path) = &cli.page {
+        report.write_page(path)?;
     }
     failed.map_or(Ok(()), Err)
 }

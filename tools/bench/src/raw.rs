@@ -9,8 +9,8 @@ mod loopback;
 mod pipe;
 mod spawn;
 
-pub(crate) use self::echo::RawEcho;
+pub(crate) use self::echo::{RawEcho, open_terminal};
 pub(crate) use self::in_flight::RawInFlight;
 pub(crate) use self::loopback::RawRoundTrip;
 pub(crate) use self::pipe::megabytes_per_second;
-pub(crate) use self::spawn::RawOneShot;
+pub(crate) use self::spawn::{Piped, Program, RawOneShot, Stdin, reap};

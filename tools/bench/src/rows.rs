@@ -1,20 +1,27 @@
-//! The rows of the benchmark: one file each. A row starts its targets afresh and stops them before it
-//! returns.
+//! The rows of the benchmark: one file each, and the table that says what each is for and what it is to reach. A row
+//! starts its targets afresh and stops them before it returns.
 
+mod blocked_stdin;
+mod connect;
+mod cuts;
 mod distant;
 mod echo;
+mod echo_flooded;
 mod idle;
 mod in_flight;
 mod local;
 mod one_shot;
-mod output;
+mod output_binary;
+mod output_json;
 mod pipelined;
+mod pty_output;
+mod scale;
 mod small_request;
-
-use clap::ValueEnum;
+mod stalled;
+mod stdin;
 
 use crate::error::BenchError;
-use crate::report::Measure;
+use crate::report::{Goal, Measure, Of};
 use crate::target::TargetSpec;
 
 /// The cheapest command there is: what it costs is the starting and ending.
@@ -23,6 +30,8 @@ const TRUE: [&str; 1] = ["/usr/bin/true"];
 /// What to measure, and how thoroughly.
 pub(crate) struct Plan {
     pub(crate) targets: Vec<TargetSpec>,
+    /// The naive server.
+    pub(crate) limit: TargetSpec,
     pub(crate) quick: bool,
 }
 
@@ -31,70 +40,275 @@ impl Plan {
     fn choose<T>(&self, thorough: T, quick: T) -> T {
         if self.quick { quick } else { thorough }
     }
+
+    /// The limit and the targets, in the order in which they take turns.
+    fn with_limit(&self) -> impl Iterator<Item = &TargetSpec> {
+        std::iter::once(&self.limit).chain(&self.targets)
+    }
 }
 
-/// A row by its name on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Row {
-    /// One command on an open connection, start to closed
-    #[value(name = "one-shot")]
-    OneShot,
-    /// 64 commands in flight on one connection
-    #[value(name = "in-flight-64")]
-    InFlight,
-    /// 1 GiB of output as JSON text: rate, server CPU, memory
-    #[value(name = "output-json-1gib")]
-    Output,
-    /// A keystroke through a terminal and back
-    #[value(name = "echo")]
-    Echo,
-    /// Start time, resident memory and size of a server that does nothing
-    #[value(name = "idle")]
-    Idle,
-    /// A cheap request and its answer
-    #[value(name = "small-request")]
-    SmallRequest,
-    /// Bursts of requests sent at once on one connection
-    #[value(name = "pipelined")]
-    Pipelined,
-    /// One command on this machine through the local backend, without a server
-    #[value(name = "local")]
-    Local,
-    /// Round trips to a server 80 ms away: on an open connection, cold, resuming; over the wire and with our client
-    #[value(name = "distant")]
-    Distant,
+/// One row. What it measures of each target has names; those with a goal are listed here.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// On the command line.
+    pub(crate) name: &'static str,
+    /// Earlier names.
+    pub(crate) aliases: &'static [&'static str],
+    /// In a line, for `--help` and the page.
+    pub(crate) about: &'static str,
+    pub(crate) goals: &'static [(&'static str, Goal)],
+    /// Why a metric misses its goal, where that was found out: shown only when it does.
+    reasons: &'static [(&'static str, &'static str)],
+    run: fn(&Plan) -> Result<Vec<Measure>, BenchError>,
 }
 
 impl Row {
-    pub(crate) fn all() -> Vec<Self> {
-        Self::value_variants().to_vec()
+    pub(crate) fn run(&self, plan: &Plan) -> Result<Vec<Measure>, BenchError> {
+        (self.run)(plan)
     }
 
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::OneShot => "one-shot",
-            Self::InFlight => "in-flight-64",
-            Self::Output => "output-json-1gib",
-            Self::Echo => "echo",
-            Self::Idle => "idle",
-            Self::SmallRequest => "small-request",
-            Self::Pipelined => "pipelined",
-            Self::Local => "local",
-            Self::Distant => "distant",
+    /// What the server is to reach by `metric`.
+    pub(crate) fn goal(&self, metric: &str) -> Option<Goal> {
+        self.goals.iter().find(|(name, _)| *name == metric).map(|(_, goal)| *goal)
+    }
+
+    /// Why it may not reach that.
+    pub(crate) fn reason(&self, metric: &str) -> Option<&'static str> {
+        self.reasons.iter().find(|(name, _)| *name == metric).map(|(_, reason)| *reason)
+    }
+
+    /// By its name or an earlier one.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        ROWS.iter().find(|row| row.name == name || row.aliases.contains(&name))
+    }
+}
+
+/// Every row, in the order in which they run.
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        name: "connect",
+        aliases: &[],
+        about: "From dialling to an initialized session",
+        goals: &[("p50", Goal::AtMost(1.2, Of::Limit))],
+        reasons: &[],
+        run: connect::run,
+    },
+    Row {
+        name: "one-shot",
+        aliases: &[],
+        about: "One command on an open connection, start to closed",
+        goals: &[("p50", Goal::AtMost(1.45, Of::Raw)), ("p99", Goal::AtMost(2.0, Of::Raw))],
+        reasons: &[],
+        run: one_shot::run,
+    },
+    Row {
+        name: "in-flight",
+        aliases: &["in-flight-64"],
+        about: "Many commands at once, on one connection and on many; CPU per command",
+        goals: &[
+            ("64 in flight", Goal::AtLeast(0.72, Of::Raw)),
+            ("256 in flight", Goal::AtLeast(0.72, Of::Raw)),
+            ("16 × 16 connections", Goal::AtLeast(0.72, Of::Raw)),
+            ("cpu per command", Goal::AtMost(0.34, Of::Unit("ms"))),
+        ],
+        reasons: &[],
+        run: in_flight::run,
+    },
+    Row {
+        name: "output-json",
+        aliases: &["output-json-1gib"],
+        about: "1 GiB of output as JSON text: rate, server CPU, memory",
+        goals: &[
+            ("zeros rate", Goal::AtLeast(0.85, Of::Limit)),
+            ("zeros server cpu", Goal::AtMost(0.4, Of::Unit("s/GiB"))),
+            ("zeros peak above idle", Goal::Below(16.0, Of::Unit("MiB"))),
+            ("text rate", Goal::AtLeast(0.85, Of::Limit)),
+            ("text server cpu", Goal::AtMost(0.4, Of::Unit("s/GiB"))),
+            ("text peak above idle", Goal::Below(16.0, Of::Unit("MiB"))),
+        ],
+        reasons: &[],
+        run: output_json::run,
+    },
+    Row {
+        name: "output-binary",
+        aliases: &[],
+        about: "The same as binary messages, beside the JSON form",
+        goals: &[
+            ("zeros rate", Goal::AtLeast(0.8, Of::Raw)),
+            ("zeros rate over JSON", Goal::AtLeast(1.3, Of::Unit("×"))),
+            ("zeros server cpu", Goal::AtMost(0.25, Of::Unit("s/GiB"))),
+            ("text rate", Goal::AtLeast(0.8, Of::Raw)),
+            ("text rate over JSON", Goal::AtLeast(1.3, Of::Unit("×"))),
+            ("text server cpu", Goal::AtMost(0.25, Of::Unit("s/GiB"))),
+        ],
+        reasons: &[],
+        run: output_binary::run,
+    },
+    Row {
+        name: "pty-output",
+        aliases: &[],
+        about: "Bulk output of a program on a terminal",
+        goals: &[("rate", Goal::AtLeast(0.9, Of::Raw))],
+        reasons: &[],
+        run: pty_output::run,
+    },
+    Row {
+        name: "echo",
+        aliases: &[],
+        about: "A keystroke through a terminal and back",
+        goals: &[("p50", Goal::AtMost(1.3, Of::Limit))],
+        reasons: &[],
+        run: echo::run,
+    },
+    Row {
+        name: "echo-flooded",
+        aliases: &[],
+        about: "The same while another process floods the connection, to a fast client and to one that takes 20 MB/s",
+        goals: &[
+            ("p50", Goal::AtMost(120.0, Of::Unit("µs"))),
+            ("p99", Goal::AtMost(1500.0, Of::Unit("µs"))),
+            ("p50 at 20 MB/s", Goal::AtMost(60.0, Of::Unit("ms"))),
+        ],
+        reasons: &[],
+        run: echo_flooded::run,
+    },
+    Row {
+        name: "stdin",
+        aliases: &[],
+        about: "256 MiB into a process, by many writes at once",
+        goals: &[
+            ("64 writes in flight", Goal::AtLeast(1.0, Of::Limit)),
+            ("4,096 writes in flight", Goal::AtLeast(1.0, Of::Limit)),
+        ],
+        reasons: &[],
+        run: stdin::run,
+    },
+    Row {
+        name: "blocked-stdin",
+        aliases: &[],
+        about: "A small request behind a process that never reads its stdin",
+        goals: &[("p50", Goal::AtMost(1000.0, Of::Unit("µs")))],
+        reasons: &[],
+        run: blocked_stdin::run,
+    },
+    Row {
+        name: "small-request",
+        aliases: &[],
+        about: "A cheap request and its answer",
+        goals: &[
+            ("environment/status p50", Goal::AtMost(1.2, Of::Limit)),
+            ("process/read p50", Goal::AtMost(1.2, Of::Limit)),
+            ("fs/getMetadata p50", Goal::AtMost(1.2, Of::Limit)),
+        ],
+        reasons: &[],
+        run: small_request::run,
+    },
+    Row {
+        name: "pipelined",
+        aliases: &[],
+        about: "Bursts of requests sent at once on one connection",
+        goals: &[
+            ("256 starts", Goal::Words("all answered")),
+            ("4,000 small requests", Goal::Words("all answered")),
+            ("4,096 writes", Goal::Words("all answered")),
+        ],
+        reasons: &[],
+        run: pipelined::run,
+    },
+    Row {
+        name: "scale",
+        aliases: &[],
+        about: "5,000 processes, 500 connections, 10,000 sessions: memory of each, and a command among the processes",
+        goals: &[
+            ("memory per idle process", Goal::AtMost(8.0, Of::Unit("KiB"))),
+            ("memory per idle connection", Goal::AtMost(24.0, Of::Unit("KiB"))),
+            ("one-shot p50 among processes, over alone", Goal::AtMost(1.3, Of::Unit("×"))),
+        ],
+        reasons: &[],
+        run: scale::run,
+    },
+    Row {
+        name: "stalled",
+        aliases: &[],
+        about: "A client that stops reading while its process floods: memory, and what other connections feel",
+        goals: &[
+            ("server growth", Goal::AtMost(4.0, Of::Unit("MiB"))),
+            ("other connection's one-shot, over alone", Goal::AtMost(1.1, Of::Unit("×"))),
+        ],
+        reasons: &[],
+        run: stalled::run,
+    },
+    Row {
+        name: "cuts",
+        aliases: &[],
+        about: "Connections that are cut: from dialling again to having what was missed, and what a flood has lost",
+        goals: &[
+            ("catch-up p50", Goal::AtMost(300.0, Of::Unit("µs"))),
+            ("lost of a trickle", Goal::AtMost(0.0, Of::Unit("bytes"))),
+            ("lost of a flood", Goal::AtMost(0.0, Of::Unit("bytes"))),
+        ],
+        reasons: &[],
+        run: cuts::run,
+    },
+    Row {
+        name: "idle",
+        aliases: &[],
+        about: "Start time, resident memory and size of a server that does nothing",
+        goals: &[
+            ("start to URL", Goal::AtMost(3.0, Of::Unit("ms"))),
+            ("resident", Goal::AtMost(8.0, Of::Unit("MiB"))),
+            ("program size", Goal::AtMost(12.0, Of::Unit("MiB"))),
+        ],
+        reasons: &[],
+        run: idle::run,
+    },
+    Row {
+        name: "local",
+        aliases: &[],
+        about: "One command on this machine through the local backend, without a server",
+        goals: &[("p50", Goal::AtMost(1.2, Of::Raw))],
+        reasons: &[],
+        run: local::run,
+    },
+    Row {
+        name: "distant",
+        aliases: &[],
+        about: "Round trips to a server 80 ms away: on an open connection, cold, resuming; over the wire and with our \
+                client",
+        goals: &[
+            ("open connection", Goal::AtMost(1.03, Of::Raw)),
+            ("cold, dial included", Goal::AtMost(2.05, Of::Raw)),
+            ("resume, after the dial", Goal::AtMost(2.05, Of::Raw)),
+        ],
+        reasons: &[],
+        run: distant::run,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_row_has_a_name_of_its_own() {
+        let names = ROWS.iter().flat_map(|row| row.aliases.iter().chain(std::iter::once(&row.name)));
+        let mut seen = HashSet::new();
+        for name in names {
+            assert!(seen.insert(name), "{name}");
+            assert!(Row::named(name).is_some(), "{name}");
         }
     }
 
-    pub(crate) fn run(self, plan: &Plan) -> Result<Vec<Measure>, BenchError> {
-        match self {
-            Self::OneShot => Ok(one_shot::run(plan)),
-            Self::InFlight => Ok(in_flight::run(plan)),
-            Self::Output => output::run(plan),
-            Self::Echo => Ok(echo::run(plan)),
-            Self::Idle => Ok(idle::run(plan)),
-            Self::SmallRequest => Ok(small_request::run(plan)),
-            Self::Pipelined => Ok(pipelined::run(plan)),
-            Self::Local => Ok(local::run(plan)),
-            Self::Distant => Ok(distant::run(plan)),
+    #[test]
+    fn no_metric_has_two_goals_and_reasons_are_for_goals() {
+        for row in ROWS {
+            for (metric, _) in row.reasons {
+                assert!(row.goal(metric).is_some(), "{}: {metric}", row.name);
+            }
+            let metrics: HashSet<_> = row.goals.iter().map(|(metric, _)| metric).collect();
+            assert_eq!(metrics.len(), row.goals.len(), "{}", row.name);
         }
     }
 }

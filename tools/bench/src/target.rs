@@ -11,7 +11,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::error::BenchError;
+use crate::lanes::LIMIT;
+use crate::machine;
 use crate::split::split;
+
+/// The flag that makes this program the naive server.
+pub(crate) const SERVE_LIMIT: &str = "serve-limit";
 
 /// A server that has not said its URL by then is taken for broken.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -25,6 +30,8 @@ pub(crate) enum Role {
     Server,
     /// What it is compared with.
     Peer,
+    /// What no server can be better than by much.
+    Limit,
 }
 
 /// How to start one target, and what to call it.
@@ -61,6 +68,13 @@ impl TargetSpec {
         }
         let argv = vec![lossy(path.as_os_str()), "--listen".to_owned(), "ws://127.0.0.1:0".to_owned()];
         Ok(Self { name: "codex-exec-server".to_owned(), role: Role::Server, argv })
+    }
+
+    /// The naive server in this very program.
+    pub(crate) fn limit() -> Result<Self, BenchError> {
+        let own = std::env::current_exe()?;
+        let argv = vec![lossy(own.as_os_str()), format!("--{SERVE_LIMIT}")];
+        Ok(Self { name: LIMIT.to_owned(), role: Role::Limit, argv })
     }
 
     /// Size of the program file; of the wrapper, where a wrapper is the command.
@@ -100,7 +114,8 @@ impl TargetSpec {
             .spawn()
             .map_err(fail)?;
         let stdout = child.stdout.take();
-        let mut target = Target { child, url: String::new(), start_time: Duration::ZERO, _stdout: None };
+        let mut target =
+            Target { child, url: String::new(), start_time: Duration::ZERO, role: self.role, _stdout: None };
         let Some(mut stdout) = stdout else {
             return Err(fail(std::io::Error::other("no stdout pipe")));
         };
@@ -124,6 +139,7 @@ pub(crate) struct Target {
     pub(crate) url: String,
     /// From just before the start to the URL line.
     pub(crate) start_time: Duration,
+    role: Role,
     /// Kept open, so that a later line of the server does not hit a closed pipe.
     _stdout: Option<std::process::ChildStdout>,
 }
@@ -131,6 +147,15 @@ pub(crate) struct Target {
 impl Target {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Kills the processes that it has started itself: thousands of them are not what a server should have to end within
+    /// the time that it is given, and the naive one ends none.
+    pub(crate) fn kill_children(&self) {
+        for child in machine::children(self.pid()) {
+            // One that has ended meanwhile is dead enough.
+            let _ = kill_process(child, Signal::KILL);
+        }
     }
 
     /// Asks politely, so that the server can end its own children; true when it ended in time.
@@ -151,6 +176,9 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
+        if self.role == Role::Limit {
+            self.kill_children();
+        }
         if !self.stop() {
             // It may be gone already; the wait below tells either way.
             let _ = self.child.kill();

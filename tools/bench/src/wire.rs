@@ -13,16 +13,17 @@ mod frames;
 mod message;
 
 use std::io::{ErrorKind, Read};
-use std::net::TcpStream;
-use std::time::Duration;
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite;
 
-pub(crate) use self::bulk::scan_output;
+pub(crate) use self::bulk::{is_about, scan_output};
 pub(crate) use self::continuity::Continuity;
 pub(crate) use self::message::{Message, StartParams};
 use crate::error::BenchError;
@@ -30,6 +31,9 @@ use crate::wire::frames::{Inbox, Opcode, push_frame};
 
 /// How long a server may say nothing while something is owed, unless a row says otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The flag of binary messages, and the client's word for it.
+const BINARY_OUTPUT: &str = "binaryOutput";
 
 /// One connection that has been through the handshake.
 pub(crate) struct Connection {
@@ -41,6 +45,16 @@ pub(crate) struct Connection {
     scratch: Vec<u8>,
     next_id: i64,
     patience: Duration,
+    /// What `initialize` was answered.
+    welcome: Value,
+    throttle: Option<Throttle>,
+}
+
+/// A bound on how fast the socket is read.
+struct Throttle {
+    bytes_per_second: f64,
+    since: Instant,
+    read: u64,
 }
 
 #[derive(Serialize)]
@@ -54,6 +68,23 @@ struct Request<'a, P> {
 impl Connection {
     /// Dials `url` (`ws://host:port`), upgrades, and initialises a new session.
     pub(crate) fn open(url: &str) -> Result<Self, BenchError> {
+        Self::open_with(url, &json!({ "clientName": "bench" }))
+    }
+
+    /// Like [`open`](Self::open), but goes on with a session that lost its connection.
+    pub(crate) fn resume(url: &str, session_id: &str) -> Result<Self, BenchError> {
+        Self::open_with(url, &json!({ "clientName": "bench", "resumeSessionId": session_id }))
+    }
+
+    /// Asks for output as binary messages; [`BenchError::NotOffered`] where the server has none.
+    pub(crate) fn open_binary(url: &str) -> Result<Self, BenchError> {
+        let params = json!({ "clientName": "bench", "capabilities": { BINARY_OUTPUT: true } });
+        let connection = Self::open_with(url, &params)?;
+        if connection.offers(BINARY_OUTPUT) { Ok(connection) } else { Err(BenchError::NotOffered) }
+    }
+
+    /// Dials, upgrades, and initialises with `params`.
+    pub(crate) fn open_with(url: &str, params: &Value) -> Result<Self, BenchError> {
         let fail = |reason: String| BenchError::Upgrade { url: url.to_owned(), reason };
         let address = url.strip_prefix("ws://").ok_or_else(|| fail("not a ws:// url".to_owned()))?;
         let address = address.split('/').next().unwrap_or(address);
@@ -63,7 +94,17 @@ impl Connection {
         let (socket, _) = tungstenite::client(url, &stream).map_err(|error| fail(error.to_string()))?;
         // Nothing is lost with the wrapper's buffer: a server is silent until it is asked to initialise.
         drop(socket);
-        let mut connection = Self {
+        let mut connection = Self::on(stream);
+        let welcome = connection.call("initialize", params)?;
+        connection.welcome = serde_json::from_str(&welcome)?;
+        connection.queue_message(/*id*/ None, "initialized", json!({}))?;
+        connection.flush()?;
+        Ok(connection)
+    }
+
+    /// On a socket that is or will be upgraded.
+    fn on(stream: TcpStream) -> Self {
+        Self {
             stream,
             inbox: Inbox::new(),
             outbox: Vec::new(),
@@ -71,11 +112,30 @@ impl Connection {
             scratch: Vec::new(),
             next_id: 0,
             patience: PATIENCE,
-        };
-        connection.call("initialize", serde_json::json!({ "clientName": "bench" }))?;
-        connection.queue_message(/*id*/ None, "initialized", serde_json::json!({}))?;
-        connection.flush()?;
-        Ok(connection)
+            welcome: Value::Null,
+            throttle: None,
+        }
+    }
+
+    /// The session's id, as the server named it.
+    pub(crate) fn session_id(&self) -> &str {
+        self.welcome["sessionId"].as_str().unwrap_or_default()
+    }
+
+    /// Whether the server's capabilities show `flag`.
+    pub(crate) fn offers(&self, flag: &str) -> bool {
+        self.welcome["environmentInfo"]["capabilities"][flag] == true
+    }
+
+    /// From now on reads at most this much, on average.
+    pub(crate) fn throttle(&mut self, bytes_per_second: f64) {
+        self.throttle = Some(Throttle { bytes_per_second, since: Instant::now(), read: 0 });
+    }
+
+    /// Ends the connection without a word.
+    pub(crate) fn cut(self) {
+        // One that has ended already is cut enough.
+        let _ = self.stream.shutdown(Shutdown::Both);
     }
 
     /// How long to wait for the next message before [`BenchError::Silent`].
@@ -119,16 +179,48 @@ impl Connection {
 
     /// The next message as it came, valid until the next call.
     pub(crate) fn next_payload(&mut self) -> Result<&[u8], BenchError> {
+        while !self.take_received()? {
+            self.fill()?;
+        }
+        Ok(self.inbox.payload())
+    }
+
+    /// Queues a request whose parameters are JSON already: for large ones, which are not to be scanned again.
+    pub(crate) fn queue_text(&mut self, method: &str, params: &str) {
+        self.next_id += 1;
+        self.scratch.clear();
+        let id = self.next_id;
+        for part in [r#"{"id":"#, &id.to_string(), r#","method":""#, method, r#"","params":"#, params, "}"] {
+            self.scratch.extend_from_slice(part.as_bytes());
+        }
+        push_frame(&mut self.outbox, Opcode::Data, &self.scratch);
+    }
+
+    /// Bytes that the socket has not taken yet.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        self.outbox.len() - self.sent
+    }
+
+    /// The next message that has been received already.
+    pub(crate) fn try_next(&mut self) -> Result<Option<Message<'_>>, BenchError> {
+        match self.take_received()? {
+            true => Message::parse(self.inbox.payload()).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Whether a whole message was there to be taken.
+    fn take_received(&mut self) -> Result<bool, BenchError> {
         loop {
             match self.inbox.take_frame()? {
-                Some(Opcode::Data) => return Ok(self.inbox.payload()),
+                Some(Opcode::Data) => return Ok(true),
                 Some(Opcode::Ping) => {
                     push_frame(&mut self.outbox, Opcode::Pong, self.inbox.payload());
                     self.flush()?;
                 }
                 Some(Opcode::Pong) => {}
                 Some(Opcode::Close) => return Err(BenchError::Closed),
-                None => self.fill()?,
+                None => return Ok(false),
             }
         }
     }
@@ -178,10 +270,21 @@ impl Connection {
                 break;
             }
         }
+        self.read_once()
+    }
+
+    fn read_once(&mut self) -> Result<(), BenchError> {
+        if let Some(Throttle { bytes_per_second, since, read }) = &self.throttle {
+            let due = *since + Duration::from_secs_f64(*read as f64 / bytes_per_second);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
         match (&self.stream).read(self.inbox.room()) {
             Ok(0) => Err(BenchError::Closed),
             Ok(count) => {
                 self.inbox.filled(count);
+                if let Some(throttle) = &mut self.throttle {
+                    throttle.read += count as u64;
+                }
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Err(self.silent()),
@@ -193,6 +296,33 @@ impl Connection {
     fn silent(&self) -> BenchError {
         BenchError::Silent { seconds: self.patience.as_secs() }
     }
+}
+
+/// Waits until one of `connections` has received something, or the socket of one takes more of what is to be sent; with
+/// `room`, also until one would take more than there is. Sends and reads.
+pub(crate) fn wait(connections: &mut [Connection], room: bool) -> Result<(), BenchError> {
+    let patience = connections.first().map_or(PATIENCE, |connection| connection.patience);
+    let mut ready: Vec<PollFd<'_>> = connections
+        .iter()
+        .map(|connection| {
+            let out = if room || !connection.outbox.is_empty() { PollFlags::OUT } else { PollFlags::empty() };
+            PollFd::new(&connection.stream, PollFlags::IN | out)
+        })
+        .collect();
+    let limit = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: 0 };
+    if poll(&mut ready, Some(&limit))? == 0 {
+        return Err(BenchError::Silent { seconds: patience.as_secs() });
+    }
+    let ready: Vec<PollFlags> = ready.iter().map(PollFd::revents).collect();
+    for (connection, events) in connections.iter_mut().zip(ready) {
+        if events.contains(PollFlags::OUT) {
+            connection.flush()?;
+        }
+        if !(events - PollFlags::OUT).is_empty() {
+            connection.read_once()?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

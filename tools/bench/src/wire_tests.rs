@@ -3,7 +3,6 @@
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
-use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Message as Frame, WebSocket, accept};
 
 use super::*;

@@ -20,14 +20,20 @@ pub(crate) struct RawEcho {
     pid: Pid,
 }
 
+/// A new terminal: our side, and the program's.
+pub(crate) fn open_terminal() -> Result<(OwnedFd, OwnedFd), BenchError> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let terminal = openpt(flags).map_err(BenchError::raw("openpt"))?;
+    grantpt(&terminal).map_err(BenchError::raw("grantpt"))?;
+    unlockpt(&terminal).map_err(BenchError::raw("unlockpt"))?;
+    let child_side = ioctl_tiocgptpeer(&terminal, flags).map_err(BenchError::raw("open the terminal"))?;
+    Ok((terminal, child_side))
+}
+
 impl RawEcho {
     /// Runs `argv` on a new terminal and waits until it prints `ready`.
     pub(crate) fn open(argv: &[&str], ready: &[u8]) -> Result<Self, BenchError> {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let terminal = openpt(flags).map_err(BenchError::raw("openpt"))?;
-        grantpt(&terminal).map_err(BenchError::raw("grantpt"))?;
-        unlockpt(&terminal).map_err(BenchError::raw("unlockpt"))?;
-        let child_side = ioctl_tiocgptpeer(&terminal, flags).map_err(BenchError::raw("open the terminal"))?;
+        let (terminal, child_side) = open_terminal()?;
         let pid = Program::new(argv)?.with_path().spawn_on(&child_side)?;
         drop(child_side);
         let echo = Self { terminal, pid };

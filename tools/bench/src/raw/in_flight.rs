@@ -6,7 +6,7 @@ use std::time::Instant;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::spawn::{Piped, Program, reap};
+use super::spawn::{Piped, Program, Stdin, reap};
 use crate::error::BenchError;
 use crate::lanes::Probe;
 
@@ -35,7 +35,7 @@ impl RawInFlight {
     }
 
     fn spawn(&self, slot: usize) -> Result<Child, BenchError> {
-        let Piped { pid, stdout, stderr } = self.program.spawn_piped()?;
+        let Piped { pid, stdout, stderr, .. } = self.program.spawn_piped(Stdin::Null)?;
         let end = pidfd_open(pid, PidfdFlags::empty()).map_err(BenchError::raw("pidfd_open"))?;
         let open = [stdout, stderr, end];
         for (place, stream) in (slot as u64 * PER_CHILD..).zip(&open) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::spawn::{Program, reap};
+use super::spawn::{Program, Stdin, reap};
 use crate::error::BenchError;
 
 /// As much as a pipe holds by default.
@@ -10,11 +10,11 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// Runs `argv` (its first word a path) and returns megabytes (10^6 bytes) per second from spawn to end. Fails
 /// unless exactly `expected` bytes came.
-pub(crate) fn megabytes_per_second(argv: &[&str], expected: u64) -> Result<f64, BenchError> {
+pub(crate) fn megabytes_per_second(argv: &[String], expected: u64) -> Result<f64, BenchError> {
     let program = Program::new(argv)?;
     let mut buffer = vec![0; READ_BYTES];
     let started = Instant::now();
-    let child = program.spawn_piped()?;
+    let child = program.spawn_piped(Stdin::Null)?;
     let mut total = 0;
     loop {
         match rustix::io::read(&child.stdout, buffer.as_mut_slice()).map_err(BenchError::raw("read"))? {

@@ -17,22 +17,30 @@ use crate::error::BenchError;
 use crate::lanes::Probe;
 
 /// A program with its arguments and no environment, ready to be spawned often.
-pub(super) struct Program {
+pub(crate) struct Program {
     argv: Vec<CString>,
     environment: Vec<CString>,
 }
 
-/// A child whose stdin is `/dev/null` and whose output comes through these.
-pub(super) struct Piped {
-    pub(super) pid: Pid,
-    pub(super) stdout: OwnedFd,
-    pub(super) stderr: OwnedFd,
+/// A child whose output comes through these, and whose stdin is `/dev/null` or this.
+pub(crate) struct Piped {
+    pub(crate) pid: Pid,
+    pub(crate) stdin: Option<OwnedFd>,
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+}
+
+/// What a child reads.
+#[derive(Clone, Copy)]
+pub(crate) enum Stdin {
+    Null,
+    Pipe,
 }
 
 impl Program {
     /// `argv[0]` is a path; nothing is searched.
-    pub(super) fn new(argv: &[&str]) -> Result<Self, BenchError> {
-        let argv: Result<Vec<_>, _> = argv.iter().map(|word| CString::new(*word)).collect();
+    pub(crate) fn new<W: AsRef<str>>(argv: &[W]) -> Result<Self, BenchError> {
+        let argv: Result<Vec<_>, _> = argv.iter().map(|word| CString::new(word.as_ref())).collect();
         let argv = argv.map_err(BenchError::raw("arguments"))?;
         if argv.is_empty() {
             return Err(BenchError::raw("arguments")(io::Error::from(io::ErrorKind::InvalidInput)));
@@ -40,25 +48,33 @@ impl Program {
         Ok(Self { argv, environment: Vec::new() })
     }
 
-    pub(super) fn with_path(mut self) -> Self {
+    pub(crate) fn with_path(mut self) -> Self {
         self.environment.push(c"PATH=/usr/local/bin:/usr/bin:/bin".to_owned());
         self
     }
 
-    pub(super) fn spawn_piped(&self) -> Result<Piped, BenchError> {
+    pub(crate) fn spawn_piped(&self, stdin: Stdin) -> Result<Piped, BenchError> {
         let (stdout, child_stdout) = pipe_with(PipeFlags::CLOEXEC).map_err(BenchError::raw("pipe"))?;
         let (stderr, child_stderr) = pipe_with(PipeFlags::CLOEXEC).map_err(BenchError::raw("pipe"))?;
         let fail = BenchError::raw::<nix::errno::Errno>;
         let mut actions = PosixSpawnFileActions::init().map_err(fail("posix_spawn"))?;
-        actions.add_open(0, c"/dev/null", OFlag::O_RDONLY, Mode::empty()).map_err(fail("posix_spawn"))?;
+        let ends = match stdin {
+            Stdin::Null => None,
+            Stdin::Pipe => Some(pipe_with(PipeFlags::CLOEXEC).map_err(BenchError::raw("pipe"))?),
+        };
+        match &ends {
+            None => actions.add_open(0, c"/dev/null", OFlag::O_RDONLY, Mode::empty()),
+            Some((child_stdin, _)) => actions.add_dup2(child_stdin.as_raw_fd(), 0),
+        }
+        .map_err(fail("posix_spawn"))?;
         actions.add_dup2(child_stdout.as_raw_fd(), 1).map_err(fail("posix_spawn"))?;
         actions.add_dup2(child_stderr.as_raw_fd(), 2).map_err(fail("posix_spawn"))?;
         let pid = self.spawn(&actions)?;
-        Ok(Piped { pid, stdout, stderr })
+        Ok(Piped { pid, stdin: ends.map(|(_, stdin)| stdin), stdout, stderr })
     }
 
     /// Spawns with `terminal` as all three standard streams.
-    pub(super) fn spawn_on(&self, terminal: impl AsFd) -> Result<Pid, BenchError> {
+    pub(crate) fn spawn_on(&self, terminal: impl AsFd) -> Result<Pid, BenchError> {
         let fail = BenchError::raw::<nix::errno::Errno>;
         let mut actions = PosixSpawnFileActions::init().map_err(fail("posix_spawn"))?;
         for stream in 0..3 {
@@ -77,7 +93,7 @@ impl Program {
 }
 
 /// Waits for the end of `pid`.
-pub(super) fn reap(pid: Pid) -> Result<(), BenchError> {
+pub(crate) fn reap(pid: Pid) -> Result<(), BenchError> {
     loop {
         match waitpid(Some(pid), WaitOptions::empty()) {
             Err(Errno::INTR) => {}
@@ -101,7 +117,7 @@ impl RawOneShot {
 impl Probe for RawOneShot {
     fn sample(&mut self) -> Result<f64, BenchError> {
         let started = Instant::now();
-        let child = self.program.spawn_piped()?;
+        let child = self.program.spawn_piped(Stdin::Null)?;
         drain(&[&child.stdout, &child.stderr])?;
         reap(child.pid)?;
         Ok(started.elapsed().as_secs_f64() * 1e6)

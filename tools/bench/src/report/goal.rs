@@ -10,7 +10,7 @@ pub(crate) enum Goal {
     AtMost(f64, Of),
     Below(f64, Of),
     AtLeast(f64, Of),
-    /// What no number says.
+    /// What no number says; the row itself judges it.
     Words(&'static str),
 }
 
@@ -19,8 +19,8 @@ pub(crate) enum Goal {
 pub(crate) enum Of {
     /// The ratio to the raw limit.
     Raw,
-    /// The ratio to the peer.
-    Peer,
+    /// The ratio to the naive server.
+    Limit,
     /// The value, in its unit.
     Unit(&'static str),
 }
@@ -30,7 +30,7 @@ impl Goal {
     pub(super) fn is_met(self, measure: &Measure) -> Option<bool> {
         let number = |of| match of {
             Of::Raw => measure.ratio_to_raw,
-            Of::Peer => measure.ratio_to_peer,
+            Of::Limit => measure.ratio_to_limit,
             Of::Unit(_) => measure.value,
         };
         match self {
@@ -38,6 +38,20 @@ impl Goal {
             Self::Below(bound, of) => Some(number(of)? < bound),
             Self::AtLeast(least, of) => Some(number(of)? >= least),
             Self::Words(_) => None,
+        }
+    }
+}
+
+impl Goal {
+    /// The value with which `measure` would just reach it.
+    pub(super) fn in_units_of(self, measure: &Measure) -> Option<f64> {
+        let (Self::AtMost(number, of) | Self::Below(number, of) | Self::AtLeast(number, of)) = self else {
+            return None;
+        };
+        match of {
+            Of::Unit(_) => Some(number),
+            Of::Raw => Some(measure.value? / measure.ratio_to_raw? * number),
+            Of::Limit => Some(measure.value? / measure.ratio_to_limit? * number),
         }
     }
 }
@@ -52,7 +66,7 @@ impl std::fmt::Display for Goal {
         };
         let of = match of {
             Of::Raw => "× raw",
-            Of::Peer => "× peer",
+            Of::Limit => "× limit",
             Of::Unit(unit) => unit,
         };
         write!(f, "{sign} {number} {of}")
@@ -70,13 +84,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_goal_of_a_ratio_is_a_value_of_the_same_run() {
+        let mut measure = Measure::new("p50", "server", "ms").with_value(6.0, (6.0, 6.0), /*samples*/ 1);
+        measure.ratio_to_limit = Some(2.0);
+        assert_eq!(Goal::AtMost(1.5, Of::Limit).in_units_of(&measure), Some(4.5));
+        assert_eq!(Goal::AtMost(1.5, Of::Raw).in_units_of(&measure), None);
+        assert_eq!(Goal::AtLeast(3.0, Of::Unit("ms")).in_units_of(&measure), Some(3.0));
+    }
+
+    #[test]
     fn a_goal_judges_the_number_that_it_names_and_only_that() {
         let mut measure = Measure::new("p50", "server", "ms").with_value(4.0, (4.0, 4.0), /*samples*/ 1);
         measure.ratio_to_raw = Some(1.5);
         for (goal, words, met) in [
             (Goal::AtMost(1.5, Of::Raw), "≤ 1.5 × raw", Some(true)),
             (Goal::Below(1.5, Of::Raw), "< 1.5 × raw", Some(false)),
-            (Goal::AtLeast(2.0, Of::Peer), "≥ 2 × peer", None),
+            (Goal::AtLeast(2.0, Of::Limit), "≥ 2 × limit", None),
             (Goal::Below(4.5, Of::Unit("ms")), "< 4.5 ms", Some(true)),
             (Goal::Words("all answered"), "all answered", None),
         ] {

@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 use super::{Measure, NOISY, Report, RowReport};
 use crate::error::BenchError;
 
-const HEADINGS: [&str; 10] =
-    ["row", "metric", "target", "value", "p10 – p90", "× raw", "× peer", "goal", "met", "note"];
+pub(super) const HEADINGS: [&str; 11] =
+    ["row", "metric", "target", "value", "p10 – p90", "× raw", "× limit", "× peer", "goal", "met", "note"];
+
+/// Under the headings of a Markdown table: numbers stand right.
+pub(super) const RULE: &str = "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- | --- |";
 
 impl Report {
     /// For a terminal.
@@ -24,7 +27,7 @@ impl Report {
             for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
                 // Numbers stand right, words left.
                 let blanks = " ".repeat(width - cell.chars().count());
-                let cell = if (3..=6).contains(&column) {
+                let cell = if (3..=7).contains(&column) {
                     format!("{blanks}{cell}")
                 } else {
                     format!("{cell}{blanks}")
@@ -45,7 +48,7 @@ impl Report {
     /// For a page.
     pub(crate) fn markdown(&self) -> String {
         let mut text = format!("{}\n\n| {} |\n", self.head(), HEADINGS.join(" | "));
-        text.push_str("| --- | --- | --- | ---: | ---: | ---: | ---: | --- | --- | --- |\n");
+        let _ = writeln!(text, "{RULE}");
         for line in self.lines() {
             let cells = line.map(|cell| cell.replace('|', "\\|"));
             let _ = writeln!(text, "| {} |", cells.join(" | "));
@@ -61,7 +64,7 @@ impl Report {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    fn head(&self) -> String {
+    pub(super) fn head(&self) -> String {
         let quick = if self.quick { "; quick run, not a result" } else { "" };
         format!("Machine: {}{quick}", self.machine)
     }
@@ -70,7 +73,7 @@ impl Report {
         self.rows.iter().flat_map(|row| row.measures.iter().map(|measure| cells(row, measure))).collect()
     }
 
-    fn noise(&self) -> Vec<String> {
+    pub(super) fn noise(&self) -> Vec<String> {
         let noisy: Vec<&RowReport> = self.rows.iter().filter(|row| row.strangers_cpu > NOISY).collect();
         let most = self.rows.iter().map(|row| row.strangers_cpu).fold(0.0, f64::max);
         if noisy.is_empty() {
@@ -89,7 +92,7 @@ impl Report {
     }
 }
 
-fn cells(row: &RowReport, measure: &Measure) -> [String; HEADINGS.len()] {
+pub(super) fn cells(row: &RowReport, measure: &Measure) -> [String; HEADINGS.len()] {
     let ratio = |ratio: Option<f64>| ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
     [
         row.row.to_owned(),
@@ -98,6 +101,7 @@ fn cells(row: &RowReport, measure: &Measure) -> [String; HEADINGS.len()] {
         measure.value.map_or_else(|| "—".to_owned(), |value| format!("{} {}", number(value), measure.unit)),
         measure.spread.map(|(low, high)| format!("{} – {}", number(low), number(high))).unwrap_or_default(),
         ratio(measure.ratio_to_raw),
+        ratio(measure.ratio_to_limit),
         ratio(measure.ratio_to_peer),
         measure.goal.map(|goal| goal.to_string()).unwrap_or_default(),
         measure.met.map_or("", |met| if met { "yes" } else { "NO" }).to_owned(),
@@ -106,7 +110,7 @@ fn cells(row: &RowReport, measure: &Measure) -> [String; HEADINGS.len()] {
 }
 
 /// Three digits that mean something; no more are measured.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     match value.abs() {
         small if small < 10.0 => format!("{value:.2}"),
         medium if medium < 100.0 => format!("{value:.1}"),
@@ -122,10 +126,10 @@ mod tests {
     fn report() -> Report {
         let quick = Measure::new("p50", "a|b", "µs").with_value(12.345, (9.0, 1234.5), /*samples*/ 3);
         let goal = Goal::AtMost(12.0, Of::Unit("µs"));
-        let quick = Measure { met: goal.is_met(&quick), ..quick.with_goal(goal) };
+        let quick = Measure { met: goal.is_met(&quick), goal: Some(goal), ..quick };
         let broken = Measure::new("p50", "other", "µs").with_note("failed: gone");
         let row = RowReport { row: "echo", measures: vec![quick, broken], strangers_cpu: 0.25 };
-        Report { machine: "1 × abacus".to_owned(), quick: true, peer: None, rows: vec![row] }
+        Report { machine: "1 × abacus".to_owned(), quick: true, peers: Vec::new(), rows: vec![row] }
     }
 
     #[test]
@@ -133,9 +137,9 @@ mod tests {
         let expected = "\
 Machine: 1 × abacus; quick run, not a result
 
-row   metric  target    value    p10 – p90  × raw  × peer  goal     met  note
-echo  p50     a|b     12.3 µs  9.00 – 1234                 ≤ 12 µs  NO
-echo  p50     other         —                                            failed: gone
+row   metric  target    value    p10 – p90  × raw  × limit  × peer  goal     met  note
+echo  p50     a|b     12.3 µs  9.00 – 1234                          ≤ 12 µs  NO
+echo  p50     other         —                                                     failed: gone
 
 Noisy: during `echo` other programs used 25 % of the machine.
 ";
@@ -146,7 +150,7 @@ Noisy: during `echo` other programs used 25 % of the machine.
     fn markdown_escapes_its_own_bars() {
         let text = report().markdown();
         assert!(
-            text.contains(r"| echo | p50 | a\|b | 12.3 µs | 9.00 – 1234 |  |  | ≤ 12 µs | NO |  |"),
+            text.contains(r"| echo | p50 | a\|b | 12.3 µs | 9.00 – 1234 |  |  |  | ≤ 12 µs | NO |  |"),
             "{text}"
         );
     }

@@ -6,43 +6,55 @@ use super::Plan;
 use crate::error::BenchError;
 use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
 use crate::raw::RawEcho;
-use crate::report::{Goal, Measure, Of};
+use crate::report::Measure;
 use crate::stats::Summary;
 use crate::target::{Target, TargetSpec};
-use crate::wire::{Connection, Message, StartParams};
+use crate::wire::{Connection, Message, StartParams, is_about, scan_output};
 
 /// Says that it is ready once the terminal no longer echoes by itself; from then on only `cat` answers.
 const PROGRAM: [&str; 3] = ["/bin/sh", "-c", "stty raw -echo; printf ready; exec cat"];
 const READY: &[u8] = b"ready";
 const PROCESS: &str = "terminal";
 
-pub(super) fn run(plan: &Plan) -> Vec<Measure> {
+pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
     let mut lanes = vec![Lane::new(RAW, RawEcho::open(&PROGRAM, READY))];
-    lanes.extend(plan.targets.iter().map(|spec| Lane::new(&spec.name, Echo::open(spec))));
+    lanes.extend(plan.with_limit().map(|spec| Lane::new(&spec.name, Echo::open(spec))));
     alternate(
         &mut lanes,
         Turns { warm_up: 20, rounds: plan.choose(/*thorough*/ 100, /*quick*/ 15), batch: 20 },
     );
-    let p50 = lanes
-        .iter()
-        .map(|lane| lane.measure("p50", "µs", Summary::median).with_goal(Goal::Below(3.0, Of::Raw)));
-    let p99 = lanes.iter().map(|lane| {
-        let measure = lane.measure("p99", "µs", |summary| summary.percentile(99.0));
-        Measure { spread: None, ..measure }
-    });
-    p50.chain(p99).collect()
+    let p50 = lanes.iter().map(|lane| lane.measure("p50", "µs", Summary::median));
+    let p99 = lanes.iter().map(|lane| lane.percentile("p99", "µs", /*percent*/ 99.0));
+    Ok(p50.chain(p99).collect())
 }
 
 struct Echo {
-    connection: Connection,
-    count: u64,
+    terminal: Terminal,
     _target: Target,
 }
 
 impl Echo {
     fn open(spec: &TargetSpec) -> Result<Self, BenchError> {
         let target = spec.start()?;
-        let mut connection = Connection::open(&target.url)?;
+        Ok(Self { terminal: Terminal::open(Connection::open(&target.url)?)?, _target: target })
+    }
+}
+
+impl Probe for Echo {
+    fn sample(&mut self) -> Result<f64, BenchError> {
+        self.terminal.press()
+    }
+}
+
+/// A program on a terminal that answers every byte with itself. Other processes may use the same connection; what they
+/// say is counted as little as possible.
+pub(super) struct Terminal {
+    connection: Connection,
+    count: u64,
+}
+
+impl Terminal {
+    pub(super) fn open(mut connection: Connection) -> Result<Self, BenchError> {
         connection.request("process/start", StartParams::new(PROCESS, &PROGRAM).with_tty())?;
         let (mut seen, mut replied) = (Vec::new(), false);
         while !replied || !seen.ends_with(READY) {
@@ -58,14 +70,17 @@ impl Echo {
                 Message::Exited { .. } | Message::Other => {}
             }
         }
-        Ok(Self { connection, count: 0, _target: target })
+        Ok(Self { connection, count: 0 })
     }
-}
 
-impl Probe for Echo {
-    /// The clock stops at the byte; the reply is still waited for, so that the next keystroke finds a quiet
-    /// connection.
-    fn sample(&mut self) -> Result<f64, BenchError> {
+    /// The connection, to have another process on it.
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    /// Presses a key; microseconds until the byte has come back. The reply is still waited for, so that the next
+    /// keystroke finds no leftovers.
+    pub(super) fn press(&mut self) -> Result<f64, BenchError> {
         self.count += 1;
         let write_id = self.count.to_string();
         // The chunk is the byte `x`.
@@ -74,7 +89,11 @@ impl Probe for Echo {
         self.connection.request("process/write", params)?;
         let (mut taken, mut replied) = (None, false);
         while taken.is_none() || !replied {
-            match self.connection.next()? {
+            let payload = self.connection.next_payload()?;
+            if scan_output(payload).is_some() && !is_about(payload, PROCESS) {
+                continue;
+            }
+            match Message::parse(payload)? {
                 Message::Output { bytes, .. } if bytes == b"x" => taken = Some(started.elapsed()),
                 Message::Output { seq, .. } => {
                     return Err(BenchError::Protocol(format!(

@@ -6,7 +6,7 @@ use super::Plan;
 use crate::error::BenchError;
 use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
 use crate::machine;
-use crate::report::{Goal, Measure, Of};
+use crate::report::Measure;
 use crate::stats::Summary;
 use crate::target::{Role, TargetSpec};
 
@@ -15,14 +15,14 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// The least that a start and a line of output can cost.
 const RAW_COMMAND: &str = "/bin/echo ws://nowhere";
 
-pub(super) fn run(plan: &Plan) -> Vec<Measure> {
+pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
     let raw = TargetSpec::parse(RAW_COMMAND, Role::Server, &[]).map(|spec| StartTime { spec });
     let mut starts = vec![Lane::new(RAW, raw)];
-    let probes = plan.targets.iter().map(|spec| (spec, spec.clone()));
+    let probes = plan.with_limit().map(|spec| (spec, spec.clone()));
     starts.extend(probes.map(|(spec, probe)| Lane::new(&spec.name, Ok(StartTime { spec: probe }))));
     alternate(&mut starts, Turns { warm_up: 1, rounds: 15, batch: 1 });
 
-    let probes = plan.targets.iter().map(|spec| (spec, spec.clone()));
+    let probes = plan.with_limit().map(|spec| (spec, spec.clone()));
     let mut resident: Vec<_> =
         probes.map(|(spec, probe)| Lane::new(&spec.name, Ok(Resident { spec: probe }))).collect();
     alternate(
@@ -30,14 +30,10 @@ pub(super) fn run(plan: &Plan) -> Vec<Measure> {
         Turns { warm_up: 0, rounds: plan.choose(/*thorough*/ 5, /*quick*/ 2), batch: 1 },
     );
 
-    let starts = starts.iter().map(|lane| {
-        lane.measure("start to URL", "ms", Summary::median).with_goal(Goal::AtMost(5.0, Of::Unit("ms")))
-    });
-    let resident = resident.iter().map(|lane| {
-        lane.measure("resident", "MiB", Summary::median).with_goal(Goal::Below(10.0, Of::Unit("MiB")))
-    });
-    let sizes = plan.targets.iter().map(|spec| size(spec).with_goal(Goal::Below(12.0, Of::Unit("MiB"))));
-    starts.chain(resident).chain(sizes).collect()
+    let starts = starts.iter().map(|lane| lane.measure("start to URL", "ms", Summary::median));
+    let resident = resident.iter().map(|lane| lane.measure("resident", "MiB", Summary::median));
+    let sizes = plan.targets.iter().map(size);
+    Ok(starts.chain(resident).chain(sizes).collect())
 }
 
 /// Milliseconds from starting the program to its URL line.
@@ -68,6 +64,6 @@ fn size(spec: &TargetSpec) -> Measure {
     let measure = Measure::new("program size", &spec.name, "MiB");
     match spec.binary_bytes() {
         Ok(bytes) => measure.with_value(bytes as f64 / f64::from(1 << 20), (0.0, 0.0), /*samples*/ 1),
-        Err(error) => measure.with_note(format!("failed: {error}")),
+        Err(error) => measure.with_failure(&error.to_string()),
     }
 }

@@ -13,24 +13,19 @@ use crate::client::start_params;
 use crate::error::BenchError;
 use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
 use crate::raw::RawOneShot;
-use crate::report::{Goal, Measure, Of};
+use crate::report::Measure;
 use crate::stats::Summary;
 use crate::wire::StartParams;
 
-pub(super) fn run(plan: &Plan) -> Vec<Measure> {
+pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
     let mut lanes = [Lane::new(RAW, RawOneShot::open(&TRUE)), Lane::new("local backend", Local::open())];
     alternate(
         &mut lanes,
         Turns { warm_up: 10, rounds: plan.choose(/*thorough*/ 100, /*quick*/ 15), batch: 10 },
     );
-    let p50 = lanes
-        .iter()
-        .map(|lane| lane.measure("p50", "µs", Summary::median).with_goal(Goal::AtMost(1.2, Of::Raw)));
-    let p99 = lanes.iter().map(|lane| {
-        let measure = lane.measure("p99", "µs", |summary| summary.percentile(99.0));
-        Measure { spread: None, ..measure }
-    });
-    p50.chain(p99).collect()
+    let p50 = lanes.iter().map(|lane| lane.measure("p50", "µs", Summary::median));
+    let p99 = lanes.iter().map(|lane| lane.percentile("p99", "µs", /*percent*/ 99.0));
+    Ok(p50.chain(p99).collect())
 }
 
 /// Microseconds from the start to the close.

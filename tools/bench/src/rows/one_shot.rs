@@ -6,32 +6,25 @@ use super::{Plan, TRUE};
 use crate::error::BenchError;
 use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
 use crate::raw::RawOneShot;
-use crate::report::{Goal, Measure, Of};
+use crate::report::Measure;
 use crate::stats::Summary;
 use crate::target::{Target, TargetSpec};
 use crate::wire::{Connection, Message, StartParams};
 
-const GOAL: Goal = Goal::AtMost(1.6, Of::Raw);
-
-pub(super) fn run(plan: &Plan) -> Vec<Measure> {
+pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
     let mut lanes = vec![Lane::new(RAW, RawOneShot::open(&TRUE))];
-    lanes.extend(plan.targets.iter().map(|spec| Lane::new(&spec.name, OneShot::open(spec))));
+    lanes.extend(plan.with_limit().map(|spec| Lane::new(&spec.name, OneShot::open(spec))));
     alternate(
         &mut lanes,
         Turns { warm_up: 10, rounds: plan.choose(/*thorough*/ 100, /*quick*/ 15), batch: 10 },
     );
-    let p50 = lanes.iter().map(|lane| lane.measure("p50", "µs", Summary::median).with_goal(GOAL));
-    let p99 = lanes.iter().map(|lane| {
-        let measure = lane.measure("p99", "µs", |summary| summary.percentile(99.0));
-        // The spread of the samples says nothing about how sure their tail is.
-        Measure { spread: None, ..measure }.with_goal(GOAL)
-    });
-    p50.chain(p99).collect()
+    let p50 = lanes.iter().map(|lane| lane.measure("p50", "µs", Summary::median));
+    let p99 = lanes.iter().map(|lane| lane.percentile("p99", "µs", /*percent*/ 99.0));
+    Ok(p50.chain(p99).collect())
 }
 
 struct OneShot {
-    connection: Connection,
-    count: usize,
+    commands: Commands,
     /// Stopped after the connection is gone.
     _target: Target,
 }
@@ -39,12 +32,29 @@ struct OneShot {
 impl OneShot {
     fn open(spec: &TargetSpec) -> Result<Self, BenchError> {
         let target = spec.start()?;
-        Ok(Self { connection: Connection::open(&target.url)?, count: 0, _target: target })
+        Ok(Self { commands: Commands::open(&target.url)?, _target: target })
     }
 }
 
 impl Probe for OneShot {
     fn sample(&mut self) -> Result<f64, BenchError> {
+        self.commands.run()
+    }
+}
+
+/// A connection on which one command after the other is run.
+pub(super) struct Commands {
+    connection: Connection,
+    count: usize,
+}
+
+impl Commands {
+    pub(super) fn open(url: &str) -> Result<Self, BenchError> {
+        Ok(Self { connection: Connection::open(url)?, count: 0 })
+    }
+
+    /// Runs one command; microseconds until its close has come.
+    pub(super) fn run(&mut self) -> Result<f64, BenchError> {
         self.count += 1;
         let name = format!("true-{}", self.count);
         let started = Instant::now();

@@ -8,12 +8,11 @@ use serde_json::{Value, json};
 
 use super::{Plan, TRUE};
 use crate::error::BenchError;
-use crate::report::{Goal, Measure};
+use crate::report::Measure;
 use crate::stats::Summary;
 use crate::target::TargetSpec;
 use crate::wire::{Connection, Message, StartParams};
 
-const GOAL: Goal = Goal::Words("all answered");
 const PROCESS: &str = "writes";
 /// Bytes of one write, and of the number in it.
 const WRITE_BYTES: usize = 8;
@@ -54,7 +53,7 @@ impl Burst {
     }
 }
 
-pub(super) fn run(plan: &Plan) -> Vec<Measure> {
+pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
     let rounds = plan.choose(/*thorough*/ 5, /*quick*/ 2);
     let patience = Duration::from_secs(plan.choose(/*thorough*/ 10, /*quick*/ 5));
     let mut measures = Vec::new();
@@ -70,7 +69,7 @@ pub(super) fn run(plan: &Plan) -> Vec<Measure> {
             plan.targets.iter().zip(&outcomes).map(|(spec, outcomes)| summarise(spec, burst, outcomes)),
         );
     }
-    measures
+    Ok(measures)
 }
 
 /// The times of the attempts that came through; the note tells of the others.
@@ -85,19 +84,18 @@ fn summarise(spec: &TargetSpec, burst: Burst, outcomes: &[Outcome]) -> Measure {
             Outcome::Failed(reason) => failures.push(reason.as_str()),
         }
     }
-    let measure = Measure::new(burst.name(), &spec.name, "ms").with_goal(GOAL);
+    let measure = Measure::new(burst.name(), &spec.name, "ms");
     let measure = match Summary::of(&times) {
         Some(summary) => measure.with_value(summary.median(), summary.spread(), summary.count()),
         None => measure,
     };
     let refused = if refusals > 0 { format!(", {refusals} refused") } else { String::new() };
     match failures.first() {
-        None => measure.with_note(format!("all answered{refused}")),
-        Some(first) => measure.with_note(format!(
-            "{first} ({} of {} attempts failed){refused}",
-            failures.len(),
-            outcomes.len()
-        )),
+        None => Measure { met: Some(true), ..measure.with_note(format!("all answered{refused}")) },
+        Some(first) => {
+            let (failed, of) = (failures.len(), outcomes.len());
+            measure.with_failure(&format!("{first} ({failed} of {of} attempts){refused}"))
+        }
     }
 }
 

@@ -14,15 +14,19 @@ use crate::target::{Target, TargetSpec};
 use crate::wire::{Connection, Message, StartParams};
 
 const PROCESS: &str = "ended";
+/// What JSON-RPC calls a method that a server does not have.
+const METHOD_NOT_FOUND: i64 = -32601;
 
-pub(super) fn run(plan: &Plan) -> Vec<Measure> {
+pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
     let mut measures = Vec::new();
-    for (method, params) in
-        [("environment/status", Value::Null), ("process/read", json!({ "processId": PROCESS }))]
-    {
+    for (method, params) in [
+        ("environment/status", Value::Null),
+        ("process/read", json!({ "processId": PROCESS })),
+        ("fs/getMetadata", json!({ "path": "file:///usr/bin/true" })),
+    ] {
         let mut lanes = vec![Lane::new(RAW, RawRoundTrip::open())];
         let probe = |spec| SmallRequest::open(spec, method, params.clone());
-        lanes.extend(plan.targets.iter().map(|spec| Lane::new(&spec.name, probe(spec))));
+        lanes.extend(plan.with_limit().map(|spec| Lane::new(&spec.name, probe(spec))));
         alternate(
             &mut lanes,
             Turns { warm_up: 50, rounds: plan.choose(/*thorough*/ 50, /*quick*/ 10), batch: 50 },
@@ -30,7 +34,7 @@ pub(super) fn run(plan: &Plan) -> Vec<Measure> {
         let metric = format!("{method} p50");
         measures.extend(lanes.iter().map(|lane| lane.measure(&metric, "µs", Summary::median)));
     }
-    measures
+    Ok(measures)
 }
 
 struct SmallRequest {
@@ -57,7 +61,11 @@ impl SmallRequest {
                 _ => {}
             }
         }
-        Ok(Self { connection, method, params, _target: target })
+        match connection.call(method, &params) {
+            Ok(_) => Ok(Self { connection, method, params, _target: target }),
+            Err(BenchError::Refused { code: METHOD_NOT_FOUND, .. }) => Err(BenchError::NotOffered),
+            Err(error) => Err(error),
+        }
     }
 }
 

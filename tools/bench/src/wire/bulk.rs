@@ -31,6 +31,12 @@ pub(crate) fn scan_output(payload: &[u8]) -> Option<OutputChunk> {
     Some(OutputChunk { seq: seq(head).or_else(|| seq(tail))?, bytes: bytes as u64 })
 }
 
+/// Whether a notification is about `process`: its id is looked for where notifications have it, before anything long.
+pub(crate) fn is_about(payload: &[u8], process: &str) -> bool {
+    let mark = format!(r#""processId":"{process}""#);
+    memmem::find(&payload[..payload.len().min(HEAD_BYTES)], mark.as_bytes()).is_some()
+}
+
 fn seq(members: &[u8]) -> Option<u64> {
     const MARK: &[u8] = br#""seq":"#;
     let start = memmem::find(members, MARK)? + MARK.len();
@@ -50,6 +56,13 @@ mod tests {
         for payload in [&usual[..], other] {
             assert_eq!(scan_output(payload), Some(OutputChunk { seq: 12, bytes: 3 }));
         }
+    }
+
+    #[test]
+    fn a_notification_is_about_the_process_that_it_names() {
+        let payload = br#"{"method":"process/output","params":{"processId":"p","seq":12,"chunk":"cXE="}}"#;
+        assert!(is_about(payload, "p"));
+        assert!(!is_about(payload, "q"));
     }
 
     #[test]

@@ -8,7 +8,6 @@ use serde::Serialize;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::frames::Inbox;
 use super::{Connection, PATIENCE};
 use crate::error::BenchError;
 
@@ -30,15 +29,7 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let key = generate_key();
-        let mut connection = Self {
-            stream: stream.try_clone()?,
-            inbox: Inbox::new(),
-            outbox: Vec::new(),
-            sent: 0,
-            scratch: Vec::new(),
-            next_id: 0,
-            patience: PATIENCE,
-        };
+        let mut connection = Self::on(stream.try_clone()?);
         connection.queue("initialize", serde_json::json!({ "clientName": "bench" }))?;
         connection.queue_message(/*id*/ None, "initialized", serde_json::json!({}))?;
         connection.queue(method, params)?;

@@ -13,6 +13,17 @@ const MESSAGE_LIMIT_BYTES: usize = 256 * 1024 * 1024;
 /// connection is enough not to do.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
+/// The same, several times over.
+const WIDE_MASK: [u8; 32] = {
+    let mut wide = [0; 32];
+    let mut at = 0;
+    while at < wide.len() {
+        wide[at] = MASK[at % MASK.len()];
+        at += 1;
+    }
+    wide
+};
+
 /// What a frame, or a message put together from fragments, is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opcode {
@@ -158,7 +169,18 @@ pub(super) fn push_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
         }
     }
     out.extend_from_slice(&MASK);
-    out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    let start = out.len();
+    out.extend_from_slice(payload);
+    let mut chunks = out[start..].chunks_exact_mut(WIDE_MASK.len());
+    for chunk in &mut chunks {
+        // A fixed length lets the compiler use wide registers.
+        for (byte, mask) in chunk.iter_mut().zip(WIDE_MASK) {
+            *byte ^= mask;
+        }
+    }
+    for (byte, mask) in chunks.into_remainder().iter_mut().zip(MASK.iter().cycle()) {
+        *byte ^= mask;
+    }
 }
 
 #[cfg(test)]
