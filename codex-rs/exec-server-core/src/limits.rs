@@ -11,6 +11,9 @@ pub struct Limits {
     /// Bytes of such waiting requests. A request is admitted while less than this is waiting, so one message of the
     /// transport's full size always fits.
     pub request_bytes_in_flight: usize,
+    /// How long, at that bound, the next message is left in the socket for some of them to be done. When none is, what
+    /// would have to wait is refused.
+    pub request_room: Duration,
     /// Bytes of finished answers that a connection may owe a client that does not read; beyond it no further
     /// request is taken from the socket until the client reads.
     pub owed_reply_bytes: usize,
@@ -83,6 +86,7 @@ impl Default for Limits {
         Self {
             requests_in_flight: 8_192,
             request_bytes_in_flight: 64 << 20,
+            request_room: Duration::from_millis(250),
             owed_reply_bytes: 32 << 20,
             farewell: Duration::from_secs(3),
             sessions: 10_000,

@@ -32,11 +32,12 @@ pub(super) struct Plan<'a> {
     pub(super) failure: Failure,
 }
 
-/// How the child gets rid of descriptors that the server itself inherited or that libraries left open.
+/// How the child gets rid of descriptors that are the server's.
 pub(super) enum Inherited<'a> {
-    /// `close_range`, Linux 5.9.
-    CloseRange,
-    /// The list of those that would survive `execve`. All others are close-on-exec by the rule of this crate.
+    /// It shares the server's table of descriptors, and takes a copy of those below this number by `close_range`, Linux
+    /// 5.9. Without a copy of its own it touches none.
+    Shared { copied_below: RawFd },
+    /// It was born with a copy. The list of those that would survive `execve`. All others are close-on-exec by the rule of this crate.
     Each(&'a [RawFd]),
 }
 
@@ -111,6 +112,12 @@ pub(super) extern "C" fn child_main(plan: *mut c_void) -> c_int {
 unsafe fn become_program(plan: &Plan<'_>) -> (i32, i32) {
     // SAFETY: all calls are async-signal-safe, and their pointers come from the plan or the stack.
     unsafe {
+        // This comes first: until it is done, this process has every descriptor of the server.
+        if let Inherited::Shared { copied_below } = plan.inherited
+            && libc::syscall(libc::SYS_close_range, copied_below, u32::MAX, libc::CLOSE_RANGE_UNSHARE) < 0
+        {
+            return (DESCRIPTORS, errno());
+        }
         if libc::setsid() < 0 {
             return (SESSION, errno());
         }
@@ -123,8 +130,8 @@ unsafe fn become_program(plan: &Plan<'_>) -> (i32, i32) {
         if !place_stdio(plan) {
             return (STDIO, errno());
         }
-        // This comes early: until it is done, this process holds a copy of every descriptor of the server,
-        // among them perhaps one that is open for writing on a program that another thread is about to start.
+        // This comes early: until it is done, this process may hold a copy of a descriptor that is open for writing on
+        // a program that another thread is about to start.
         if !close_inherited(&plan.inherited) {
             return (DESCRIPTORS, errno());
         }
@@ -174,7 +181,7 @@ unsafe fn close_inherited(inherited: &Inherited<'_>) -> bool {
     // SAFETY: the child needs no descriptor beyond 2 any more, and its table is its own copy.
     unsafe {
         match inherited {
-            Inherited::CloseRange => libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) == 0,
+            Inherited::Shared { .. } => libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) == 0,
             Inherited::Each(descriptors) => {
                 for &descriptor in *descriptors {
                     // The list was made in the server, where another thread may have closed one since.

@@ -11,7 +11,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-use super::birth::{Plan, child_main};
+use super::birth::{Inherited, Plan, child_main};
 use super::error::{SpawnError, Stage};
 use super::sys;
 
@@ -35,7 +35,11 @@ pub(super) fn launch(plan: &Plan<'_>, pidfd_slot: &AtomicI32) -> Result<(i32, Ow
     // From here to the child's first instructions a handler could otherwise run in the child, on shared
     // memory.
     let blocked = sys::BlockedSignals::all();
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let table = match plan.inherited {
+        Inherited::Shared { .. } => libc::CLONE_FILES,
+        Inherited::Each(_) => 0,
+    };
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | table | libc::SIGCHLD;
     // SAFETY: `child_main` gets its `Plan`, on a stack of its own that outlives it: CLONE_VFORK keeps this
     // thread here until the child has left this memory, by `execve` or `_exit`. With CLONE_PIDFD the kernel
     // stores an `int` to the last argument.

@@ -9,6 +9,8 @@
 //!
 //! * `clone(CLONE_VM | CLONE_VFORK | CLONE_PIDFD)`: a child costs the same however much memory the server holds,
 //!   an error of the child is a plain store in shared memory, and the child is never named by a bare number.
+//! * `CLONE_FILES` with `close_range(CLOSE_RANGE_UNSHARE)`: it also costs the same however many descriptors the server
+//!   holds.
 //! * pidfds: no signal and no wait can hit a process that merely inherited a number.
 //! * a resource limit as a brand on each tree ([`Mark`]), so that [`kill_tree`] finds descendants that have
 //!   left the session, the process group and the ancestry.
@@ -25,6 +27,7 @@ mod heap;
 mod image;
 mod launch;
 mod ledger;
+mod low;
 mod mark;
 mod orphans;
 mod proc_table;
@@ -39,6 +42,7 @@ pub use child::{Child, Exit, Status, Usage};
 pub use command::{Command, Limit, LimitKind, Stdin, Stdio};
 pub use error::{SpawnError, Stage};
 pub use heap::share_heap;
+pub use low::expect_many;
 pub use mark::Mark;
 pub use orphans::{Sweep, become_subreaper, sweep};
 pub use pty::{Size, append_output, read_output, resize};

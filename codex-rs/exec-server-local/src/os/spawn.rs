@@ -17,6 +17,7 @@ use super::error::{SpawnError, Stage};
 use super::image::Image;
 use super::launch::launch;
 use super::ledger::{self, Flight};
+use super::low::{self, LowEnds};
 use super::mark::{self, Mark};
 use super::sys;
 use super::wiring::{Output, Wiring};
@@ -57,7 +58,7 @@ pub fn spawn(command: &Command) -> Result<Spawned, SpawnError> {
     let flight = Flight::depart();
     let place = flight.place();
     let mut result = attempt(flight, command, &image, &wiring, &limits, inherited.as_deref(), mark);
-    // Between its `clone` and its first steps, a child started by another thread holds a copy of all our
+    // Between its `clone` and its first steps, a child started by another thread may hold a copy of our
     // descriptors. If one of these is open for writing on this very program, just written and closed by us,
     // the kernel calls it busy. Only starts before this one can hold such a copy, and they let go of it
     // before they end (without `close_range`, within microseconds after). So after them, one more attempt
@@ -79,13 +80,14 @@ fn attempt(
     inherited: Option<&[RawFd]>,
     mark: Mark,
 ) -> Result<Child, SpawnError> {
-    let (stdin, stdout, stderr) = wiring.child_numbers();
+    let ends = LowEnds::of(&wiring.child);
+    let shared = Inherited::Shared { copied_below: ends.bound() };
     let plan = Plan {
-        stdin,
-        stdout,
-        stderr,
+        stdin: ends.stdin,
+        stdout: ends.stdout,
+        stderr: ends.stderr,
         controlling_terminal: wiring.is_terminal(),
-        inherited: inherited.map_or(Inherited::CloseRange, Inherited::Each),
+        inherited: inherited.map_or(shared, Inherited::Each),
         limits,
         cwd: image.cwd(),
         candidates: image.candidates(),
@@ -110,6 +112,11 @@ fn kernel_limits(command: &Command, mark: Mark) -> Vec<(c_int, libc::rlimit64)> 
     let no_core = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     let mut limits = vec![(resource(libc::RLIMIT_CORE), no_core)];
     limits.extend(mark.limit().map(|limit| (resource(mark::RESOURCE), limit)));
+    limits.extend(
+        low::open_files_of_children().map(|(rlim_cur, rlim_max)| {
+            (resource(libc::RLIMIT_NOFILE), libc::rlimit64 { rlim_cur, rlim_max })
+        }),
+    );
     limits.extend(command.limits.iter().map(|limit| {
         let kind = match limit.kind {
             LimitKind::MemoryBytes => libc::RLIMIT_AS,

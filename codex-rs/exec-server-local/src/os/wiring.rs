@@ -4,7 +4,7 @@
 //! leaks into another child: every descriptor is born close-on-exec.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::fcntl_dupfd_cloexec;
@@ -33,14 +33,15 @@ pub enum Output {
 
 /// Descriptors of a child about to be born. The child's ends are closed here when this is dropped.
 pub(super) struct Wiring {
-    child: ChildEnds,
+    pub(super) child: ChildEnds,
     /// Our end of the child's stdin, when it is a pipe.
     pub(super) stdin: Option<OwnedFd>,
     /// Our end of what the child writes.
     pub(super) output: Output,
 }
 
-enum ChildEnds {
+/// The child's ends, each with a number of at least 3.
+pub(super) enum ChildEnds {
     Pipes { stdin: Option<OwnedFd>, stdout: OwnedFd, stderr: OwnedFd },
     Pty(OwnedFd),
 }
@@ -76,19 +77,21 @@ impl Wiring {
         Ok(Self { child: ChildEnds::Pty(above_stdio(slave)?), stdin: None, output: Output::Pty { master } })
     }
 
-    /// What the child is to have as 0, 1 and 2; `None` for `/dev/null`.
-    pub(super) fn child_numbers(&self) -> (Option<RawFd>, RawFd, RawFd) {
-        match &self.child {
-            ChildEnds::Pipes { stdin, stdout, stderr } => {
-                (stdin.as_ref().map(|stdin| stdin.as_raw_fd()), stdout.as_raw_fd(), stderr.as_raw_fd())
-            }
-            ChildEnds::Pty(slave) => (Some(slave.as_raw_fd()), slave.as_raw_fd(), slave.as_raw_fd()),
-        }
-    }
-
     /// Whether the child's stdin is a terminal of its own.
     pub(super) fn is_terminal(&self) -> bool {
         matches!(self.child, ChildEnds::Pty(_))
+    }
+}
+
+impl ChildEnds {
+    /// What the child is to have as 0, 1 and 2; no stdin means `/dev/null`.
+    pub(super) fn by_number(&self) -> (Option<BorrowedFd<'_>>, BorrowedFd<'_>, BorrowedFd<'_>) {
+        match self {
+            Self::Pipes { stdin, stdout, stderr } => {
+                (stdin.as_ref().map(|stdin| stdin.as_fd()), stdout.as_fd(), stderr.as_fd())
+            }
+            Self::Pty(slave) => (Some(slave.as_fd()), slave.as_fd(), slave.as_fd()),
+        }
     }
 }
 

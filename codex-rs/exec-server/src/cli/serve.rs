@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use codex_exec_server_local::Orphans;
+use codex_exec_server_local::{Orphans, os};
 use codex_exec_server_settings::{Effective, Layer, SettingError};
 use codex_exec_server_transport::{
     AcceptPolicy, AuthConfigError, Authenticator, Connection, ListenUrl, Listener, WireLimits,
@@ -109,6 +109,9 @@ pub(super) fn main(args: ServeArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
+    if let Err(error) = os::expect_many() {
+        tracing::warn!(%error, "starting a process will take longer while thousands are running");
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let orphans = Orphans::adopt()?;

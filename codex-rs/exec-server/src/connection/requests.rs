@@ -14,6 +14,7 @@ use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::rpc::{RequestId, encode_error};
 use tokio::sync::SetOnce;
 use tokio::task::{JoinSet, unconstrained};
+use tokio::time::timeout;
 
 use super::outbound::Outbound;
 use crate::handlers::{Answer, Work};
@@ -42,6 +43,8 @@ pub(crate) struct Requests {
     tasks: JoinSet<Done>,
     idle: usize,
     idle_bytes: usize,
+    /// Whether the bytes that wait have not become fewer for as long as that is waited for.
+    stuck: bool,
     /// By id; a client that uses an id twice at a time can cancel the later one only.
     cancels: HashMap<RequestId, (u64, Arc<SetOnce<()>>)>,
     next: u64,
@@ -55,6 +58,7 @@ impl Requests {
             tasks: JoinSet::new(),
             idle: 0,
             idle_bytes: 0,
+            stuck: false,
             cancels: HashMap::new(),
             next: 0,
         }
@@ -126,9 +130,20 @@ impl Requests {
         }
     }
 
-    /// Resolves when there is room for another request that always runs on. Those end soon, so this does not wait long.
+    /// Resolves when there is room for another request.
+    ///
+    /// Those that always run on end soon. Writes end as their process reads: while it does, waiting for it is what keeps a
+    /// client that pipelines from being refused. One that reads nothing is waited for once, and then holds nobody up
+    /// any more: whatever must wait beyond the bound is refused until something has moved.
     pub(crate) async fn room(&mut self) {
         self.collect();
+        while self.idle_bytes >= self.limits.request_bytes_in_flight && !self.stuck {
+            match timeout(self.limits.request_room, self.tasks.join_next()).await {
+                Ok(Some(done)) => self.forget(done),
+                Ok(None) => break,
+                Err(_) => self.stuck = true,
+            }
+        }
         while self.tasks.len() >= 2 * self.limits.requests_in_flight {
             if let Some(done) = self.tasks.join_next().await {
                 self.forget(done);
@@ -155,6 +170,7 @@ impl Requests {
                 if let Some(bytes) = idle_bytes {
                     self.idle -= 1;
                     self.idle_bytes -= bytes;
+                    self.stuck = false;
                 }
                 if self.cancels.get(&id).is_some_and(|(known, _)| *known == ticket) {
                     self.cancels.remove(&id);
