@@ -86,7 +86,7 @@ impl Default for Limits {
         Self {
             requests_in_flight: 8_192,
             request_bytes_in_flight: 64 << 20,
-            request_room: Duration::from_millis(250),
+            request_room: Duration::from_millis(500),
             owed_reply_bytes: 32 << 20,
             farewell: Duration::from_secs(3),
             sessions: 10_000,

@@ -9,6 +9,8 @@ mod control;
 mod identity;
 #[path = "process/output.rs"]
 mod output;
+#[path = "process/pipelining.rs"]
+mod pipelining;
 #[path = "process/read.rs"]
 mod read;
 #[path = "process/retention.rs"]
