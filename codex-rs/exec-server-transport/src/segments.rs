@@ -16,6 +16,8 @@ use tokio::io::AsyncWrite;
 const COPY_BELOW_BYTES: usize = 8 * 1024;
 /// Size of the blocks that small pieces are gathered in.
 const BLOCK_BYTES: usize = 32 * 1024;
+/// The same where nothing else is queued: a connection that only ever says little holds no more than this.
+const FIRST_BLOCK_BYTES: usize = 1024;
 /// How many pieces one system call may take. The kernel allows 1 024; the table for this many sits on the
 /// stack.
 const PIECES_PER_WRITE: usize = 64;
@@ -176,7 +178,8 @@ impl Segments {
             // it is over, and a connection that is idle must not hold on to them.
             if self.most < BLOCK_BYTES {
                 self.spare = Vec::new();
-                if self.gathering.bytes.capacity() > BLOCK_BYTES {
+                let enough = if self.most <= FIRST_BLOCK_BYTES { FIRST_BLOCK_BYTES } else { BLOCK_BYTES };
+                if self.gathering.bytes.capacity() > enough {
                     self.gathering = Block::default();
                 }
             }
@@ -197,9 +200,10 @@ impl Segments {
         let block = &self.gathering.bytes;
         if block.capacity() - block.len() < bytes {
             self.seal();
-            if self.gathering.bytes.capacity() < bytes {
+            let least = if self.is_empty() { FIRST_BLOCK_BYTES } else { BLOCK_BYTES };
+            if self.gathering.bytes.capacity() < bytes.max(least) {
                 self.gathering.bytes = std::mem::take(&mut self.spare);
-                self.gathering.bytes.reserve_exact(bytes.max(BLOCK_BYTES));
+                self.gathering.bytes.reserve_exact(bytes.max(least));
             }
         }
     }
@@ -332,6 +336,6 @@ mod tests {
         segments.extend(b"little");
         write_all(&mut segments);
         assert_eq!(segments.spare.capacity(), 0);
-        assert!(segments.gathering.bytes.capacity() <= BLOCK_BYTES);
+        assert!(segments.gathering.bytes.capacity() <= FIRST_BLOCK_BYTES);
     }
 }

@@ -23,15 +23,19 @@ use crate::liveness::{Clock, Due};
 use crate::message::Received;
 use crate::stream::{Evidence, ReadHalf};
 
-/// Room made for a read when nothing larger is expected.
+/// Room made for a read when nothing larger is expected, on a connection that is in use.
 const READ_BYTES: usize = 16 * 1024;
+/// The same on one on which little comes, which is what most connections are most of the time.
+const LITTLE_READ_BYTES: usize = 2 * 1024;
 /// With less room than this left, more is made.
-const MIN_READ_BYTES: usize = 2 * 1024;
+const MIN_READ_BYTES: usize = 1024;
 
 pub(crate) struct WsReader {
     /// `None` once the connection is over.
     half: Option<ReadHalf>,
     buffer: BytesMut,
+    /// Room that is made: as much as READ_BYTES after a read that filled what there was.
+    read_bytes: usize,
     decoder: Decoder,
     outbox: Arc<Outbox>,
     /// A control frame is waiting for the socket to have room.
@@ -90,6 +94,7 @@ impl WsReader {
         Self {
             half: Some(half),
             buffer: leftover,
+            read_bytes: LITTLE_READ_BYTES,
             decoder: Decoder::new(role, limits),
             outbox,
             owes_control: false,
@@ -206,9 +211,16 @@ impl WsReader {
         if wanted > room {
             self.buffer.reserve(wanted);
         } else if wanted == 0 && room < MIN_READ_BYTES {
-            self.buffer.reserve(READ_BYTES);
+            self.buffer.reserve(self.read_bytes);
         }
-        poll_read_buf(Pin::new(half), cx, &mut self.buffer)
+        let before = self.buffer.len();
+        let room = self.buffer.capacity() - before;
+        let read = poll_read_buf(Pin::new(half), cx, &mut self.buffer);
+        if matches!(read, Poll::Ready(Ok(_))) {
+            let filled = self.buffer.len() - before == room;
+            self.read_bytes = if filled { READ_BYTES } else { LITTLE_READ_BYTES };
+        }
+        read
     }
 
     /// Whether a stream that ended did so because we said goodbye.
