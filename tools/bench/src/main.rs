@@ -11,6 +11,7 @@ mod error;
 mod lanes;
 mod limit;
 mod machine;
+mod openssh;
 mod prompt;
 mod raw;
 mod report;

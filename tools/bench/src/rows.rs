@@ -11,6 +11,7 @@ mod idle;
 mod in_flight;
 mod local;
 mod one_shot;
+mod openssh;
 mod output_binary;
 mod output_json;
 mod pipelined;
@@ -269,6 +270,14 @@ pub(crate) const ROWS: &[Row] = &[
         goals: &[("p50", Goal::AtMost(1.2, Of::Raw))],
         reasons: &[],
         run: local::run,
+    },
+    Row {
+        name: "openssh",
+        aliases: &[],
+        about: "The command line, `run --connect`, beside `ssh` over an open connection, where OpenSSH is installed",
+        goals: &[],
+        reasons: &[],
+        run: openssh::run,
     },
     Row {
         name: "distant",

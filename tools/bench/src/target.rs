@@ -86,7 +86,7 @@ impl TargetSpec {
     }
 
     /// A program without a slash is looked up in PATH, as the start itself does.
-    fn program_path(&self) -> PathBuf {
+    pub(crate) fn program_path(&self) -> PathBuf {
         let name = program(&self.argv);
         let program = PathBuf::from(name);
         if name.contains('/') {

@@ -1,5 +1,6 @@
 //! Reads an output notification without building JSON: where the chunk is, how many bytes it stands for, its
-//! number. At gigabytes a second a JSON tree on this side would be what is measured.
+//! number. At gigabytes a second a JSON tree on this side would be what is measured. In binary form all of that stands in a
+//! header.
 
 use memchr::{memchr, memmem};
 
@@ -14,9 +15,17 @@ pub(crate) struct OutputChunk {
     pub(crate) bytes: u64,
 }
 
+/// Length of the header of a binary message, and the kind that is output.
+const BINARY_HEADER_BYTES: usize = 24;
+const BINARY_OUTPUT: u8 = 1;
+
 /// `None` for any other message, and for output in an unusual spelling (such as blanks between members),
 /// which the caller can still decode in full.
 pub(crate) fn scan_output(payload: &[u8]) -> Option<OutputChunk> {
+    // No JSON begins with this byte.
+    if payload.first() == Some(&BINARY_OUTPUT) {
+        return scan_binary(payload);
+    }
     const MARK: &[u8] = br#""chunk":""#;
     let start = memmem::find(&payload[..payload.len().min(HEAD_BYTES)], MARK)? + MARK.len();
     // Base64 holds neither a quote nor an escape, so the first quote ends it.
@@ -29,6 +38,15 @@ pub(crate) fn scan_output(payload: &[u8]) -> Option<OutputChunk> {
     let padding = chunk.iter().rev().take(2).take_while(|&&byte| byte == b'=').count();
     let bytes = (chunk.len() / 4 * 3).checked_sub(padding)?;
     Some(OutputChunk { seq: seq(head).or_else(|| seq(tail))?, bytes: bytes as u64 })
+}
+
+/// Little-endian: kind, detail, length of the name (2 bytes), of the output (4), number (8), offset (8); name; output.
+fn scan_binary(message: &[u8]) -> Option<OutputChunk> {
+    let name = u16::from_le_bytes(*message.get(2..)?.first_chunk()?);
+    let bytes = u32::from_le_bytes(*message.get(4..)?.first_chunk()?);
+    let seq = u64::from_le_bytes(*message.get(8..)?.first_chunk()?);
+    let whole = BINARY_HEADER_BYTES + usize::from(name) + bytes as usize == message.len();
+    whole.then_some(OutputChunk { seq, bytes: u64::from(bytes) })
 }
 
 /// Whether a notification is about `process`: its id is looked for where notifications have it, before anything long.
@@ -63,6 +81,18 @@ mod tests {
         let payload = br#"{"method":"process/output","params":{"processId":"p","seq":12,"chunk":"cXE="}}"#;
         assert!(is_about(payload, "p"));
         assert!(!is_about(payload, "q"));
+    }
+
+    #[test]
+    fn binary_output_counts_what_its_header_says() {
+        let mut message = vec![1, 0, 3, 0, 3, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        message.extend_from_slice(b"p-1hi\n");
+        assert_eq!(scan_output(&message), Some(OutputChunk { seq: 513, bytes: 3 }));
+        // Cut short, or longer than it says.
+        assert_eq!(scan_output(&message[..message.len() - 1]), None);
+        message.push(b'!');
+        assert_eq!(scan_output(&message), None);
+        assert_eq!(scan_output(&message[..5]), None);
     }
 
     #[test]
