@@ -207,7 +207,7 @@ impl BinaryMessage {
             bytes.copy_from_slice(&numbers[at..at + 8]);
             u64::from_le_bytes(bytes)
         };
-        let (seq, offset) = (number(0), number(8));
+        let (seq, offset) = (number(/*at*/ 0), number(/*at*/ 8));
         let announced = (HEADER_BYTES + name_bytes) as u64 + u64::from(payload_bytes);
         if message.len() as u64 != announced {
             return Err(BinaryError::Length { bytes: message.len(), announced });

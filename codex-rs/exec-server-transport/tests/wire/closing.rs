@@ -45,7 +45,7 @@ async fn a_close_from_us_arrives_behind_everything_that_was_fed() {
 #[tokio::test]
 async fn our_close_is_not_lost_on_a_peer_that_is_still_sending() {
     // On a busy machine, sending takes its time.
-    let limits = WireLimits { close_timeout: PATIENCE, ..WireLimits::default() };
+    let limits = WireLimits { close_timeout: PATIENCE, liveness: None, ..WireLimits::default() };
     let mut server = Server::start(AcceptPolicy::default(), limits).await;
     let mut client = server.tungstenite().await;
     let mut connection = server.next().await;

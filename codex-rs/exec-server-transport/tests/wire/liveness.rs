@@ -125,7 +125,8 @@ async fn a_silent_peer_on_a_real_socket_is_gone_although_its_kernel_acknowledges
     let mut seen = Vec::new();
     // It ends at once, with or without a reset: nobody is waited for.
     let _ = soon(peer.read_to_end(&mut seen)).await;
-    assert!(seen.starts_with(b"\x89\x00\x89\x00"), "{seen:?}");
+    // How many there is time for depends on how late this thread comes to it, but it is not given up without being asked.
+    assert!(seen.starts_with(b"\x89\x00"), "{seen:?}");
 }
 
 #[tokio::test]
