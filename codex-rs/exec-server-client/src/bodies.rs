@@ -1,40 +1,25 @@
 //! Streamed HTTP bodies between the connection that carries them and the callers who read them.
 //!
-//! Unlike a process's output they can't be read again: a piece that is missing, a caller that is too slow, or a
-//! connection that is lost ends the body, and says so.
+//! Unlike a process's output they can't be read again: a piece that is missing or a connection that is lost ends the body,
+//! and says so. A server that can (flag `httpBodyCredit`) sends no more than there is room for, and is told what was read;
+//! of another one, a body whose caller is too slow ends as well.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use codex_exec_server_protocol::http::{HttpBodyDeltaNotification, HttpRequestId};
+use codex_exec_server_core::service::ServiceFuture;
+pub use codex_exec_server_core::service::http::HttpBodyError;
+use codex_exec_server_core::service::http::HttpBodyStream;
+use codex_exec_server_protocol::http::{
+    HttpBodyCreditNotification, HttpBodyDeltaNotification, HttpRequestId,
+};
+use codex_exec_server_protocol::methods::ClientNotification;
 use tokio::sync::Notify;
 
-/// Why a body broke off. What had arrived before that was delivered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HttpBodyError {
-    /// The connection to the server was lost; the rest of the body is lost with it.
-    #[error("http body was lost with its connection: {0}")]
-    Disconnected(Arc<str>),
-    /// Pieces are missing.
-    #[error("http body is incomplete: piece {found} came in place of piece {expected}")]
-    Missing {
-        /// Number of the piece that should have come.
-        expected: u64,
-        /// Number of the one that came.
-        found: u64,
-    },
-    /// The caller did not read fast enough, and there is no way to make the server wait.
-    #[error("http body was not read fast enough: more than {limit_bytes} bytes were waiting")]
-    Overflow {
-        /// [`ClientConfig::http_body_bytes`](crate::ClientConfig::http_body_bytes).
-        limit_bytes: usize,
-    },
-    /// The server could not get the rest. Holds its words.
-    #[error("http body broke off: {0}")]
-    Failed(String),
-}
+use crate::http::Unfinished;
+use crate::session::Attached;
 
 /// Every body under way, by the name of its request.
 #[derive(Debug, Default)]
@@ -58,6 +43,8 @@ struct State {
     bytes: usize,
     /// How it ended, once it did. Told behind the pieces.
     end: Option<Result<(), HttpBodyError>>,
+    /// Whether nothing more will come of it, for the server.
+    done: bool,
 }
 
 impl Body {
@@ -77,6 +64,7 @@ impl Body {
         if delta.seq < state.next || state.end.is_some() {
             return state.end.is_some();
         }
+        state.done = delta.done;
         let bytes = delta.delta_base64.into_bytes();
         if delta.seq > state.next {
             state.end = Some(Err(HttpBodyError::Missing { expected: state.next, found: delta.seq }));
@@ -89,7 +77,7 @@ impl Body {
                 state.pieces.push_back(bytes);
             }
             state.end = match (delta.error, delta.done) {
-                (Some(error), _) => Some(Err(HttpBodyError::Failed(error))),
+                (Some(detail), _) => Some(Err(HttpBodyError::Failed { cause: delta.cause, detail })),
                 (None, true) => Some(Ok(())),
                 (None, false) => None,
             };
@@ -131,21 +119,62 @@ impl Bodies {
     }
 }
 
-/// A streamed body. Dropping it gives the rest up, which the server is not told.
+/// How the server learns that there is room again.
+#[derive(Debug)]
+pub(crate) struct Credit {
+    attached: Arc<Attached>,
+    /// What was read since the server was told.
+    owed: u64,
+    /// When that much was read, it is told.
+    worth_telling: u64,
+}
+
+impl Credit {
+    /// For a body that may be `limit_bytes` ahead of its reader.
+    pub(crate) fn new(attached: Arc<Attached>, limit_bytes: usize) -> Self {
+        // Often enough that the body never stops while it is read, and seldom enough to cost nothing.
+        Self { attached, owed: 0, worth_telling: (limit_bytes as u64 / 4).max(1) }
+    }
+
+    /// Tells the server of what was read, if it is worth that, or if it may be waiting. Cancel-safe: what was not told is
+    /// still owed.
+    async fn tell(&mut self, id: &HttpRequestId, may_be_waiting: bool) {
+        if self.owed >= self.worth_telling || (may_be_waiting && self.owed > 0) {
+            let credit = HttpBodyCreditNotification { request_id: id.clone(), bytes: self.owed };
+            // If the connection is gone, so is the body.
+            let _ = self.attached.link.notify(&ClientNotification::HttpBodyCredit(credit)).await;
+            self.owed = 0;
+        }
+    }
+}
+
+/// A streamed body. Dropping it gives the rest up, of which the server is told if it has the flag `cancel`.
 #[derive(Debug)]
 pub struct HttpBody {
     id: HttpRequestId,
     body: Arc<Body>,
     bodies: Arc<Bodies>,
+    credit: Option<Credit>,
+    unfinished: Option<Unfinished>,
 }
 
 impl HttpBody {
     /// The body of request `id`, which is about to be sent.
-    pub(crate) fn open(bodies: &Arc<Bodies>, id: &HttpRequestId, limit_bytes: usize) -> Self {
-        let state = State { next: 1, pieces: VecDeque::new(), bytes: 0, end: None };
+    pub(crate) fn open(
+        bodies: &Arc<Bodies>,
+        id: &HttpRequestId,
+        limit_bytes: usize,
+        credit: Option<Credit>,
+    ) -> Self {
+        let state = State { next: 1, pieces: VecDeque::new(), bytes: 0, end: None, done: false };
         let body = Arc::new(Body { state: Mutex::new(state), news: Notify::new(), limit_bytes });
         bodies.lock().insert(id.clone(), Arc::clone(&body));
-        Self { id: id.clone(), body, bodies: Arc::clone(bodies) }
+        Self { id: id.clone(), body, bodies: Arc::clone(bodies), credit, unfinished: None }
+    }
+
+    /// What to drop when the rest is given up.
+    pub(crate) fn give_up_with(&mut self, unfinished: Unfinished) {
+        self.unfinished = Some(unfinished);
     }
 
     /// The next bytes, never none. `None` at the end, or after an error, which is told once.
@@ -153,10 +182,22 @@ impl HttpBody {
     /// Cancel-safe: bytes are either returned or still to come.
     pub async fn next(&mut self) -> Option<Result<Bytes, HttpBodyError>> {
         loop {
+            if let Some(credit) = &mut self.credit {
+                let (may_be_waiting, over) = {
+                    let state = self.body.lock();
+                    (state.pieces.is_empty(), state.end.is_some())
+                };
+                if !over {
+                    credit.tell(&self.id, may_be_waiting).await;
+                }
+            }
             {
                 let mut state = self.body.lock();
                 if let Some(piece) = state.pieces.pop_front() {
                     state.bytes -= piece.len();
+                    if let Some(credit) = &mut self.credit {
+                        credit.owed += piece.len() as u64;
+                    }
                     return Some(Ok(piece));
                 }
                 match &mut state.end {
@@ -176,6 +217,18 @@ impl Drop for HttpBody {
         if open.get(&self.id).is_some_and(|body| Arc::ptr_eq(body, &self.body)) {
             open.remove(&self.id);
         }
+        drop(open);
+        if let Some(unfinished) = self.unfinished.take()
+            && self.body.lock().done
+        {
+            unfinished.finish();
+        }
+    }
+}
+
+impl HttpBodyStream for HttpBody {
+    fn next(&mut self) -> ServiceFuture<'_, Option<Result<Bytes, HttpBodyError>>> {
+        Box::pin(self.next())
     }
 }
 
@@ -190,13 +243,15 @@ mod tests {
             delta_base64: text.as_bytes().to_vec().into(),
             done,
             error: error.map(str::to_owned),
+            cause: None,
         }
     }
 
     /// What a caller reads of a body of at most 8 waiting bytes, to its end.
     async fn read(deltas: Vec<HttpBodyDeltaNotification>, lost: bool) -> (String, Option<HttpBodyError>) {
         let bodies = Arc::new(Bodies::default());
-        let mut body = HttpBody::open(&bodies, &bodies.new_id(), /*limit_bytes*/ 8);
+        let mut body =
+            HttpBody::open(&bodies, &bodies.new_id(), /*limit_bytes*/ 8, /*credit*/ None);
         for delta in deltas {
             bodies.deliver(delta);
         }
@@ -244,7 +299,7 @@ mod tests {
             (
                 vec![first(), delta(/*seq*/ 2, "", /*done*/ true, Some("reset"))],
                 false,
-                HttpBodyError::Failed("reset".into()),
+                HttpBodyError::Failed { cause: None, detail: "reset".into() },
             ),
             (vec![first()], true, HttpBodyError::Disconnected("cut".into())),
         ] {

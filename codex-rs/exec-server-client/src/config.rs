@@ -27,8 +27,8 @@ pub struct ClientConfig {
     pub link: LinkLimits,
     /// Bounds of each process.
     pub process: ProcessLimits,
-    /// Bytes of each streamed HTTP body that may wait for its reader; more ends the body, since a server can't be made to
-    /// wait. Default 16 MiB.
+    /// Bytes of each streamed HTTP body that may wait for its reader. A server with the flag `httpBodyCredit` then waits; of
+    /// another one, more ends the body. Default 16 MiB.
     pub http_body_bytes: usize,
 }
 

@@ -263,6 +263,12 @@ pub struct Pending<R> {
 }
 
 impl<R> Pending<R> {
+    /// By which the server knows the call, for `$/cancel`.
+    #[must_use]
+    pub const fn id(&self) -> RequestId {
+        RequestId::Integer(self.call.id)
+    }
+
     /// Waits for the answer. Dropping the future forgets the call; it may still take effect.
     pub async fn answer(self) -> Result<R, CallError> {
         match self.told.await {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
+use codex_exec_server_protocol::http::HttpFailureCause;
 use codex_exec_server_protocol::ids::{ProcessId, RequestKey};
 use codex_exec_server_protocol::methods::DecodeError;
 use serde_json::json;
@@ -30,6 +31,41 @@ impl StartStage {
             Self::Program => "program",
             Self::WorkingDirectory => "cwd",
             Self::Setup => "setup",
+        }
+    }
+}
+
+/// An HTTP exchange that did not get to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{detail}", .stage.as_str())]
+pub struct HttpFailure {
+    /// What kind of failure it is.
+    pub cause: HttpFailureCause,
+    /// How far the exchange had come.
+    pub stage: HttpStage,
+    /// What happened, for people.
+    pub detail: String,
+}
+
+/// How far an HTTP exchange has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpStage {
+    /// Its headers have not come yet.
+    Request,
+    /// They have, and a buffered body is being read.
+    Body,
+    /// They have been given away, and the body is streamed.
+    Stream,
+}
+
+impl HttpStage {
+    /// The beginning of the message: the reference peer's words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "http/request failed: ",
+            Self::Body => "failed to read http/request response body: ",
+            Self::Stream => "",
         }
     }
 }
@@ -80,6 +116,9 @@ pub enum ServiceError {
         /// The system's own words.
         source: Arc<io::Error>,
     },
+    /// An HTTP exchange failed.
+    #[error(transparent)]
+    Http(#[from] HttpFailure),
     /// stdin of a process that was ended by force.
     #[error("failed to write to process stdin")]
     StdinFailed,
@@ -116,7 +155,7 @@ impl ServiceError {
             | Self::Displaced
             | Self::Busy(_) => ErrorCode::InvalidRequest,
             Self::Cancelled => ErrorCode::Cancelled,
-            Self::Start { .. } | Self::StdinFailed | Self::Internal(_) => ErrorCode::Internal,
+            Self::Start { .. } | Self::Http(_) | Self::StdinFailed | Self::Internal(_) => ErrorCode::Internal,
         }
     }
 }
@@ -129,6 +168,7 @@ impl From<&ServiceError> for RpcError {
                 "path": subject,
                 "errno": source.raw_os_error(),
             })),
+            ServiceError::Http(failure) => Some(json!({ "cause": failure.cause })),
             _ => None,
         };
         Self { code: error.code().number(), message: error.to_string(), data }
@@ -182,6 +222,22 @@ mod tests {
             let error = RpcError::from(&error);
             assert_eq!((error.code, error.message.as_str(), error.data), (code, message, None));
         }
+    }
+
+    #[test]
+    fn an_http_request_that_failed_says_why_for_programs_too() {
+        let failure = |stage| HttpFailure {
+            cause: HttpFailureCause::Dns,
+            stage,
+            detail: "example.test has no address".into(),
+        };
+        let error = RpcError::from(&ServiceError::from(failure(HttpStage::Request)));
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            (-32603, "http/request failed: example.test has no address")
+        );
+        assert_eq!(error.data, Some(json!({"cause": "dns"})));
+        assert_eq!(failure(HttpStage::Stream).to_string(), "example.test has no address");
     }
 
     #[test]

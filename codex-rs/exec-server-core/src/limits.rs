@@ -45,10 +45,38 @@ pub struct Limits {
     pub retained_output_total_bytes: usize,
     /// Bytes of all patterns of one `envPolicy` together: far more than anybody means, and a few milliseconds of work.
     pub env_pattern_bytes: usize,
+    /// What may be held of HTTP exchanges.
+    pub http: HttpLimits,
     /// How long descendants get to die from SIGKILL before they are reported as survivors.
     pub kill_wait: Duration,
     /// How long, after a process and its descendants were killed, an open stream may still hold back `closed`.
     pub close_grace: Duration,
+}
+
+/// Bounds of HTTP requests that leave from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Body of a buffered answer. It is held twice for a moment, so this is well below what a machine has; larger bodies
+    /// are asked for as streams.
+    pub buffered_body_bytes: usize,
+    /// Streamed bodies of one connection.
+    pub streams_per_connection: usize,
+    /// What is read ahead of each streamed body while the connection, or its client, does not take more.
+    pub stream_ahead_bytes: usize,
+    /// Bodies of answers that one session remembers by request key, all together. Of older ones only the status is
+    /// remembered.
+    pub remembered_body_bytes: usize,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            buffered_body_bytes: 256 << 20,
+            streams_per_connection: 256,
+            stream_ahead_bytes: 256 << 10,
+            remembered_body_bytes: 16 << 20,
+        }
+    }
 }
 
 /// Bounds of one process's log.
@@ -100,6 +128,7 @@ impl Default for Limits {
             log: LogLimits::default(),
             retained_output_total_bytes: 1 << 30,
             env_pattern_bytes: 64 << 10,
+            http: HttpLimits::default(),
             kill_wait: Duration::from_secs(2),
             close_grace: Duration::from_millis(500),
         }

@@ -1,7 +1,10 @@
-//! What can be asked of a machine that runs processes, whether it is this one or one behind a connection.
+//! What can be asked of a machine that runs processes, whether it is this one or one behind a connection. What it can be
+//! asked to send over HTTP stands in [`http`].
 //!
 //! A backend starts processes; a process is acted on through its handle, and followed through its events. Local and
 //! remote implementations answer alike, so a caller can't tell which it holds: one set of tests runs against both.
+
+pub mod http;
 
 use std::fmt;
 use std::pin::Pin;

@@ -232,7 +232,14 @@ impl BinaryMessage {
             Kind::Body => {
                 let request_id = HttpRequestId(name.to_owned());
                 let (delta_base64, done) = (payload.into(), last?);
-                let delta = HttpBodyDeltaNotification { request_id, seq, delta_base64, done, error: None };
+                let delta = HttpBodyDeltaNotification {
+                    request_id,
+                    seq,
+                    delta_base64,
+                    done,
+                    error: None,
+                    cause: None,
+                };
                 Self::Body { offset, delta }
             }
             Kind::Block if seq != 0 => return Err(BinaryError::Seq { kind: kind_byte, seq }),

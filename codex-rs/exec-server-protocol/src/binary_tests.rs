@@ -99,7 +99,7 @@ proptest! {
         let request_id = HttpRequestId(name);
         let bytes = message(&Head::Body { request_id: &request_id, seq, offset, done }, &payload);
         let delta_base64 = payload.into();
-        let delta = HttpBodyDeltaNotification { request_id, seq, delta_base64, done, error: None };
+        let delta = HttpBodyDeltaNotification { request_id, seq, delta_base64, done, error: None, cause: None };
         prop_assert_eq!(BinaryMessage::decode(&bytes), Ok(BinaryMessage::Body { offset, delta }));
     }
 

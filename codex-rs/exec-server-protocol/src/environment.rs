@@ -147,6 +147,10 @@ capabilities! {
     sandbox_denials,
     /// `net/*`.
     port_forward,
+    /// `http/request.creditBytes` and `http/request/bodyCredit`.
+    http_body_credit,
+    /// `data.cause` of a failed `http/request`, and `cause` of a body that broke off.
+    http_failure_cause,
 }
 
 /// Result of `environment/status`.

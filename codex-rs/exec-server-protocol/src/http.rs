@@ -46,10 +46,16 @@ pub struct HttpRequestParams {
     #[serde(default)]
     #[ts(optional, as = "Option<bool>")]
     pub stream_response: bool,
-    /// A repeat of this request with the same key joins it or gets its answer. Flag `idempotentRequests`.
+    /// A repeat of this request with the same key joins it or gets its answer. A streamed answer can't be given twice:
+    /// its repeat is refused, and told that the request was sent. Flag `idempotentRequests`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub request_key: Option<RequestKey>,
+    /// With `streamResponse`: how many bytes of the body may be sent before the client grants more with
+    /// `http/request/bodyCredit`. Absent means any number. Flag `httpBodyCredit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub credit_bytes: Option<u64>,
 }
 
 /// One header of a request.
@@ -117,6 +123,45 @@ pub struct HttpBodyDeltaNotification {
     /// Why the body broke off; only in a last piece, and null if it is complete.
     #[serde(default)]
     pub error: Option<String>,
+    /// What kind of failure that was; absent from the reference peer. Flag `httpFailureCause`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub cause: Option<HttpFailureCause>,
+}
+
+/// What kept an HTTP exchange from its end: `data.cause` of a failed `http/request`, and `cause` of a body's last piece.
+/// Flag `httpFailureCause`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub enum HttpFailureCause {
+    /// The name of the host, or of the proxy, has no address. Nothing was sent.
+    Dns,
+    /// No connection to the host, or to the proxy. Nothing was sent.
+    Connect,
+    /// There is a connection, but no agreement on its encryption, or no trust in the certificate. Nothing was sent.
+    Tls,
+    /// The request's `timeoutMs` ran out.
+    Timeout,
+    /// More redirects than are followed, or one that leads to no `http` or `https` URL.
+    Redirect,
+    /// The connection broke off, or what came is no HTTP. The request may have taken effect.
+    Protocol,
+    /// The body is larger than what a buffered answer may hold.
+    TooLarge,
+    /// The client cancelled the request or its body.
+    Cancelled,
+}
+
+/// Parameters of the notification `http/request/bodyCredit`: the server may send more of a streamed body that was
+/// requested with `creditBytes`. For a body that is over, or unknown, it means nothing. Flag `httpBodyCredit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpBodyCreditNotification {
+    /// The stream.
+    pub request_id: HttpRequestId,
+    /// How many bytes more.
+    #[ts(type = "number")]
+    pub bytes: u64,
 }
 
 #[cfg(test)]

@@ -51,6 +51,7 @@ fn a_request_travels_as_peers_write_it() {
             request_id: HttpRequestId("r1".into()),
             stream_response: true,
             request_key: None,
+            credit_bytes: None,
         }
     );
 }
@@ -71,6 +72,7 @@ fn a_bare_request_follows_redirects_and_waits_for_the_whole_body() {
             request_id: HttpRequestId(String::new()),
             stream_response: false,
             request_key: None,
+            credit_bytes: None,
         }
     );
 }
@@ -133,6 +135,7 @@ fn a_piece_of_a_body_always_says_whether_it_is_the_last_and_whether_it_failed() 
             delta_base64: b"hi".to_vec().into(),
             done: false,
             error: None,
+            cause: None,
         }
     );
     let last: HttpBodyDeltaNotification =

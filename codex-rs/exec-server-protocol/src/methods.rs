@@ -318,6 +318,8 @@ notifications! {
     "initialized" Initialized(AnyParams);
     /// Gives up a request in flight.
     "$/cancel" Cancel(CancelNotification);
+    /// Lets the server send more of a streamed HTTP body. Flag `httpBodyCredit`.
+    "http/request/bodyCredit" HttpBodyCredit(HttpBodyCreditNotification);
 }
 
 notifications! {

@@ -2,6 +2,7 @@
 
 use codex_exec_server_core::limits::Limits;
 use codex_exec_server_core::sessions::{Lifetimes, Sessions};
+use codex_exec_server_local::http::LocalHttp;
 use codex_exec_server_local::process::ProcessHost;
 use codex_exec_server_protocol::environment::EnvironmentInfo;
 use codex_exec_server_protocol::session::ServerLimits;
@@ -29,12 +30,14 @@ impl Context {
         let lifetimes =
             Lifetimes { default: config.limits.detached_session, max: config.limits.detached_session_max };
         let rules = Sessions::new(lifetimes, config.limits.sessions);
+        let http = LocalHttp::new(config.environment.clone(), config.limits.http);
+        let request_keys = config.limits.remembered_request_keys;
         let host = ProcessHost::new(config.environment, config.limits.clone());
         Self {
             limits: config.limits,
             told_limits,
             environment,
-            sessions: SessionRegistry::new(host, rules),
+            sessions: SessionRegistry::new(host, http, request_keys, rules),
             stopping: CancellationToken::new(),
         }
     }

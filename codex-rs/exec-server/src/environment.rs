@@ -14,6 +14,9 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
         binary_output: true,
         process_list: true,
         cancel: true,
+        http_header_env_vars: true,
+        http_body_credit: true,
+        http_failure_cause: true,
         ..machine.capabilities
     };
     EnvironmentInfo { capabilities, ..machine }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::sessions::{ConnectionId, IfAttached, Sessions};
+use codex_exec_server_local::http::{KeyedHttp, LocalHttp};
 use codex_exec_server_local::process::{ProcessHost, ProcessTable};
 use codex_exec_server_protocol::ids::SessionId;
 use tokio::sync::{Notify, SetOnce};
@@ -16,10 +17,18 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// A session: a namespace of processes.
+/// A session: a namespace of processes, and a memory of requests.
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) processes: Arc<ProcessTable>,
+    pub(crate) http: Arc<KeyedHttp>,
+}
+
+impl Session {
+    /// Ends its processes, and the requests that go on by themselves; returns when all is done.
+    async fn end(&self) {
+        tokio::join!(self.processes.shut_down(), self.http.shut_down());
+    }
 }
 
 /// How a connection learns that it has lost its session to another.
@@ -28,6 +37,8 @@ pub(crate) type Displaced = Arc<SetOnce<()>>;
 /// All sessions of a server.
 pub(crate) struct SessionRegistry {
     host: Arc<ProcessHost>,
+    http: Arc<LocalHttp>,
+    request_keys: usize,
     inner: Mutex<Inner>,
     /// The earliest expiry may have changed.
     changed: Notify,
@@ -41,9 +52,22 @@ struct Inner {
 }
 
 impl SessionRegistry {
-    pub(crate) fn new(host: Arc<ProcessHost>, rules: Sessions) -> Self {
+    /// Sessions that remember `request_keys` HTTP requests each.
+    pub(crate) fn new(
+        host: Arc<ProcessHost>,
+        http: Arc<LocalHttp>,
+        request_keys: usize,
+        rules: Sessions,
+    ) -> Self {
         let inner = Inner { rules, sessions: HashMap::new(), holders: HashMap::new() };
-        Self { host, inner: Mutex::new(inner), changed: Notify::new(), endings: TaskTracker::new() }
+        Self {
+            host,
+            http,
+            request_keys,
+            inner: Mutex::new(inner),
+            changed: Notify::new(),
+            endings: TaskTracker::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -62,8 +86,11 @@ impl SessionRegistry {
         let id = SessionId::from(Uuid::new_v4().to_string());
         let mut inner = self.lock();
         let lifetime = inner.rules.open(id.clone(), by, lifetime)?;
-        let session =
-            Arc::new(Session { id: id.clone(), processes: ProcessTable::new(Arc::clone(&self.host)) });
+        let session = Arc::new(Session {
+            id: id.clone(),
+            processes: ProcessTable::new(Arc::clone(&self.host)),
+            http: KeyedHttp::new(Arc::clone(&self.http), self.request_keys),
+        });
         session.processes.keep_closed_for(lifetime);
         inner.sessions.insert(id, Arc::clone(&session));
         inner.holders.insert(by, displaced);
@@ -125,7 +152,7 @@ impl SessionRegistry {
             };
             for session in expired {
                 tracing::info!(session = %session.id, "session expired");
-                self.endings.spawn(async move { session.processes.shut_down().await });
+                self.endings.spawn(async move { session.end().await });
             }
         }
     }
@@ -134,7 +161,7 @@ impl SessionRegistry {
     pub(crate) async fn shut_down(&self) {
         let sessions: Vec<_> = self.lock().sessions.drain().map(|(_, session)| session).collect();
         for session in sessions {
-            self.endings.spawn(async move { session.processes.shut_down().await });
+            self.endings.spawn(async move { session.end().await });
         }
         self.endings.close();
         self.endings.wait().await;

@@ -22,6 +22,8 @@ export const CAPABILITY_FLAGS = [
   "fsWatch",
   "fsWatchMissing",
   "gapAccounting",
+  "httpBodyCredit",
+  "httpFailureCause",
   "httpHeaderEnvVars",
   "idempotentRequests",
   "linuxApprovedRootWritePreservesRestrictions",

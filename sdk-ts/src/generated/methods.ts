@@ -56,6 +56,7 @@ import type {
   FsWriteBlockParams,
   FsWriteFileParams,
   FsWriteFileResponse,
+  HttpBodyCreditNotification,
   HttpBodyDeltaNotification,
   HttpRequestParams,
   HttpRequestResponse,
@@ -227,6 +228,8 @@ export interface ClientNotifications {
   readonly "initialized": { readonly params: AnyParams };
   /** Gives up a request in flight. */
   readonly "$/cancel": { readonly params: CancelNotification };
+  /** Lets the server send more of a streamed HTTP body. Flag `httpBodyCredit`. */
+  readonly "http/request/bodyCredit": { readonly params: HttpBodyCreditNotification };
 }
 
 /** The methods of {@link ClientNotifications}. */
@@ -236,6 +239,7 @@ export type ClientNotificationMethod = keyof ClientNotifications;
 export const CLIENT_NOTIFICATION_METHODS = [
   "initialized",
   "$/cancel",
+  "http/request/bodyCredit",
 ] as const satisfies readonly ClientNotificationMethod[];
 
 /** Every request that a server may send. */

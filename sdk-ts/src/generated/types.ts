@@ -241,6 +241,10 @@ export type EnvironmentCapabilities = {
   readonly sandboxDenials?: boolean;
   /** `net/*`. */
   readonly portForward?: boolean;
+  /** `http/request.creditBytes` and `http/request/bodyCredit`. */
+  readonly httpBodyCredit?: boolean;
+  /** `data.cause` of a failed `http/request`, and `cause` of a body that broke off. */
+  readonly httpFailureCause?: boolean;
 };
 
 /** Parameters of `environmentConfig/read`. There must be one key path at least, and none may be empty: -32602. */
@@ -907,6 +911,17 @@ export type FsWriteFileResponse = {
   readonly etag?: string;
 };
 
+/**
+ * Parameters of the notification `http/request/bodyCredit`: the server may send more of a streamed body that was
+ * requested with `creditBytes`. For a body that is over, or unknown, it means nothing. Flag `httpBodyCredit`.
+ */
+export type HttpBodyCreditNotification = {
+  /** The stream. */
+  readonly requestId: HttpRequestId;
+  /** How many bytes more. */
+  readonly bytes: number;
+};
+
 /** Parameters of the notification `http/request/bodyDelta`: a piece of a streamed body. */
 export type HttpBodyDeltaNotification = {
   /** The stream. */
@@ -919,7 +934,15 @@ export type HttpBodyDeltaNotification = {
   readonly done: boolean;
   /** Why the body broke off; only in a last piece, and null if it is complete. */
   readonly error: string | null;
+  /** What kind of failure that was; absent from the reference peer. Flag `httpFailureCause`. */
+  readonly cause?: HttpFailureCause;
 };
+
+/**
+ * What kept an HTTP exchange from its end: `data.cause` of a failed `http/request`, and `cause` of a body's last piece.
+ * Flag `httpFailureCause`.
+ */
+export type HttpFailureCause = "dns" | "connect" | "tls" | "timeout" | "redirect" | "protocol" | "tooLarge" | "cancelled";
 
 /** One header of a response. */
 export type HttpHeader = {
@@ -969,8 +992,16 @@ export type HttpRequestParams = {
   readonly requestId: HttpRequestId;
   /** Answer as soon as the headers are there, and send the body as `http/request/bodyDelta`. */
   readonly streamResponse?: boolean;
-  /** A repeat of this request with the same key joins it or gets its answer. Flag `idempotentRequests`. */
+  /**
+   * A repeat of this request with the same key joins it or gets its answer. A streamed answer can't be given twice:
+   * its repeat is refused, and told that the request was sent. Flag `idempotentRequests`.
+   */
   readonly requestKey?: RequestKey;
+  /**
+   * With `streamResponse`: how many bytes of the body may be sent before the client grants more with
+   * `http/request/bodyCredit`. Absent means any number. Flag `httpBodyCredit`.
+   */
+  readonly creditBytes?: number;
 };
 
 /** Result of `http/request`. */

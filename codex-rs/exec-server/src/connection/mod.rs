@@ -4,6 +4,7 @@
 //! [`outbound`] has for it. So a burst of any size is read while its answers leave, and a client that does not read
 //! holds up nobody but itself.
 
+pub(crate) mod bodies;
 mod outbound;
 mod requests;
 
@@ -25,6 +26,7 @@ use codex_exec_server_transport::{
 use serde_json::value::RawValue;
 use tokio::sync::SetOnce;
 
+use self::bodies::Bodies;
 pub(crate) use self::outbound::Reply;
 use self::outbound::{Form, Outbound};
 use self::requests::{Requests, Waiting};
@@ -48,6 +50,7 @@ struct Reader {
     displaced: Displaced,
     outbound: Arc<Outbound>,
     requests: Requests,
+    bodies: Arc<Bodies>,
     /// Whether the transport can carry binary messages.
     carries_binary: bool,
 }
@@ -66,6 +69,7 @@ pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: C
         handshake: Handshake::default(),
         attached: None,
         displaced: Arc::new(SetOnce::new()),
+        bodies: Arc::new(Bodies::new(Arc::clone(&outbound), context.limits.http)),
         requests: Requests::new(Arc::clone(&outbound), context.limits.clone()),
         outbound,
         context,
@@ -215,6 +219,16 @@ impl Reader {
                 );
                 self.requests.run(id, waiting, bytes, work);
             }
+            Served::Http(params) => {
+                let session = match (self.handshake.may_use(family), &self.attached) {
+                    (Ok(()), Some(attached)) => Arc::clone(&attached.session),
+                    (Err(error), _) => return self.fail(&id, &error.into()),
+                    (Ok(()), None) => return self.fail(&id, &ServiceError::Displaced),
+                };
+                let (bodies, displaced) = (Arc::clone(&self.bodies), Arc::clone(&self.displaced));
+                let work = handlers::http::answer(session, bodies, id.clone(), params, displaced);
+                self.requests.run(id, Waiting::Idle, bytes, work);
+            }
         }
     }
 
@@ -250,6 +264,11 @@ impl Reader {
             }
             Ok(ClientNotification::Cancel(cancel)) => {
                 self.requests.cancel(&cancel.id);
+                self.bodies.cancel(&cancel.id);
+                Ok(())
+            }
+            Ok(ClientNotification::HttpBodyCredit(credit)) => {
+                self.bodies.grant(&credit.request_id, credit.bytes);
                 Ok(())
             }
             Err(DecodeError::UnknownMethod(method)) => {

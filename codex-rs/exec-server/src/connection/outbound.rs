@@ -2,7 +2,7 @@
 //!
 //! There is no queue of output. Replies are few and wait here; processes with news only put themselves on a list,
 //! and their events are drawn from their logs when the socket has room. Strictly in this order: replies; processes
-//! that have little to say (an exit, a keystroke's echo); floods, a bounded piece of each in turn.
+//! that have little to say (an exit, a keystroke's echo); floods and HTTP bodies, a bounded piece of each in turn.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,12 +11,15 @@ use bytes::Bytes;
 use codex_exec_server_core::event_log::Event;
 use codex_exec_server_local::process::{FollowId, Follower, Process};
 use codex_exec_server_protocol::binary::Head;
+use codex_exec_server_protocol::http::HttpBodyDeltaNotification;
 use codex_exec_server_protocol::ids::ProcessId;
 use codex_exec_server_protocol::methods::ServerNotification;
 use codex_exec_server_protocol::process::{ProcessClosedNotification, ProcessExitedNotification};
 use codex_exec_server_protocol::rpc::OutputText;
 use codex_exec_server_transport::{CloseReason, Message, MessageWriter, WriteError};
 use tokio::sync::Notify;
+
+use super::bodies::Body;
 
 /// A process with no more than this waiting counts as having little to say.
 const LITTLE_BYTES: u64 = 4 << 10;
@@ -72,17 +75,23 @@ struct State {
     replies: VecDeque<Reply>,
     reply_bytes: usize,
     little: VecDeque<Arc<Process>>,
-    floods: VecDeque<Arc<Process>>,
+    floods: VecDeque<Flood>,
     /// As whom to draw; nothing is drawn before it is known.
     follow: Option<FollowId>,
     form: Form,
     closing: Option<CloseReason>,
 }
 
+/// Something that may have much to say.
+enum Flood {
+    Process(Arc<Process>),
+    Body(Arc<Body>),
+}
+
 /// What to do next.
 enum Next {
     Replies(VecDeque<Reply>),
-    Draw(Arc<Process>, FollowId, Form),
+    Draw(Flood, FollowId, Form),
     Close(CloseReason),
     Nothing,
 }
@@ -112,6 +121,12 @@ impl Outbound {
         let mut state = self.lock();
         (state.follow, state.form) = (Some(follow), form);
         drop(state);
+        self.news.notify_one();
+    }
+
+    /// A body has something to be drawn, and is not listed yet.
+    pub(super) fn body(&self, body: Arc<Body>) {
+        self.lock().floods.push_back(Flood::Body(body));
         self.news.notify_one();
     }
 
@@ -148,8 +163,8 @@ impl Outbound {
         }
         if let Some(follow) = state.follow {
             let State { little, floods, form, .. } = &mut *state;
-            if let Some(process) = little.pop_front().or_else(|| floods.pop_front()) {
-                return Next::Draw(process, follow, *form);
+            if let Some(flood) = little.pop_front().map(Flood::Process).or_else(|| floods.pop_front()) {
+                return Next::Draw(flood, follow, *form);
             }
         }
         Next::Nothing
@@ -169,13 +184,22 @@ impl Outbound {
                         }
                     }
                 }
-                Next::Draw(process, follow, form) => {
+                Next::Draw(Flood::Process(process), follow, form) => {
                     let draw = process.draw(follow, TURN_BYTES);
                     for event in draw.events {
                         feed(writer, form, &process.id, event).await?;
                     }
                     if draw.more {
-                        self.lock().floods.push_back(process);
+                        self.lock().floods.push_back(Flood::Process(process));
+                    }
+                }
+                Next::Draw(Flood::Body(body), _, form) => {
+                    let drawn = body.draw(TURN_BYTES);
+                    if let Some((piece, offset)) = drawn.piece {
+                        feed_piece(writer, form, piece, offset).await?;
+                    }
+                    if drawn.more {
+                        self.lock().floods.push_back(Flood::Body(body));
                     }
                 }
                 Next::Close(reason) => {
@@ -199,7 +223,7 @@ impl Follower for Outbound {
         if little {
             state.little.push_back(process);
         } else {
-            state.floods.push_back(process);
+            state.floods.push_back(Flood::Process(process));
         }
         drop(state);
         self.news.notify_one();
@@ -241,4 +265,21 @@ async fn feed(
         }),
     };
     writer.feed(Message::text(notification.encode())).await
+}
+
+/// A piece of a body behind `offset` bytes of it.
+async fn feed_piece(
+    writer: &mut MessageWriter,
+    form: Form,
+    piece: HttpBodyDeltaNotification,
+    offset: u64,
+) -> Result<(), WriteError> {
+    if form == Form::Binary && piece.error.is_none() {
+        let HttpBodyDeltaNotification { ref request_id, seq, done, .. } = piece;
+        let head = Head::Body { request_id, seq, offset, done }.encode(piece.delta_base64.len());
+        if let Some(head) = head {
+            return writer.feed_binary(&head, piece.delta_base64.into_bytes()).await;
+        }
+    }
+    writer.feed(Message::text(ServerNotification::HttpBodyDelta(piece).encode())).await
 }

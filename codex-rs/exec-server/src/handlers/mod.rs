@@ -4,13 +4,18 @@
 //! its family.
 
 pub(crate) mod environment;
+pub(crate) mod http;
 pub(crate) mod process;
 
 use std::pin::Pin;
 
 use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_protocol::error_code::RpcError;
+use codex_exec_server_protocol::http::HttpRequestParams;
 use codex_exec_server_protocol::methods::{ClientRequest, Family};
+use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
 use codex_exec_server_protocol::session::InitializeParams;
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::environment::EnvironmentRequest;
@@ -39,6 +44,7 @@ pub(crate) enum Served {
     Initialize(InitializeParams),
     Environment(EnvironmentRequest),
     Process(ProcessRequest),
+    Http(HttpRequestParams),
 }
 
 impl Served {
@@ -47,9 +53,12 @@ impl Served {
     pub(crate) fn decode(method: &str, params: Option<&RawValue>) -> Result<Self, ServiceError> {
         let unknown = || ServiceError::UnknownMethod(method.to_owned());
         match ClientRequest::family_of(method).ok_or_else(unknown)? {
-            Family::Session | Family::Process | Family::EnvironmentInfo | Family::EnvironmentStatus => {}
-            Family::Filesystem
+            Family::Session
+            | Family::Process
             | Family::Http
+            | Family::EnvironmentInfo
+            | Family::EnvironmentStatus => {}
+            Family::Filesystem
             | Family::EnvironmentConfig
             | Family::CapabilityDiscovery
             | Family::Network => return Err(unknown()),
@@ -66,7 +75,16 @@ impl Served {
             ClientRequest::ProcessSignal(params) => Self::Process(ProcessRequest::Signal(params)),
             ClientRequest::ProcessTerminate(params) => Self::Process(ProcessRequest::Terminate(params)),
             ClientRequest::ProcessList(_) => Self::Process(ProcessRequest::List),
+            ClientRequest::HttpRequest(params) => Self::Http(params),
             _ => return Err(unknown()),
         })
+    }
+}
+
+/// The message that tells an outcome.
+fn encode<R: Serialize>(id: &RequestId, outcome: Result<R, ServiceError>) -> String {
+    match outcome {
+        Ok(response) => encode_result(id, &response),
+        Err(error) => encode_error(id, &RpcError::from(&error)),
     }
 }

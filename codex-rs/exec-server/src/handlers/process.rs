@@ -9,10 +9,9 @@ use codex_exec_server_protocol::process::{
     ProcessCloseStdinParams, ProcessReadParams, ProcessResizeParams, ProcessSignalParams, ProcessStartParams,
     ProcessTerminateParams, ProcessWriteParams,
 };
-use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
-use serde::Serialize;
+use codex_exec_server_protocol::rpc::{RequestId, encode_error};
 
-use super::{Answer, Work};
+use super::{Answer, Work, encode};
 use crate::sessions::{Displaced, Session};
 
 /// What can be asked of a session's processes.
@@ -78,11 +77,4 @@ pub(crate) fn answer(
             answer = work => answer,
         }
     })
-}
-
-fn encode<R: Serialize>(id: &RequestId, outcome: Result<R, ServiceError>) -> String {
-    match outcome {
-        Ok(response) => encode_result(id, &response),
-        Err(error) => encode_error(id, &RpcError::from(&error)),
-    }
 }
