@@ -134,7 +134,7 @@ async fn variables_that_are_missing_empty_or_private_are_refused(machine: Machin
         ("openai_api_key", "http/request header x-h cannot use executor environment variable openai_api_key"),
     ] {
         let error = failure(&machine, from_variable(&site.url("/"), variable)).await;
-        assert_failure(&error, -32602, words, /*cause*/ None);
+        assert_failure(&error, /*code*/ -32602, words, /*cause*/ None);
     }
     assert_eq!(site.asked(), []);
 }
@@ -156,7 +156,7 @@ async fn what_can_not_be_sent_is_refused_before_anything_is(machine: Machine) {
                 .await
                 .expect_err("it is refused"),
         ] {
-            assert_failure(&error, -32602, words, /*cause*/ None);
+            assert_failure(&error, /*code*/ -32602, words, /*cause*/ None);
         }
     }
     assert_eq!(site.asked(), []);

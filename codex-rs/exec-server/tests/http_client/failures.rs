@@ -31,16 +31,16 @@ cases! {
 async fn a_port_where_nobody_listens_is_told(machine: Machine) {
     // The first port belongs to a service that nobody runs.
     let error = failure(&machine, get("http://127.0.0.1:1/")).await;
-    assert_failure(&error, -32603, FAILED, Some(HttpFailureCause::Connect));
+    assert_failure(&error, /*code*/ -32603, FAILED, Some(HttpFailureCause::Connect));
     let error =
         patiently("a failure", machine.stream(get("http://127.0.0.1:1/"))).await.expect_err("it fails");
-    assert_failure(&error, -32603, FAILED, Some(HttpFailureCause::Connect));
+    assert_failure(&error, /*code*/ -32603, FAILED, Some(HttpFailureCause::Connect));
 }
 
 async fn a_name_without_an_address_is_told(machine: Machine) {
     // Longer than a name can be, so that nobody is asked for it.
     let error = failure(&machine, get(&format!("http://{}.test/", "x".repeat(64)))).await;
-    assert_failure(&error, -32603, FAILED, Some(HttpFailureCause::Dns));
+    assert_failure(&error, /*code*/ -32603, FAILED, Some(HttpFailureCause::Dns));
 }
 
 async fn a_port_that_never_answers_costs_no_more_than_the_time_that_was_given(machine: Machine) {
@@ -50,13 +50,13 @@ async fn a_port_that_never_answers_costs_no_more_than_the_time_that_was_given(ma
     .await;
     let waiting = request("GET", &site.url("/"), json!({"timeoutMs": 50}));
     let error = failure(&machine, waiting).await;
-    assert_failure(&error, -32603, FAILED, Some(HttpFailureCause::Timeout));
+    assert_failure(&error, /*code*/ -32603, FAILED, Some(HttpFailureCause::Timeout));
 }
 
 async fn no_time_at_all_is_over_before_anything_is_sent(machine: Machine) {
     let site = Site::raw(|_| answer("200 OK", "", b"")).await;
     let error = failure(&machine, request("GET", &site.url("/"), json!({"timeoutMs": 0}))).await;
-    assert_failure(&error, -32603, FAILED, Some(HttpFailureCause::Timeout));
+    assert_failure(&error, /*code*/ -32603, FAILED, Some(HttpFailureCause::Timeout));
     // More time than a clock can show is for ever.
     let (status, _) =
         whole(&machine, request("GET", &site.url("/"), json!({"timeoutMs": u64::MAX / 4}))).await;
@@ -72,7 +72,7 @@ async fn a_body_that_ends_early_is_told(machine: Machine) {
     let site = short().await;
     let error = failure(&machine, get(&site.url("/"))).await;
     let words = "failed to read http/request response body: ";
-    assert_failure(&error, -32603, words, Some(HttpFailureCause::Protocol));
+    assert_failure(&error, /*code*/ -32603, words, Some(HttpFailureCause::Protocol));
 }
 
 async fn a_body_that_ends_early_is_told_behind_what_came(machine: Machine) {
@@ -99,7 +99,9 @@ async fn the_time_that_was_given_covers_a_streamed_body(machine: Machine) {
     .await
     {
         Ok(body) => body,
-        Err(error) => return assert_failure(&error, -32603, FAILED, Some(HttpFailureCause::Timeout)),
+        Err(error) => {
+            return assert_failure(&error, /*code*/ -32603, FAILED, Some(HttpFailureCause::Timeout));
+        }
     };
     let (_, error) = rest(body).await;
     assert!(
@@ -112,7 +114,7 @@ async fn an_answer_that_is_no_http_is_told(machine: Machine) {
     for nonsense in [&b"SSH-2.0-x\r\n"[..], b"", b"HTTP/1.1 200"] {
         let site = Site::raw(move |_| nonsense.to_vec()).await;
         let error = failure(&machine, get(&site.url("/"))).await;
-        assert_failure(&error, -32603, FAILED, Some(HttpFailureCause::Protocol));
+        assert_failure(&error, /*code*/ -32603, FAILED, Some(HttpFailureCause::Protocol));
     }
 }
 

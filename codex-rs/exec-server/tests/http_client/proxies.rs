@@ -53,7 +53,7 @@ async fn what_a_client_of_a_cgi_program_says_is_no_proxy() {
 async fn a_proxy_that_is_not_there_is_a_failure_to_connect() {
     let machine = local(&[("http_proxy", "http://127.0.0.1:1")]);
     let error = failure(&machine, get("http://example.test/")).await;
-    assert_failure(&error, -32603, "http/request failed: ", Some(HttpFailureCause::Connect));
+    assert_failure(&error, /*code*/ -32603, "http/request failed: ", Some(HttpFailureCause::Connect));
 }
 
 #[tokio::test]
@@ -62,6 +62,6 @@ async fn a_variable_that_names_no_proxy_is_told_without_its_content() {
     let error = failure(&machine, get("http://127.0.0.1:1/")).await;
     let words =
         "http/request failed: environment variable https_proxy of the server does not hold a proxy's URL";
-    assert_failure(&error, -32603, words, Some(HttpFailureCause::Connect));
+    assert_failure(&error, /*code*/ -32603, words, Some(HttpFailureCause::Connect));
     assert!(!error.to_string().contains("secret"), "{error}");
 }

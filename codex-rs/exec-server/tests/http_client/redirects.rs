@@ -40,7 +40,7 @@ async fn ten_redirects_are_followed_and_the_eleventh_is_one_too_many(machine: Ma
     assert_eq!(site.asked().len(), 11);
     let error = failure(&machine, get(&site.url("/11?302"))).await;
     let words = "http/request failed: ";
-    assert_failure(&error, -32603, words, Some(HttpFailureCause::Redirect));
+    assert_failure(&error, /*code*/ -32603, words, Some(HttpFailureCause::Redirect));
     assert!(error.to_string().contains("too many redirects"), "{error}");
 }
 
@@ -73,5 +73,5 @@ async fn what_is_sent_again_depends_on_the_kind_of_redirect(machine: Machine) {
 async fn a_redirect_that_leads_out_of_http_is_not_followed(machine: Machine) {
     let site = Site::raw(|_| answer("302 Found", "Location: ftp://127.0.0.1:1/\r\n", b"")).await;
     let error = failure(&machine, get(&site.url("/"))).await;
-    assert_failure(&error, -32603, "http/request failed: ", Some(HttpFailureCause::Redirect));
+    assert_failure(&error, /*code*/ -32603, "http/request failed: ", Some(HttpFailureCause::Redirect));
 }

@@ -89,13 +89,13 @@ async fn a_trusted_site_is_asked_in_the_newest_protocol_that_it_speaks(machine: 
 async fn a_site_that_nobody_vouches_for_is_not_asked(machine: Machine) {
     let site = Site::real(Some(certified("localhost", /*trusted*/ false, &[]))).await;
     let error = failure(&machine, get(&site.https_url("/"))).await;
-    assert_failure(&error, -32603, "http/request failed: ", Some(HttpFailureCause::Tls));
+    assert_failure(&error, /*code*/ -32603, "http/request failed: ", Some(HttpFailureCause::Tls));
 }
 
 async fn a_site_of_another_name_is_not_asked(machine: Machine) {
     let site = Site::real(Some(certified("example.test", /*trusted*/ true, &[]))).await;
     let error = failure(&machine, get(&site.https_url("/"))).await;
-    assert_failure(&error, -32603, "http/request failed: ", Some(HttpFailureCause::Tls));
+    assert_failure(&error, /*code*/ -32603, "http/request failed: ", Some(HttpFailureCause::Tls));
 }
 
 async fn a_site_without_encryption_is_not_asked_over_https(machine: Machine) {
@@ -111,7 +111,7 @@ async fn a_site_without_encryption_is_not_asked_over_https(machine: Machine) {
             }
         });
         let error = failure(&machine, get(&url)).await;
-        assert_failure(&error, -32603, "http/request failed: ", Some(HttpFailureCause::Tls));
+        assert_failure(&error, /*code*/ -32603, "http/request failed: ", Some(HttpFailureCause::Tls));
         site.abort();
     }
 }
