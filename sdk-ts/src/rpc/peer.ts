@@ -37,6 +37,9 @@ export type Wanted =
 /** What is assumed of a very old peer that tells nothing. */
 const UNKNOWN_ENVIRONMENT: EnvironmentInfo = { shell: { name: "sh", path: "/bin/sh" } };
 
+/** What this client takes besides JSON, wherever the connection can carry it. */
+const TAKEN = { capabilities: { binaryOutput: true } } as const;
+
 function wantedId(wanted: Wanted): string | undefined {
   if (wanted.type === "new") return undefined;
   return wanted.type === "existing" ? wanted.sessionId : wanted.peer.sessionId;
@@ -50,6 +53,7 @@ function initializeParams(config: ClientConfig, wanted: Wanted): InitializeParam
   return {
     clientName: config.clientName,
     resumeSessionId: wantedId(wanted) ?? null,
+    ...TAKEN,
     ...(takeover && { takeover }),
     ...(config.detachedLifetimeMs !== undefined && { detachedLifetimeMs: config.detachedLifetimeMs }),
   };
