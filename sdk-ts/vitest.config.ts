@@ -1,4 +1,4 @@
-// Two suites: `unit` knows no server, `server` talks to the real one.
+// `unit` knows no server, `server` and `browser` talk to the real one, `package` looks at what was built.
 
 import { defineConfig } from "vitest/config";
 
@@ -6,28 +6,22 @@ const alias = {
   "#websocket": new URL("./src/transport/websocket-node.ts", import.meta.url).pathname,
 };
 
+/** Long enough for a machine that has much else to do: nothing is judged by its time. */
+function project(name: string, include: readonly string[], patienceMs: number) {
+  return {
+    extends: true as const,
+    test: { name, include: [...include], testTimeout: patienceMs, hookTimeout: patienceMs },
+  };
+}
+
 export default defineConfig({
   resolve: { alias },
   test: {
-    dangerouslyIgnoreUnhandledErrors: false,
     projects: [
-      {
-        extends: true,
-        test: { name: "unit", include: ["test/core/**/*.test.ts", "test/unit/**/*.test.ts"] },
-      },
-      {
-        extends: true,
-        test: {
-          name: "server",
-          include: ["test/server/**/*.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-        },
-      },
-      {
-        extends: true,
-        test: { name: "package", include: ["test/package/**/*.test.ts"], testTimeout: 60_000 },
-      },
+      project("unit", ["test/core/**/*.test.ts", "test/unit/**/*.test.ts"], 30_000),
+      project("server", ["test/server/**/*.test.ts"], 60_000),
+      project("browser", ["test/browser/**/*.test.ts"], 120_000),
+      project("package", ["test/package/**/*.test.ts"], 60_000),
     ],
   },
 });

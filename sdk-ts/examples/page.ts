@@ -12,7 +12,9 @@ interface Remembered {
 const KEY = "codex-exec-server-example";
 const form = document.querySelector("form") as HTMLFormElement;
 const screen = document.querySelector("pre") as HTMLPreElement;
+/** How the connection is, and what came of the process: a process may end while its connection is being replaced. */
 const state = form.elements.namedItem("state") as HTMLOutputElement;
+const outcome = form.elements.namedItem("outcome") as HTMLOutputElement;
 
 function field(name: string): HTMLInputElement {
   return form.elements.namedItem(name) as HTMLInputElement;
@@ -29,12 +31,13 @@ function open(url: string, sessionId?: string): Promise<Client> {
 
 async function show(process: ProcessHandle): Promise<void> {
   screen.textContent = "";
+  outcome.value = "";
   const decoder = new TextDecoder();
   for await (const event of process) {
     if (event.type === "output") screen.append(decoder.decode(event.bytes, { stream: true }));
     else if (event.type === "gap") screen.append(`\n[${event.bytes ?? "some"} bytes are gone]\n`);
-    else if (event.type === "exited") state.value = `exit code ${event.exitCode}`;
-    else state.value += `, complete by ${event.proof}`;
+    else if (event.type === "exited") outcome.value = `exit code ${event.exitCode}`;
+    else outcome.value += `, complete by ${event.proof}`;
   }
 }
 
@@ -57,7 +60,7 @@ async function run(): Promise<void> {
 }
 
 function tell(error: unknown): void {
-  state.value = isExecError(error) ? `${error.kind}: ${error.message}` : String(error);
+  outcome.value = isExecError(error) ? `${error.kind}: ${error.message}` : String(error);
 }
 
 field("url").value ||= new URLSearchParams(location.search).get("server") ?? "ws://127.0.0.1:8765";

@@ -5,6 +5,7 @@ export type { ClientConfig } from "./config.js";
 export type { ProcessBounds } from "./core/limits.js";
 export { fromPathUri, toPathUri } from "./core/path_uri.js";
 export type { Proof } from "./core/record.js";
+export { type EnvironmentSource, Environments } from "./environments.js";
 export { ExecError, type ExecErrorDetails, type ExecErrorKind, isExecError } from "./errors.js";
 export type { ClosedEvent, ExitedEvent, ExitStatus, GapEvent, OutputEvent, ProcessEvent } from "./events.js";
 export type { FileSystemClient } from "./fs.js";

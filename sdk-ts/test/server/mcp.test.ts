@@ -4,6 +4,7 @@ import { Client as McpClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Client, connect } from "../../src/index.js";
 import { ExecutorTransport } from "../../src/mcp.js";
+import { ended } from "../support/ended.js";
 import { FaultyProxy } from "../support/proxy.js";
 import { TestServer } from "../support/server.js";
 
@@ -63,7 +64,7 @@ test("tools are called, however often the connection breaks, and the server ends
   await mcp.close();
   await closed;
   expect(said).toEqual(["ready"]);
-  expect((await client.process.list()).filter(({ state }) => state === "running")).toEqual([]);
+  for (const { processId } of await client.process.list()) await ended(client, processId);
 });
 
 test("a server that ends, or says what is no message, is told as such", async () => {

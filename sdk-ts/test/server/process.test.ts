@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, connect, type ProcessEvent } from "../../src/index.js";
 import { all } from "../support/collect.js";
+import { ended } from "../support/ended.js";
 import { TestServer } from "../support/server.js";
 
 let server: TestServer;
@@ -69,8 +70,7 @@ describe("run", () => {
   test("refuses more output than was asked for, and ends the process", async () => {
     const endless = client.process.run({ argv: ["yes"], processId: "endless", maxBytes: 100_000 });
     await expect(endless).rejects.toMatchObject({ kind: "outputTooLarge" });
-    const left = await client.process.list();
-    expect(left.find((process) => process.processId === "endless")?.state).not.toBe("running");
+    await ended(client, "endless");
   });
 
   test("says what is wrong with a program or folder that is not there", async () => {
@@ -96,7 +96,7 @@ describe("run", () => {
     while ((await states()) !== "running");
     stop.abort(reason);
     await expect(running).rejects.toBe(reason);
-    while ((await states()) === "running");
+    await ended(client, "aborted");
   });
 });
 
@@ -177,8 +177,7 @@ describe("a handle", () => {
     const process = await client.process.start({ argv: ["sleep", "1000"], processId: "disposed" });
     await process[Symbol.asyncDispose]();
     await process[Symbol.asyncDispose]();
-    const left = await client.process.list();
-    expect(left.find((one) => one.processId === "disposed")?.state).not.toBe("running");
+    await ended(client, "disposed");
     expect(() => process.events()).toThrow(expect.objectContaining({ kind: "disposed" }));
     await expect(process.write("x")).rejects.toMatchObject({ kind: "disposed" });
   });

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, connect } from "../../src/index.js";
 import { RemotePseudoterminal } from "../../src/vscode.js";
+import { ended } from "../support/ended.js";
 import { fakeVsCode } from "../support/fake_vscode.js";
 import { TestServer } from "../support/server.js";
 
@@ -48,8 +49,7 @@ describe("a terminal", () => {
     terminal.open(undefined);
     terminal.close();
     await closed;
-    const left = (await client.process.list()).find(({ processId }) => processId === "shown");
-    expect(left?.state).not.toBe("running");
+    await ended(client, "shown");
   });
 
   test("says why there is nothing to show", async () => {
