@@ -12,7 +12,10 @@ export interface ProcessBounds {
   readonly readyEvents: number;
   /** Events that may wait for an earlier one that is being read again; more are dropped and read as well. Default 4,096. */
   readonly parkedEvents: number;
-  /** Bytes of output in such events, and room beyond `readyBytes`. Default 16 MiB. */
+  /**
+   * Bytes of output in such events, and room beyond `readyBytes` for what comes before an answer that is waited for while
+   * the connection should be held. Default 64 MiB: what kernels may hold of a connection, several times over.
+   */
   readonly parkedBytes: number;
 }
 
@@ -23,5 +26,5 @@ export const DEFAULT_BOUNDS: ProcessBounds = {
   readyBytes: 1 << 20,
   readyEvents: 16_384,
   parkedEvents: 4096,
-  parkedBytes: 16 << 20,
+  parkedBytes: 64 << 20,
 };

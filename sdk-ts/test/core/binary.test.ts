@@ -22,7 +22,10 @@ function json(message: BinaryMessage): object {
   switch (message.kind) {
     case "output": {
       const { processId, seq, stream, offset, bytes } = message;
-      return { method: "process/output", params: { processId, seq, stream, chunk: encodeBase64(bytes), offset } };
+      return {
+        method: "process/output",
+        params: { processId, seq, stream, chunk: encodeBase64(bytes), offset },
+      };
     }
     case "body": {
       const { requestId, seq, done, bytes } = message;
