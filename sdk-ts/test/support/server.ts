@@ -55,7 +55,8 @@ export class TestServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.#child.once("exit", resolve));
-    this.#child.kill("SIGKILL");
+    // It ends what it runs, which a kill would leave behind.
+    this.#child.kill("SIGTERM");
     await ended;
   }
 }
