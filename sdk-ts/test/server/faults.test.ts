@@ -181,11 +181,14 @@ describe("a session", () => {
 
   test("of a server that is gone fails when its time is over, and tells every waiter", async () => {
     await begin({ recoveryDeadlineMs: 200 });
-    await using handle = await client.process.start({ argv: ["sleep", "1000"] });
+    await using handle = await client.process.start({ argv: ["cat"], stdin: "pipe" });
     const waiters = [client.ping(), handle.exited, handle.output(), handle.write("x")];
-    await server[Symbol.asyncDispose]();
-    for (const waiter of waiters) await expect(waiter).rejects.toMatchObject({ kind: "disconnected" });
+    const crashed = server.crash();
+    for (const outcome of await Promise.allSettled(waiters)) {
+      expect(outcome).toMatchObject({ status: "rejected", reason: { kind: "disconnected" } });
+    }
     await expect(client.process.run({ argv: ["true"] })).rejects.toMatchObject({ kind: "disconnected" });
+    await crashed;
   });
 });
 

@@ -52,11 +52,22 @@ export class TestServer implements AsyncDisposable {
     return Number(new URL(this.url).port);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends it so that it ends what it runs. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#end("SIGTERM");
+  }
+
+  /** Ends it without a word, as a crash does. What it ran is left behind: it should end with its stdin. */
+  crash(): Promise<void> {
+    return this.#end("SIGKILL");
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
-    // It ends what it runs, which a kill would leave behind.
-    this.#child.kill("SIGTERM");
+    const ended = new Promise<void>((resolve) => {
+      this.#child.once("exit", () => resolve());
+    });
+    this.#child.kill(signal);
     await ended;
   }
 }
