@@ -103,7 +103,8 @@ async fn what_was_missed_is_held_for_as_long_as_it_is_being_read() {
         pass(Duration::from_secs(2)).await;
         let page = ProcessReadParams { max_bytes: Some(1), ..read_params("p", after) };
         let page = table.read(page).await.expect("the process is known");
-        assert_eq!(page.dropped, None);
+        // What was read may go by now; what comes next may not.
+        assert_eq!(page.chunks[0].seq.0, after + 1);
         missed.extend(bytes(&page));
         after = page.next_seq.0 - 1;
     }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
 /// Longer than anything here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The program, with nothing of the host's settings. Its place may be told from where the tests run, and some tests run
 /// it elsewhere.

@@ -16,7 +16,7 @@ use codex_exec_server_unified_exec::{
 use tokio::task::JoinHandle;
 
 /// Longer than anything takes here: who waits for it waits for an event.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(240);
 
 /// The usual ones, but no clock decides whether a killed process is dead in time.
 fn limits() -> Limits {
