@@ -50,6 +50,11 @@ bench-docs *args:
 demo:
     ../tools/demo.sh
 
+# The public CLI as a client of this server and of its own, with the same results; `--cli PATH` says where it is
+compat *args:
+    cargo build -q --release -p codex-exec-server
+    ../tools/compat/compat.py {{ args }}
+
 # The client in a storm: 1,000 faults over hundreds of MiB; `SOAK_FAULTS` and `SOAK_SEED` make it another one
 soak:
     cargo test --release -p codex-exec-server --test recovery -- --ignored --nocapture soak
