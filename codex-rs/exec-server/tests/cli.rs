@@ -6,6 +6,8 @@ mod attach;
 mod detach;
 #[path = "cli/envs.rs"]
 mod envs;
+#[path = "cli/fetch.rs"]
+mod fetch;
 #[path = "cli/flags.rs"]
 mod flags;
 #[path = "cli/home.rs"]

@@ -6,6 +6,7 @@ mod console;
 mod duration;
 mod embedded;
 mod envs;
+mod fetch;
 mod found;
 mod info;
 mod inherit;
@@ -70,6 +71,8 @@ enum Command {
     Logs(logs::LogsArgs),
     /// End a command that was left running, or send it a signal
     Kill(kill::KillArgs),
+    /// Send an HTTP request from another machine, or from this one
+    Fetch(fetch::FetchArgs),
     /// Tell what a server's machine is like, what the server can do, and how far away it is
     Info(info::InfoArgs),
     /// List the environments, and whether they can be reached
@@ -102,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Attach(args) => attach::main(&args),
         Command::Logs(args) => logs::main(&args),
         Command::Kill(args) => kill::main(&args),
+        Command::Fetch(args) => fetch::main(args),
         Command::Info(args) => info::main(args),
         Command::Envs(args) => envs::main(&args),
         Command::Mcp(args) => mcp::main(&args),
