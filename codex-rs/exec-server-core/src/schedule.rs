@@ -23,6 +23,17 @@ pub struct Shares {
     pub turn_bytes: u64,
 }
 
+impl Shares {
+    /// How much is to be said in a turn of this class.
+    #[must_use]
+    pub const fn of(&self, class: Class) -> u64 {
+        match class {
+            Class::Little => self.little_bytes,
+            Class::Bulk => self.turn_bytes,
+        }
+    }
+}
+
 /// Whether somebody goes past the line or stands in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -73,7 +84,7 @@ impl<K: Clone + Eq + Hash, S> Schedule<K, S> {
     }
 
     /// Whose turn it is; `None` when nobody has anything to say.
-    pub fn next(&mut self) -> Option<Turn<K, S>> {
+    pub fn next_turn(&mut self) -> Option<Turn<K, S>> {
         if let Some((key, source)) = self.little.pop_front() {
             return Some(Turn { key, source, class: Class::Little });
         }
@@ -100,15 +111,6 @@ impl<K: Clone + Eq + Hash, S> Schedule<K, S> {
     /// Puts `source` in line: it has much to say, or has not said everything in its turn.
     pub fn line_up(&mut self, key: K, source: S) {
         self.line.push_back((key, source));
-    }
-
-    /// How much is to be said in a turn of this class.
-    #[must_use]
-    pub const fn share(&self, class: Class) -> u64 {
-        match class {
-            Class::Little => self.shares.little_bytes,
-            Class::Bulk => self.shares.turn_bytes,
-        }
     }
 
     /// Takes out all who wait, those first who would have come first.

@@ -6,7 +6,7 @@ const SHARES: Shares = Shares { little_bytes: 1000, turn_bytes: 4000 };
 
 /// Takes the next turn, in which `bytes` are said, and goes on waiting in line if there is `more`.
 fn turn(schedule: &mut Schedule<u8, ()>, bytes: u64, more: bool) -> Option<(u8, Class)> {
-    let Turn { key, source, class } = schedule.next()?;
+    let Turn { key, source, class } = schedule.next_turn()?;
     schedule.spoke(&key, class, bytes);
     if more {
         schedule.line_up(key, source);
@@ -51,7 +51,7 @@ fn a_flood_in_small_pieces_is_a_flood() {
         if !schedule.little.iter().chain(&schedule.line).any(|(key, ())| *key == 3) {
             schedule.ready(/*key*/ 3, (), /*waiting_bytes*/ 400);
         }
-        let Turn { key, source, class } = schedule.next().expect("there is always something");
+        let Turn { key, source, class } = schedule.next_turn().expect("there is always something");
         schedule.spoke(&key, class, /*bytes*/ 400);
         if key != 3 {
             schedule.line_up(key, source);
@@ -78,7 +78,7 @@ fn those_who_wait_are_taken_out_in_order() {
     schedule.ready(/*key*/ 1, "bulk", /*waiting_bytes*/ 2000);
     schedule.ready(/*key*/ 2, "little", /*waiting_bytes*/ 2);
     assert_eq!(schedule.drain().collect::<Vec<_>>(), ["little", "bulk"]);
-    assert!(schedule.next().is_none());
+    assert!(schedule.next_turn().is_none());
 }
 
 proptest! {
@@ -96,7 +96,7 @@ proptest! {
             if present.insert(key) {
                 schedule.ready(key, (), bytes);
             }
-            let Turn { key: spoke, source, class } = schedule.next().expect("somebody is in line");
+            let Turn { key: spoke, source, class } = schedule.next_turn().expect("somebody is in line");
             schedule.spoke(&spoke, class, bytes);
             if spoke == 0 {
                 since.clear();
@@ -130,7 +130,7 @@ proptest! {
             schedule.ready(key, (), *bytes);
         }
         let mut seen: Vec<usize> = std::iter::from_fn(|| {
-            let turn = schedule.next()?;
+            let turn = schedule.next_turn()?;
             schedule.spoke(&turn.key, turn.class, waiting[turn.key]);
             Some(turn.key)
         }).collect();

@@ -122,10 +122,17 @@ pub fn main() -> ExitCode {
 /// What ends a command early; its text is for the person at the terminal.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The runtime that serves. Blocking threads start programs and end trees; they come and go with the load.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+/// The runtime that serves, on `threads` of its own. Blocking threads start programs and end trees; they come and go with
+/// the load.
+///
+/// Half of the processors, if nobody has chosen: a server's work is done between a program that writes and a client that
+/// reads, which need the others. A flood that is read on one thread and sent on another costs half as much again, since
+/// each chunk goes from one processor's cache to another's and wakes a thread on its way.
+fn runtime(threads: Option<usize>) -> std::io::Result<tokio::runtime::Runtime> {
     codex_exec_server_local::os::share_heap();
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads.unwrap_or_else(|| processors.div_ceil(2));
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
 }
 
 /// Runs a command for people. One thread is enough for it, and spares its output the way from one to another.

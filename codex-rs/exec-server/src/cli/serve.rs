@@ -101,7 +101,7 @@ pub(super) fn main(args: ServeArgs) -> Result<ExitCode, Failure> {
         print!("{}", config::print(&effective));
         return Ok(ExitCode::SUCCESS);
     }
-    let runtime = super::runtime()?;
+    let runtime = super::runtime(settings.threads)?;
     let outcome = runtime.block_on(serve(settings));
     // Standard input may still be waited for by a thread that can't be interrupted.
     runtime.shutdown_background();
@@ -116,7 +116,7 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let orphans = Orphans::adopt()?;
 
-    let ServeSettings { listen, auth, allowed_origins, limits } = settings;
+    let ServeSettings { listen, auth, allowed_origins, threads: _, limits } = settings;
     let auth = match auth {
         Some(auth) => Some(authenticator(auth).await?),
         None => None,

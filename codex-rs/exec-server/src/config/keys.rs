@@ -41,6 +41,8 @@ keys! {
     LISTEN: String = text("server.listen"), "--listen";
     /// Web pages of these origins are admitted, such as https://example.org; all others are refused
     ALLOWED_ORIGINS: Vec<String> = list("server.allowed_origins"), "--allow-origin";
+    /// Threads that carry connections and output; half of the processors when nothing is said, at least one
+    THREADS: u64 = count("server.threads", 1, 1024);
 
     /// How clients of a WebSocket must prove themselves; required off loopback
     AUTH_MODE: String = choice("server.auth.mode", &[CAPABILITY_TOKEN, SIGNED_BEARER_TOKEN, NO_AUTH]), "--ws-auth";

@@ -17,6 +17,8 @@ pub struct ServeSettings {
     pub auth: Option<AuthSettings>,
     /// Origins whose web pages are admitted.
     pub allowed_origins: Vec<String>,
+    /// Threads that carry connections and output, if somebody has chosen.
+    pub threads: Option<usize>,
     /// Bounds on what clients can make it hold.
     pub limits: Limits,
 }
@@ -94,6 +96,7 @@ impl ServeSettings {
             auth: auth(effective, &listen)?,
             listen: listen.value,
             allowed_origins: effective.value(&keys::ALLOWED_ORIGINS).unwrap_or_default(),
+            threads: effective.value(&keys::THREADS).and_then(|threads| usize::try_from(threads).ok()),
             limits: limits(effective),
         })
     }

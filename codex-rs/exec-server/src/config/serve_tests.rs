@@ -42,6 +42,7 @@ fn without_a_word_it_serves_this_machine_with_the_default_bounds() {
         listen: "ws://127.0.0.1:0".parse().expect("it is good"),
         auth: None,
         allowed_origins: Vec::new(),
+        threads: None,
         limits: Limits::default(),
     };
     assert_eq!(serve(&Said::default()).expect("it is good"), expected);

@@ -2,13 +2,15 @@
 //!
 //! There is no queue of output. Replies are few and wait here; processes with news only put themselves on a list,
 //! and their events are drawn from their logs when the socket has room. Strictly in this order: replies; processes
-//! that have little to say (an exit, a keystroke's echo); floods and HTTP bodies, a bounded piece of each in turn.
+//! that have little to say (an exit, a keystroke's echo); floods and HTTP bodies, a bounded piece of each in turn. A reply
+//! that is long, such as a block of a file, takes its turn among them. See [`codex_exec_server_core::schedule`] for the rules.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use codex_exec_server_core::event_log::Event;
+use codex_exec_server_core::schedule::{Schedule, Shares, Turn};
 use codex_exec_server_local::process::{FollowId, Follower, Process};
 use codex_exec_server_protocol::binary::Head;
 use codex_exec_server_protocol::http::HttpBodyDeltaNotification;
@@ -21,10 +23,10 @@ use tokio::sync::Notify;
 
 use super::bodies::Body;
 
-/// A process with no more than this waiting counts as having little to say.
-const LITTLE_BYTES: u64 = 4 << 10;
-/// How much of a flood is taken in one turn.
-const TURN_BYTES: usize = 64 << 10;
+/// A process with no more than 4 KiB waiting has little to say. Of a flood, one chunk of the largest size is a turn.
+const SHARES: Shares = Shares { little_bytes: 4 << 10, turn_bytes: 64 << 10 };
+/// A reply beyond this is bulk, like output; to a control call none is.
+const LONG_REPLY_BYTES: usize = 16 << 10;
 
 /// See the module. Shared by those who answer requests, the processes that have news, and the writing task.
 pub(crate) struct Outbound {
@@ -70,35 +72,57 @@ impl Reply {
     }
 }
 
-#[derive(Default)]
+/// Who has something to say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Process(ProcessId),
+    /// All HTTP bodies, which are never little.
+    Body,
+    /// All long replies.
+    Reply,
+}
+
+/// What is to be said.
+enum Source {
+    /// To be drawn from its log.
+    Process(Arc<Process>),
+    /// To be drawn from what has come of it.
+    Body(Arc<Body>),
+    /// A long one.
+    Reply(Reply),
+}
+
 struct State {
+    /// The short ones.
     replies: VecDeque<Reply>,
+    /// Of all, the long ones included.
     reply_bytes: usize,
-    little: VecDeque<Arc<Process>>,
-    floods: VecDeque<Flood>,
+    schedule: Schedule<Key, Source>,
     /// As whom to draw; nothing is drawn before it is known.
     follow: Option<FollowId>,
     form: Form,
     closing: Option<CloseReason>,
 }
 
-/// Something that may have much to say.
-enum Flood {
-    Process(Arc<Process>),
-    Body(Arc<Body>),
-}
-
 /// What to do next.
 enum Next {
     Replies(VecDeque<Reply>),
-    Draw(Flood, FollowId, Form),
+    Turn(Turn<Key, Source>, FollowId, Form),
     Close(CloseReason),
     Nothing,
 }
 
 impl Outbound {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::default(), news: Notify::new(), sent: Notify::new() }
+        let state = State {
+            replies: VecDeque::new(),
+            reply_bytes: 0,
+            schedule: Schedule::new(SHARES),
+            follow: None,
+            form: Form::default(),
+            closing: None,
+        };
+        Self { state: Mutex::new(state), news: Notify::new(), sent: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -111,7 +135,12 @@ impl Outbound {
         let reply = reply.into();
         let mut state = self.lock();
         state.reply_bytes += reply.len();
-        state.replies.push_back(reply);
+        // Before there is anything to be followed, there is nothing to take turns with.
+        if reply.len() > LONG_REPLY_BYTES && state.follow.is_some() {
+            state.schedule.line_up(Key::Reply, Source::Reply(reply));
+        } else {
+            state.replies.push_back(reply);
+        }
         drop(state);
         self.news.notify_one();
     }
@@ -126,7 +155,7 @@ impl Outbound {
 
     /// A body has something to be drawn, and is not listed yet.
     pub(super) fn body(&self, body: Arc<Body>) {
-        self.lock().floods.push_back(Flood::Body(body));
+        self.lock().schedule.line_up(Key::Body, Source::Body(body));
         self.news.notify_one();
     }
 
@@ -154,20 +183,27 @@ impl Outbound {
 
     fn next(&self) -> Next {
         let mut state = self.lock();
-        if !state.replies.is_empty() {
-            state.reply_bytes = 0;
-            return Next::Replies(std::mem::take(&mut state.replies));
-        }
         if let Some(reason) = state.closing.clone() {
-            return Next::Close(reason);
-        }
-        if let Some(follow) = state.follow {
-            let State { little, floods, form, .. } = &mut *state;
-            if let Some(flood) = little.pop_front().map(Flood::Process).or_else(|| floods.pop_front()) {
-                return Next::Draw(flood, follow, *form);
+            // Replies are owed, however long they are; of everything else the log says how far it was told.
+            let State { replies, schedule, .. } = &mut *state;
+            replies.extend(schedule.drain().filter_map(|source| match source {
+                Source::Reply(reply) => Some(reply),
+                Source::Process(_) | Source::Body(_) => None,
+            }));
+            if replies.is_empty() {
+                return Next::Close(reason);
             }
         }
-        Next::Nothing
+        if !state.replies.is_empty() {
+            let replies = std::mem::take(&mut state.replies);
+            state.reply_bytes -= replies.iter().map(Reply::len).sum::<usize>();
+            return Next::Replies(replies);
+        }
+        let Some(follow) = state.follow else { return Next::Nothing };
+        match state.schedule.next_turn() {
+            Some(turn) => Next::Turn(turn, follow, state.form),
+            None => Next::Nothing,
+        }
     }
 
     /// Sends what there is to send until the connection is to be closed, then closes it.
@@ -178,28 +214,44 @@ impl Outbound {
                 Next::Replies(replies) => {
                     self.sent.notify_waiters();
                     for reply in replies {
-                        match reply {
-                            Reply::Text(json) => writer.feed(Message::text(json)).await?,
-                            Reply::Binary { head, payload } => writer.feed_binary(&head, payload).await?,
-                        }
+                        feed_reply(writer, reply).await?;
                     }
                 }
-                Next::Draw(Flood::Process(process), follow, form) => {
-                    let draw = process.draw(follow, TURN_BYTES);
+                Next::Turn(Turn { key, source: Source::Reply(reply), class }, ..) => {
+                    let bytes = reply.len();
+                    self.lock().reply_bytes -= bytes;
+                    self.sent.notify_waiters();
+                    feed_reply(writer, reply).await?;
+                    self.lock().schedule.spoke(&key, class, bytes as u64);
+                }
+                Next::Turn(Turn { key, source: Source::Process(process), class }, follow, form) => {
+                    let share = SHARES.of(class);
+                    let draw = process.draw(follow, usize::try_from(share).unwrap_or(usize::MAX));
+                    let mut bytes = 0;
                     for event in draw.events {
+                        if let Event::Output(chunk) = &event {
+                            bytes += chunk.bytes.len() as u64;
+                        }
                         feed(writer, form, &process.id, event).await?;
                     }
+                    let mut state = self.lock();
+                    state.schedule.spoke(&key, class, bytes);
                     if draw.more {
-                        self.lock().floods.push_back(Flood::Process(process));
+                        state.schedule.line_up(key, Source::Process(process));
                     }
                 }
-                Next::Draw(Flood::Body(body), _, form) => {
-                    let drawn = body.draw(TURN_BYTES);
+                Next::Turn(Turn { key, source: Source::Body(body), class }, _, form) => {
+                    let share = SHARES.of(class);
+                    let drawn = body.draw(usize::try_from(share).unwrap_or(usize::MAX));
+                    let mut bytes = 0;
                     if let Some((piece, offset)) = drawn.piece {
+                        bytes = piece.delta_base64.len() as u64;
                         feed_piece(writer, form, piece, offset).await?;
                     }
+                    let mut state = self.lock();
+                    state.schedule.spoke(&key, class, bytes);
                     if drawn.more {
-                        self.lock().floods.push_back(Flood::Body(body));
+                        state.schedule.line_up(key, Source::Body(body));
                     }
                 }
                 Next::Close(reason) => {
@@ -218,15 +270,17 @@ impl Outbound {
 
 impl Follower for Outbound {
     fn ready(&self, process: Arc<Process>) {
-        let little = process.waiting_bytes() <= LITTLE_BYTES;
-        let mut state = self.lock();
-        if little {
-            state.little.push_back(process);
-        } else {
-            state.floods.push_back(Flood::Process(process));
-        }
-        drop(state);
+        let waiting = process.waiting_bytes();
+        let key = Key::Process(process.id.clone());
+        self.lock().schedule.ready(key, Source::Process(process), waiting);
         self.news.notify_one();
+    }
+}
+
+async fn feed_reply(writer: &mut MessageWriter, reply: Reply) -> Result<(), WriteError> {
+    match reply {
+        Reply::Text(json) => writer.feed(Message::text(json)).await,
+        Reply::Binary { head, payload } => writer.feed_binary(&head, payload).await,
     }
 }
 
@@ -283,3 +337,7 @@ async fn feed_piece(
     }
     writer.feed(Message::text(ServerNotification::HttpBodyDelta(piece).encode())).await
 }
+
+#[cfg(test)]
+#[path = "outbound_tests.rs"]
+mod tests;

@@ -97,6 +97,27 @@ async fn a_process_that_closes_its_streams_itself_is_closed_by_its_exit(server: 
     assert_eq!(transcript.exit_code(), 6);
 }
 
+async fn a_line_comes_through_ten_floods_and_none_of_them_starves(server: Arc<Harness>) {
+    let mut client = server.ready().await;
+    client.start(shell_with("cat", "cat", json!({"pipeStdin": true}))).await;
+    let floods: Vec<String> = (0..10).map(|n| format!("flood {n}")).collect();
+    for name in &floods {
+        client.start(shell(name, "exec yes")).await;
+    }
+    for name in &floods {
+        client.sees(name, "y\n").await;
+    }
+    assert_eq!(client.write("cat", "w", b"through\n").await, "accepted");
+    client.sees("cat", "through\n").await;
+    for name in &floods {
+        client.done("process/terminate", json!({"processId": name})).await;
+    }
+    for name in &floods {
+        // Whole as well, which this checks.
+        client.closed(name).await;
+    }
+}
+
 async fn many_processes_speak_at_once_and_each_story_is_whole(server: Arc<Harness>) {
     let mut client = server.ready().await;
     let names: Vec<String> = (0..24).map(|n| format!("p{n}")).collect();
@@ -115,6 +136,7 @@ async fn many_processes_speak_at_once_and_each_story_is_whole(server: Arc<Harnes
 tests_over_every_transport! {
     output_comes_as_it_is_to_a_client_that_takes_it_so
     output_comes_as_text_to_a_client_that_says_nothing_else
+    a_line_comes_through_ten_floods_and_none_of_them_starves
     start_output_exit_and_close_come_in_this_order
     a_silent_process_exits_as_event_1_and_closes_as_event_2
     the_close_states_how_many_bytes_were_written_and_their_checksum
