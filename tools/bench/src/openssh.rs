@@ -58,8 +58,10 @@ impl OpenSsh {
             "-N",
             &argv[argv.len() - 1],
         ]))?);
-        let control = PathBuf::from(ssh.path("control"));
-        wait_until("ssh", || control.exists())?;
+        let mut check = Command::new(&argv[0]);
+        check.args(&argv[1..argv.len() - 1]).args(["-O", "check", &argv[argv.len() - 1]]);
+        check.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        wait_until("ssh", || check.status().is_ok_and(|status| status.success()))?;
         Ok(ssh)
     }
 
@@ -124,7 +126,7 @@ fn succeed(command: &mut Command) -> Result<(), BenchError> {
     }
 }
 
-fn wait_until(program: &str, done: impl Fn() -> bool) -> Result<(), BenchError> {
+fn wait_until(program: &str, mut done: impl FnMut() -> bool) -> Result<(), BenchError> {
     let started = Instant::now();
     while !done() {
         if started.elapsed() > START_LIMIT {
