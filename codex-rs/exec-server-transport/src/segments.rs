@@ -16,8 +16,10 @@ use tokio::io::AsyncWrite;
 const COPY_BELOW_BYTES: usize = 8 * 1024;
 /// Size of the blocks that small pieces are gathered in.
 const BLOCK_BYTES: usize = 32 * 1024;
-/// The same where nothing else is queued: a connection that only ever says little holds no more than this.
+/// The same while little is queued: a connection that is idle holds no more than this.
 const FIRST_BLOCK_BYTES: usize = 1024;
+/// So much is little: every answer but those that carry output or files.
+const LITTLE_BYTES: usize = 8 * 1024;
 /// How many pieces one system call may take. The kernel allows 1 024; the table for this many sits on the
 /// stack.
 const PIECES_PER_WRITE: usize = 64;
@@ -178,7 +180,7 @@ impl Segments {
             // it is over, and a connection that is idle must not hold on to them.
             if self.most < BLOCK_BYTES {
                 self.spare = Vec::new();
-                let enough = if self.most <= FIRST_BLOCK_BYTES { FIRST_BLOCK_BYTES } else { BLOCK_BYTES };
+                let enough = if self.most <= LITTLE_BYTES { FIRST_BLOCK_BYTES } else { BLOCK_BYTES };
                 if self.gathering.bytes.capacity() > enough {
                     self.gathering = Block::default();
                 }
@@ -200,7 +202,7 @@ impl Segments {
         let block = &self.gathering.bytes;
         if block.capacity() - block.len() < bytes {
             self.seal();
-            let least = if self.is_empty() { FIRST_BLOCK_BYTES } else { BLOCK_BYTES };
+            let least = if self.len + bytes <= LITTLE_BYTES { FIRST_BLOCK_BYTES } else { BLOCK_BYTES };
             if self.gathering.bytes.capacity() < bytes.max(least) {
                 self.gathering.bytes = std::mem::take(&mut self.spare);
                 self.gathering.bytes.reserve_exact(bytes.max(least));
