@@ -5,7 +5,8 @@
 pub struct Policy {
     /// Its folder from the root of the checkout.
     pub folder: &'static str,
-    /// Crates of our own that what it ships may depend on; without `codex-exec-server-`, and `server` for the server.
+    /// Crates of our own that what it ships may depend on; without `codex-exec-server-` or
+    /// `codex-`, and `server` for the server.
     pub may_use: &'static [&'static str],
     /// Paths that its sources must not name, tests aside.
     pub must_not_name: &'static [&'static str],
@@ -30,7 +31,13 @@ pub const POLICIES: &[Policy] = &[
     Policy { folder: "codex-rs/exec-server-settings", may_use: &[], must_not_name: NO_IO },
     // It carries messages and knows none of them.
     Policy { folder: "codex-rs/exec-server-transport", may_use: &[], must_not_name: &[] },
-    Policy { folder: "codex-rs/exec-server-local", may_use: &["protocol", "core"], must_not_name: &[] },
+    // It enforces what the wire asks for; what a process or a session is, it does not know.
+    Policy { folder: "codex-rs/linux-sandbox", may_use: &["protocol"], must_not_name: &["tokio"] },
+    Policy {
+        folder: "codex-rs/exec-server-local",
+        may_use: &["protocol", "core", "linux-sandbox"],
+        must_not_name: &[],
+    },
     Policy {
         folder: "codex-rs/exec-server-client",
         may_use: &["protocol", "core", "settings", "transport"],
@@ -45,7 +52,17 @@ pub const POLICIES: &[Policy] = &[
     Policy { folder: "codex-rs/mcp", may_use: &["protocol", "core", "unified-exec"], must_not_name: &[] },
     Policy {
         folder: "codex-rs/exec-server",
-        may_use: &["protocol", "core", "settings", "transport", "local", "client", "unified-exec", "mcp"],
+        may_use: &[
+            "protocol",
+            "core",
+            "settings",
+            "transport",
+            "local",
+            "client",
+            "unified-exec",
+            "mcp",
+            "linux-sandbox",
+        ],
         must_not_name: &[],
     },
 ];

@@ -4,8 +4,8 @@ use crate::finding::Finding;
 use crate::policy::{POLICIES, policy_of};
 use crate::tree::Package;
 
-/// What our packages' names begin with.
-const PREFIX: &str = "codex-exec-server";
+/// What our packages' names begin with; those that belong to the server alone have the longer one.
+const PREFIXES: [&str; 2] = ["codex-exec-server", "codex"];
 
 pub(super) fn check(package: &Package) -> Vec<Finding> {
     let folder = package.folder.to_string_lossy();
@@ -25,7 +25,8 @@ pub(super) fn check(package: &Package) -> Vec<Finding> {
     let names = dependencies.into_iter().flat_map(|table| table.keys());
     names
         .filter_map(|name| {
-            let own = name.strip_prefix(PREFIX)?.trim_start_matches('-');
+            let own = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix))?;
+            let own = own.trim_start_matches('-');
             let own = if own.is_empty() { "server" } else { own };
             (!policy.may_use.contains(&own)).then(|| {
                 finding(format!(
@@ -51,6 +52,8 @@ mod tests {
         let found = check(&wrong);
         assert_eq!(found.len(), 1);
         assert!(found[0].text.contains("must not depend on codex-exec-server-client"), "{}", found[0]);
+        let wrong = package("codex-rs/exec-server-core", "[dependencies]\ncodex-linux-sandbox = {}\n");
+        assert_eq!(check(&wrong).len(), 1);
         let right = package("codex-rs/exec-server-core", "[dependencies]\ncodex-exec-server-protocol = {}\n");
         assert_eq!(check(&right), []);
     }

@@ -1,0 +1,214 @@
+//! Seccomp filters: tables of what happens to which call, as programs for the kernel's packet filter.
+//!
+//! Owns the form alone; which calls are in the tables stands in `calls`. A filter begins by killing what was made for
+//! another architecture, since its numbers mean other calls.
+
+use serde::{Deserialize, Serialize};
+
+/// What happens to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// It is made.
+    Allow,
+    /// It fails with this error number.
+    Errno(i32),
+    /// Whoever holds the filter's descriptor decides.
+    Notify,
+    /// The process ends.
+    Kill,
+}
+
+impl Action {
+    fn code(self) -> u32 {
+        match self {
+            Self::Allow => libc::SECCOMP_RET_ALLOW,
+            Self::Errno(errno) => libc::SECCOMP_RET_ERRNO | (errno.cast_unsigned() & 0xffff),
+            Self::Notify => libc::SECCOMP_RET_USER_NOTIF,
+            Self::Kill => libc::SECCOMP_RET_KILL_PROCESS,
+        }
+    }
+}
+
+/// A condition on one argument, of which only the lower half is looked at: the kernel takes `int`s and `mode_t`s from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Argument `.0` equals `.1`.
+    Equals(u32, u32),
+    /// Argument `.0`, masked by `.1`, equals `.2`.
+    Masked(u32, u32, u32),
+    /// Argument `.0` has some of the bits `.1`.
+    AnyOf(u32, u32),
+}
+
+/// One line of a table. The first whose call and conditions fit decides; a call without a line is allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) call: libc::c_long,
+    /// All must hold.
+    pub(crate) when: Vec<When>,
+    pub(crate) action: Action,
+}
+
+/// One instruction, with the kernel's layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C)]
+pub(crate) struct Instruction {
+    code: u16,
+    jt: u8,
+    jf: u8,
+    k: u32,
+}
+
+#[cfg(target_arch = "x86_64")]
+const ARCHITECTURE: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const ARCHITECTURE: u32 = 0xc000_00b7;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+compile_error!("the sandbox knows the system calls of x86-64 and arm64 only");
+
+// Offsets into `struct seccomp_data`.
+const NUMBER: u32 = 0;
+const ARCH: u32 = 4;
+const ARGUMENTS: u32 = 16;
+
+#[allow(clippy::cast_possible_truncation, reason = "the constants fit")]
+mod op {
+    pub(super) const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    pub(super) const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+    pub(super) const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    pub(super) const AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+    pub(super) const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+}
+
+fn step(code: u16, k: u32) -> Instruction {
+    Instruction { code, jt: 0, jf: 0, k }
+}
+
+fn jump(code: u16, k: u32, jt: u8, jf: u8) -> Instruction {
+    Instruction { code, jt, jf, k }
+}
+
+/// Where the lower half of an argument lies; both architectures are little-endian.
+fn argument(index: u32) -> u32 {
+    ARGUMENTS + index * 8
+}
+
+/// The program of a table.
+pub(crate) fn assemble(lines: &[Line]) -> Vec<Instruction> {
+    let mut program = vec![
+        step(op::LOAD, ARCH),
+        jump(op::EQUAL, ARCHITECTURE, 1, 0),
+        step(op::RETURN, Action::Kill.code()),
+        step(op::LOAD, NUMBER),
+    ];
+    if cfg!(target_arch = "x86_64") {
+        // The x32 interface: the same architecture by name, with other numbers. -1 is none of them; a tracer uses it
+        // to skip a call.
+        program.push(jump(op::AT_LEAST, 0x4000_0000, 0, 1));
+        program.push(step(op::RETURN, Action::Kill.code()));
+    }
+    for line in lines {
+        let mut body = Vec::new();
+        for when in &line.when {
+            match *when {
+                When::Equals(index, value) => {
+                    body.push(step(op::LOAD, argument(index)));
+                    body.push(jump(op::EQUAL, value, 0, JUMP_OUT));
+                }
+                When::Masked(index, mask, value) => {
+                    body.push(step(op::LOAD, argument(index)));
+                    body.push(step(op::AND, mask));
+                    body.push(jump(op::EQUAL, value, 0, JUMP_OUT));
+                }
+                When::AnyOf(index, bits) => {
+                    body.push(step(op::LOAD, argument(index)));
+                    body.push(step(op::AND, bits));
+                    body.push(jump(op::EQUAL, 0, JUMP_OUT, 0));
+                }
+            }
+        }
+        body.push(step(op::RETURN, line.action.code()));
+        // Conditions overwrite the number, so the next line needs it again.
+        let reload = !line.when.is_empty();
+        let length = body.len();
+        for (at, instruction) in body.iter_mut().enumerate() {
+            let out = u8::try_from(length - at - 1).expect("a line has a few conditions");
+            if instruction.code == op::EQUAL {
+                instruction.jt = if instruction.jt == JUMP_OUT { out } else { instruction.jt };
+                instruction.jf = if instruction.jf == JUMP_OUT { out } else { instruction.jf };
+            }
+        }
+        let skip = u8::try_from(length).expect("a line has a few conditions");
+        let number = u32::try_from(line.call).expect("a call's number is small");
+        program.push(jump(op::EQUAL, number, 0, skip));
+        program.extend(body);
+        if reload {
+            program.push(step(op::LOAD, NUMBER));
+        }
+    }
+    program.push(step(op::RETURN, Action::Allow.code()));
+    program
+}
+
+/// Stands for "behind this line" until the line's length is known.
+const JUMP_OUT: u8 = u8::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel's interpreter would do.
+    fn run(program: &[Instruction], arch: u32, number: u32, arguments: [u64; 6]) -> u32 {
+        let mut data = Vec::new();
+        data.extend(number.to_le_bytes());
+        data.extend(arch.to_le_bytes());
+        data.extend(0_u64.to_le_bytes());
+        for argument in arguments {
+            data.extend(argument.to_le_bytes());
+        }
+        let (mut at, mut a) = (0, 0_u32);
+        loop {
+            let Instruction { code, jt, jf, k } = program[at];
+            at += 1;
+            match code {
+                op::LOAD => {
+                    let offset = k as usize;
+                    a = u32::from_le_bytes(data[offset..offset + 4].try_into().expect("four bytes"));
+                }
+                op::AND => a &= k,
+                op::EQUAL => at += usize::from(if a == k { jt } else { jf }),
+                op::AT_LEAST => at += usize::from(if a >= k { jt } else { jf }),
+                op::RETURN => return k,
+                other => panic!("unknown instruction {other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_line_that_fits_decides_and_other_calls_are_allowed() {
+        let program = assemble(&[
+            Line { call: 41, when: vec![When::Equals(0, 2)], action: Action::Allow },
+            Line { call: 41, when: vec![When::Masked(1, 0xf, 3)], action: Action::Notify },
+            Line { call: 41, when: vec![], action: Action::Errno(1) },
+            Line { call: 56, when: vec![When::AnyOf(0, 0x30), When::Equals(1, 7)], action: Action::Errno(2) },
+        ]);
+        let run = |number, a0, a1| run(&program, ARCHITECTURE, number, [a0, a1, 0, 0, 0, 0]);
+        assert_eq!(run(41, 2, 3), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(run(41, 1, 0xf3), libc::SECCOMP_RET_USER_NOTIF);
+        assert_eq!(run(41, 1, 4), libc::SECCOMP_RET_ERRNO | 1);
+        assert_eq!(run(56, 0x10, 7), libc::SECCOMP_RET_ERRNO | 2);
+        assert_eq!(run(56, 0x40, 7), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(run(56, 0x20, 8), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(run(57, 0, 0), libc::SECCOMP_RET_ALLOW);
+        // The upper half does not matter, as the kernel ignores it too.
+        assert_eq!(run(41, 2 | (1 << 32), 0), libc::SECCOMP_RET_ALLOW);
+    }
+
+    #[test]
+    fn calls_of_other_architectures_end_the_process() {
+        let program = assemble(&[]);
+        assert_eq!(run(&program, 0x4000_0003, 11, [0; 6]), libc::SECCOMP_RET_KILL_PROCESS);
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(run(&program, ARCHITECTURE, 0x4000_0000 | 59, [0; 6]), libc::SECCOMP_RET_KILL_PROCESS);
+    }
+}

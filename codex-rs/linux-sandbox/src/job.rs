@@ -1,0 +1,182 @@
+//! What the launcher is told, through a sealed memory file, and what it tells back, through a socket.
+//!
+//! Nothing of this is in anybody's arguments or environment: neither can be read inside, and nothing in a request's
+//! environment can change what the launcher does.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
+use serde::{Deserialize, Serialize};
+
+use crate::bpf::Instruction;
+use crate::view::View;
+
+/// Descriptors of the launcher beside the first three.
+pub const JOB: i32 = 3;
+/// See [`JOB`]. The socket that it tells back through.
+pub const STATUS: i32 = 4;
+/// See [`JOB`]. The file in which denials are noted.
+pub const REPORT: i32 = 5;
+
+/// Everything that the launcher needs to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) view: View,
+    /// Whether the process gets a network namespace of its own, with nothing but a loopback.
+    pub(crate) own_network: bool,
+    pub(crate) filter: Vec<Instruction>,
+    /// `None` where the kernel has no Landlock, or everything may be written.
+    pub(crate) fence: Option<Fence>,
+    /// Resource and value, soft and hard alike.
+    pub(crate) limits: Vec<(u32, u64)>,
+    /// Whether descriptor 0 is a terminal that is to be the controlling one.
+    pub(crate) terminal: bool,
+    pub(crate) work: Work,
+}
+
+/// What Landlock is to hold, behind everything else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fence {
+    /// Where files may be changed.
+    pub(crate) writable: Vec<Vec<u8>>,
+    /// Whether TCP ports may be connected to or listened on; a private network needs no second fence, its loopback is for use.
+    pub(crate) tcp: bool,
+}
+
+/// What runs inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Work {
+    Program(Program),
+    /// The launcher itself tries what must fail; see `trial`.
+    Trial,
+}
+
+/// What to run, laid out for `execve`. No string holds a NUL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Files to try in turn.
+    pub candidates: Vec<Vec<u8>>,
+    /// Arguments, the first being what the program believes its name to be.
+    pub argv: Vec<Vec<u8>>,
+    /// `NAME=value`.
+    pub envp: Vec<Vec<u8>>,
+    /// Working directory.
+    pub cwd: Vec<u8>,
+}
+
+/// A step on the way to a running program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Reading what to do.
+    Job,
+    /// Making namespaces.
+    Namespaces,
+    /// Mapping the user.
+    UserMap,
+    /// The loopback of the private network.
+    Loopback,
+    /// Making processes.
+    Fork,
+    /// Building the view of the file system.
+    View,
+    /// Taking the terminal.
+    Terminal,
+    /// Resource limits.
+    Limits,
+    /// Giving up capabilities.
+    Capabilities,
+    /// Landlock.
+    Landlock,
+    /// Seccomp.
+    Seccomp,
+    /// Entering the working directory; holds no detail, since the caller knows it.
+    WorkingDirectory,
+    /// Running the program; the detail is the candidate's number.
+    Program,
+}
+
+impl Stage {
+    /// What it does.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Job => "read the sandbox's description",
+            Self::Namespaces => "create namespaces",
+            Self::UserMap => "map the user",
+            Self::Loopback => "bring up the loopback",
+            Self::Fork => "create processes",
+            Self::View => "build the view of the file system",
+            Self::Terminal => "take the terminal",
+            Self::Limits => "set resource limits",
+            Self::Capabilities => "give up capabilities",
+            Self::Landlock => "apply Landlock",
+            Self::Seccomp => "apply seccomp",
+            Self::WorkingDirectory => "enter the working directory",
+            Self::Program => "run the program",
+        }
+    }
+}
+
+/// Why no program runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{}{}{detail}: {}", stage.describe(), if detail.is_empty() { "" } else { " at " }, io::Error::from_raw_os_error(*errno))]
+pub struct Failure {
+    /// What was being done.
+    pub stage: Stage,
+    /// The system's reason.
+    pub errno: i32,
+    /// Where, if that says more.
+    pub detail: String,
+}
+
+/// What the launcher tells back. The socket's end without a [`Told::Failed`] means that the program runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Told {
+    /// A descriptor of the program's process comes with this.
+    Command,
+    Failed(Failure),
+    /// What came of [`Work::Trial`]: the names of attempts that got through.
+    Trial(Vec<String>),
+}
+
+/// The longest message; one attempt's name or one path with some words.
+pub(crate) const TOLD_BYTES: usize = 16 * 1024;
+
+impl Job {
+    /// The sealed file that the launcher reads.
+    pub(crate) fn to_memfd(&self) -> io::Result<OwnedFd> {
+        let bytes = postcard::to_stdvec(self).map_err(io::Error::other)?;
+        let file = memfd_create("sandbox", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
+            rest = &rest[written..];
+        }
+        fcntl_add_seals(&file, SEALS)?;
+        Ok(file)
+    }
+
+    /// The other end of [`to_memfd`](Self::to_memfd).
+    pub(crate) fn from_memfd(file: impl AsFd) -> io::Result<Self> {
+        let length = usize::try_from(fstat(&file)?.st_size).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        let mut filled = 0;
+        while filled < length {
+            let offset = filled as u64;
+            match rustix::io::retry_on_intr(|| rustix::io::pread(&file, &mut bytes[filled..], offset))? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => filled += count,
+            }
+        }
+        postcard::from_bytes(&bytes).map_err(io::Error::other)
+    }
+}
+
+const SEALS: SealFlags =
+    SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::SEAL);
+
+/// Whether a descriptor is such a file: nobody starts a launcher by accident.
+pub(crate) fn is_job(file: impl AsFd) -> bool {
+    fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SEALS))
+}
