@@ -31,6 +31,7 @@ use crate::env::Environment;
 use crate::environment;
 use crate::os;
 use crate::process::{Held, Input, ProcessHost, ProcessTable, Subscription, os_signal};
+use crate::sandbox::Sandbox;
 
 /// See the module. One namespace of process ids. Used within a tokio runtime.
 ///
@@ -45,8 +46,14 @@ impl LocalBackend {
     /// A backend whose children may inherit from `environment`.
     #[must_use]
     pub fn new(environment: Environment, limits: Limits) -> Self {
+        Self::with_sandbox(environment, limits, Sandbox::unavailable())
+    }
+
+    /// The same, with what it takes to confine them. Without it, starts that ask for a sandbox are refused.
+    #[must_use]
+    pub fn with_sandbox(environment: Environment, limits: Limits, sandbox: Sandbox) -> Self {
         let info = environment::describe(&environment);
-        let table = ProcessTable::new(ProcessHost::new(environment, limits));
+        let table = ProcessTable::new(ProcessHost::with_sandbox(environment, limits, sandbox));
         Self { table, environment: Arc::new(info) }
     }
 

@@ -3,7 +3,7 @@
 //! [`LocalBackend`] is this machine as an [`ExecBackend`](codex_exec_server_core::service::ExecBackend), for callers in the
 //! same program. [`process`] is the process service: tables of processes, their logs and supervisors. [`os`] is what it stands on,
 //! every call into the kernel that makes, watches or ends a child. [`env`](mod@env) decides what a child inherits;
-//! [`environment`] describes the machine; [`http`] sends requests from it.
+//! [`environment`] describes the machine; [`Sandbox`] says what it can enforce; [`http`] sends requests from it.
 
 mod backend;
 pub mod env;
@@ -12,6 +12,8 @@ pub mod http;
 mod orphans;
 pub mod os;
 pub mod process;
+mod sandbox;
 
 pub use backend::LocalBackend;
 pub use orphans::Orphans;
+pub use sandbox::{Sandbox, Support};

@@ -12,8 +12,6 @@ pub(crate) enum Action {
     Allow,
     /// It fails with this error number.
     Errno(i32),
-    /// Whoever holds the filter's descriptor decides.
-    Notify,
     /// The process ends.
     Kill,
 }
@@ -23,7 +21,6 @@ impl Action {
         match self {
             Self::Allow => libc::SECCOMP_RET_ALLOW,
             Self::Errno(errno) => libc::SECCOMP_RET_ERRNO | (errno.cast_unsigned() & 0xffff),
-            Self::Notify => libc::SECCOMP_RET_USER_NOTIF,
             Self::Kill => libc::SECCOMP_RET_KILL_PROCESS,
         }
     }
@@ -188,13 +185,13 @@ mod tests {
     fn the_first_line_that_fits_decides_and_other_calls_are_allowed() {
         let program = assemble(&[
             Line { call: 41, when: vec![When::Equals(0, 2)], action: Action::Allow },
-            Line { call: 41, when: vec![When::Masked(1, 0xf, 3)], action: Action::Notify },
+            Line { call: 41, when: vec![When::Masked(1, 0xf, 3)], action: Action::Errno(3) },
             Line { call: 41, when: vec![], action: Action::Errno(1) },
             Line { call: 56, when: vec![When::AnyOf(0, 0x30), When::Equals(1, 7)], action: Action::Errno(2) },
         ]);
         let run = |number, a0, a1| run(&program, ARCHITECTURE, number, [a0, a1, 0, 0, 0, 0]);
         assert_eq!(run(41, 2, 3), libc::SECCOMP_RET_ALLOW);
-        assert_eq!(run(41, 1, 0xf3), libc::SECCOMP_RET_USER_NOTIF);
+        assert_eq!(run(41, 1, 0xf3), libc::SECCOMP_RET_ERRNO | 3);
         assert_eq!(run(41, 1, 4), libc::SECCOMP_RET_ERRNO | 1);
         assert_eq!(run(56, 0x10, 7), libc::SECCOMP_RET_ERRNO | 2);
         assert_eq!(run(56, 0x40, 7), libc::SECCOMP_RET_ALLOW);

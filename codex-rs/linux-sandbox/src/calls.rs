@@ -116,10 +116,7 @@ fn sockets(network: SandboxNetwork, line: &mut impl FnMut(c_long, &[When], Actio
     for family in families {
         // Raw sockets need a capability that nobody has; they are refused by name all the same.
         for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM, libc::SOCK_SEQPACKET] {
-            let when = [
-                When::Equals(0, family.cast_unsigned()),
-                When::Masked(1, KIND, kind.cast_unsigned()),
-            ];
+            let when = [When::Equals(0, family.cast_unsigned()), When::Masked(1, KIND, kind.cast_unsigned())];
             line(libc::SYS_socket, &when, Action::Allow);
         }
     }

@@ -9,8 +9,8 @@ use std::path::{Component, Path, PathBuf};
 
 use codex_exec_server_protocol::path_uri::{HostOs, PathUri};
 use codex_exec_server_protocol::sandbox::{
-    SandboxAccess, SandboxContext, SandboxEntry, SandboxFileSystem, SandboxNetwork, SandboxPath,
-    SandboxPermissions, SandboxSpecialPath, WindowsSandboxLevel,
+    MissingPathBehavior, SandboxAccess, SandboxContext, SandboxEntry, SandboxFileSystem, SandboxNetwork,
+    SandboxPath, SandboxPermissions, SandboxSpecialPath, WindowsSandboxLevel,
 };
 
 use crate::glob::{Glob, GlobError};
@@ -142,7 +142,13 @@ impl<'a> Resolver<'a> {
                 SandboxAccess::Deny => Access::Deny,
             };
             match &entry.path {
-                SandboxPath::Path { path } => rules.add(host_path(path)?, access, Origin::Asked),
+                SandboxPath::Path { path } => {
+                    let origin = match entry.missing_path_behavior {
+                        Some(MissingPathBehavior::Skip) => Origin::AskedIfPresent,
+                        None => Origin::Asked,
+                    };
+                    rules.add(host_path(path)?, access, origin);
+                }
                 SandboxPath::GlobPattern { pattern } => globs.extend(self.glob(pattern, access)?),
                 SandboxPath::Special { value } => self.special(value, access, &mut rules),
             }

@@ -16,8 +16,6 @@ use crate::view::View;
 pub const JOB: i32 = 3;
 /// See [`JOB`]. The socket that it tells back through.
 pub const STATUS: i32 = 4;
-/// See [`JOB`]. The file in which denials are noted.
-pub const REPORT: i32 = 5;
 
 /// Everything that the launcher needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +38,6 @@ pub(crate) struct Job {
 pub(crate) struct Fence {
     /// Where files may be changed.
     pub(crate) writable: Vec<Vec<u8>>,
-    /// Whether TCP ports may be connected to or listened on; a private network needs no second fence, its loopback is for use.
-    pub(crate) tcp: bool,
 }
 
 /// What runs inside.

@@ -26,6 +26,8 @@ pub enum Access {
 pub enum Origin {
     /// It was asked for.
     Asked,
+    /// The same, but not where nothing is at its path.
+    AskedIfPresent,
     /// It keeps a folder with settings or history of a project as it is.
     Protected,
     /// A file that matched a glob.
@@ -59,7 +61,9 @@ impl Rules {
         self.0
             .entry(path)
             .and_modify(|old| {
-                if precedence(new.access) > precedence(old.access) {
+                // Of two that say the same, one reason is kept, whichever came first.
+                let stronger = |rule: Rule| (precedence(rule.access), std::cmp::Reverse(rule.origin));
+                if stronger(new) > stronger(*old) {
                     *old = new;
                 }
             })

@@ -22,6 +22,8 @@ pub(super) struct Plan<'a> {
     /// Whether `stdin` is a terminal that the child is to take as its controlling one.
     pub(super) controlling_terminal: bool,
     pub(super) inherited: Inherited<'a>,
+    /// The program, when it is held open instead of being looked for.
+    pub(super) held: Option<HeldProgram>,
     /// Resource and value, applied in order.
     pub(super) limits: &'a [(c_int, libc::rlimit64)],
     pub(super) cwd: *const c_char,
@@ -31,6 +33,26 @@ pub(super) struct Plan<'a> {
     pub(super) envp: *const *const c_char,
     pub(super) failure: Failure,
 }
+
+/// A program that is run by its descriptor, and what it gets beside the first three: `extra` become 3 and so on. All
+/// numbers lie beyond those.
+#[derive(Clone, Copy)]
+pub(super) struct HeldProgram {
+    pub(super) program: RawFd,
+    pub(super) extra: [RawFd; EXTRA],
+}
+
+impl HeldProgram {
+    /// The lowest number above all of them.
+    pub(super) fn bound(self) -> RawFd {
+        self.extra.into_iter().fold(self.program, RawFd::max) + 1
+    }
+}
+
+/// How many descriptors a [`HeldProgram`] gets.
+pub(super) const EXTRA: usize = 2;
+/// The first descriptor behind those, where the program itself is held until it runs.
+pub(super) const FIRST_FREE: RawFd = 3 + EXTRA as RawFd;
 
 /// How the child gets rid of descriptors that are the server's.
 pub(super) enum Inherited<'a> {
@@ -132,7 +154,7 @@ unsafe fn become_program(plan: &Plan<'_>) -> (i32, i32) {
         }
         // This comes early: until it is done, this process may hold a copy of a descriptor that is open for writing on
         // a program that another thread is about to start.
-        if !close_inherited(&plan.inherited) {
+        if !close_inherited(plan) {
             return (DESCRIPTORS, errno());
         }
         for (resource, limit) in plan.limits {
@@ -177,11 +199,38 @@ unsafe fn place_stdio(plan: &Plan<'_>) -> bool {
 
 /// # Safety
 /// As for [`become_program`]; 0, 1 and 2 are in place.
-unsafe fn close_inherited(inherited: &Inherited<'_>) -> bool {
-    // SAFETY: the child needs no descriptor beyond 2 any more, and its table is its own copy.
+unsafe fn close_inherited(plan: &Plan<'_>) -> bool {
+    // SAFETY: the child needs no descriptor any more beyond 2 and those that are placed here, and its table is its own
+    // copy.
+    unsafe {
+        let Some(held) = &plan.held else { return close_from(3, &plan.inherited) };
+        // A list of those to close could name the places of the extra ones, so these come after it; a range is closed
+        // behind them.
+        let range = matches!(plan.inherited, Inherited::Shared { .. });
+        if !range && !close_from(3, &plan.inherited) {
+            return false;
+        }
+        let mut place: RawFd = 3;
+        for &extra in &held.extra {
+            if libc::dup2(extra, place) < 0 {
+                return false;
+            }
+            place = place.wrapping_add(1);
+        }
+        if libc::dup3(held.program, FIRST_FREE, libc::O_CLOEXEC) < 0 {
+            return false;
+        }
+        !range || close_from(FIRST_FREE.wrapping_add(1), &plan.inherited)
+    }
+}
+
+/// # Safety
+/// As for [`close_inherited`].
+unsafe fn close_from(first: RawFd, inherited: &Inherited<'_>) -> bool {
+    // SAFETY: as for the caller.
     unsafe {
         match inherited {
-            Inherited::Shared { .. } => libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) == 0,
+            Inherited::Shared { .. } => libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) == 0,
             Inherited::Each(descriptors) => {
                 for &descriptor in *descriptors {
                     // The list was made in the server, where another thread may have closed one since.
@@ -230,6 +279,12 @@ unsafe fn default_signals() {
 unsafe fn execute(plan: &Plan<'_>) -> i32 {
     // SAFETY: the arrays are null-terminated and hold NUL-terminated strings.
     unsafe {
+        if plan.held.is_some() {
+            let (argv, envp) = (plan.argv, plan.envp);
+            let flags = libc::AT_EMPTY_PATH;
+            libc::syscall(libc::SYS_execveat, FIRST_FREE, c"".as_ptr(), argv, envp, flags);
+            return errno();
+        }
         let mut refused = false;
         let mut candidate = plan.candidates;
         let mut index: usize = 0;

@@ -28,6 +28,9 @@ pub struct Child {
     mark: Mark,
     /// The server's own peak resident set just after the start. See [`Usage::max_rss_bytes`].
     rss_floor_bytes: u64,
+    /// The process that runs the program, where `pidfd` names one that stands before it. It leads a process group of its
+    /// own, and is the one that signals are meant for.
+    command: Option<OwnedFd>,
     /// Set once, under the ledger's lock, when the process is reaped. `None` inside: someone else took the
     /// status.
     settled: OnceLock<Option<Exit>>,
@@ -35,7 +38,14 @@ pub struct Child {
 
 impl Child {
     pub(super) fn new(os_pid: i32, pidfd: OwnedFd, mark: Mark) -> Self {
-        Self { os_pid, pidfd, mark, rss_floor_bytes: sys::own_peak_rss_bytes(), settled: OnceLock::new() }
+        let rss_floor_bytes = sys::own_peak_rss_bytes();
+        Self { os_pid, pidfd, mark, rss_floor_bytes, command: None, settled: OnceLock::new() }
+    }
+
+    /// The same, standing before `command`, whose end it waits for and repeats.
+    pub(super) fn before(mut self, command: OwnedFd) -> Self {
+        self.command = Some(command);
+        self
     }
 
     /// The number of the process, of its process group and of its session. After the process is reaped the
@@ -92,10 +102,29 @@ impl Child {
     /// # Errors
     /// `EPERM` when all members belong to other users.
     pub fn signal_group(&self, signal: Signal) -> io::Result<bool> {
+        if let Some(command) = &self.command {
+            return self.signal_command(command.as_fd(), signal);
+        }
         match sys::signal_group(self.pidfd.as_fd(), signal) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => self.signal_group_by_number(signal),
             answer => answer,
         }
+    }
+
+    /// The group of the program's process. Whoever stands before it is killed as well, since that ends everybody, but is
+    /// otherwise left to see the end.
+    fn signal_command(&self, command: BorrowedFd<'_>, signal: Signal) -> io::Result<bool> {
+        let found = match sys::signal_group(command, signal) {
+            // Before Linux 6.9: the process alone, since its number is another one's business to hold on to.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                sys::signal_process(command, Some(signal))
+            }
+            answer => answer,
+        }?;
+        if signal == Signal::KILL {
+            return Ok(self.signal(signal)? || found);
+        }
+        Ok(found)
     }
 
     fn signal_group_by_number(&self, signal: Signal) -> io::Result<bool> {

@@ -41,6 +41,9 @@ pub enum SpawnError {
         /// Which part of the command: `argv`, `arg0`, `cwd`, `env name` or `env value`.
         what: &'static str,
     },
+    /// The sandbox could not be built, so nothing runs in it. Says which step failed, and how.
+    #[error("{0}")]
+    Confinement(String),
     /// A step before the program failed.
     #[error("{stage}: {}", io::Error::from_raw_os_error(*errno))]
     Setup {
@@ -59,7 +62,7 @@ impl SpawnError {
             Self::Program { errno, .. }
             | Self::WorkingDirectory { errno, .. }
             | Self::Setup { errno, .. } => Some(*errno),
-            Self::MissingProgram { .. } | Self::NulByte { .. } => None,
+            Self::MissingProgram { .. } | Self::NulByte { .. } | Self::Confinement(_) => None,
         }
     }
 

@@ -44,13 +44,8 @@ impl Image {
         let mut layout = Layout::with_capacity_for(command);
 
         let searched = !program.as_bytes().contains(&b'/');
-        if searched {
-            for directory in search_path(&command.env).split(|&byte| byte == b':') {
-                let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-                layout.string("argv", &[directory, separator, program.as_bytes()])?;
-            }
-        } else {
-            layout.string("argv", &[program.as_bytes()])?;
+        for candidate in candidates(command) {
+            layout.string("argv", &[&candidate])?;
         }
         let argv_at = layout.end_group();
 
@@ -150,6 +145,21 @@ impl Layout {
 
 fn no_nul(what: &'static str, bytes: &[u8]) -> Result<(), SpawnError> {
     if bytes.contains(&0) { Err(SpawnError::NulByte { what }) } else { Ok(()) }
+}
+
+/// The files that a search for the program of `command` tries in turn.
+pub(super) fn candidates(command: &Command) -> Vec<Vec<u8>> {
+    let program = command.argv.first().map_or(&b""[..], |program| program.as_bytes());
+    if program.contains(&b'/') {
+        return vec![program.to_vec()];
+    }
+    let directories = search_path(&command.env).split(|&byte| byte == b':');
+    directories
+        .map(|directory| {
+            let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+            [directory, separator, program].concat()
+        })
+        .collect()
 }
 
 /// The first `PATH`, which is the one that `getenv` would find.

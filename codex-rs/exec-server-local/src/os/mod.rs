@@ -22,6 +22,7 @@ mod birth;
 mod census;
 mod child;
 mod command;
+mod confined;
 mod error;
 mod heap;
 mod image;
@@ -40,6 +41,8 @@ mod wiring;
 
 pub use child::{Child, Exit, Status, Usage};
 pub use command::{Command, Limit, LimitKind, Stdin, Stdio};
+pub(crate) use confined::try_sandbox;
+pub use confined::{program_of, spawn_confined};
 pub use error::{SpawnError, Stage};
 pub use heap::share_heap;
 pub use low::expect_many;

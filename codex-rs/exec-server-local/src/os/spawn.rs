@@ -10,7 +10,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Once;
 use std::time::Duration;
 
-use super::birth::{Failed, Failure, Inherited, Plan, Step};
+use super::birth::{Failed, Failure, HeldProgram, Inherited, Plan, Step};
 use super::child::Child;
 use super::command::{Command, LimitKind};
 use super::error::{SpawnError, Stage};
@@ -46,6 +46,11 @@ pub struct Spawned {
 /// # Errors
 /// See [`SpawnError`]. There is no child then, and no descriptor either.
 pub fn spawn(command: &Command) -> Result<Spawned, SpawnError> {
+    spawn_held(command, /*held*/ None)
+}
+
+/// The same, with `held` in place of the program that `command` names.
+pub(super) fn spawn_held(command: &Command, held: Option<HeldProgram>) -> Result<Spawned, SpawnError> {
     static KEEP_EXIT_STATUSES: Once = Once::new();
     KEEP_EXIT_STATUSES.call_once(sys::keep_exit_statuses);
 
@@ -55,9 +60,10 @@ pub fn spawn(command: &Command) -> Result<Spawned, SpawnError> {
     let limits = kernel_limits(command, mark);
     let inherited = inherited().map_err(|errno| SpawnError::Setup { stage: Stage::Descriptors, errno })?;
 
+    let birth = Birth { command, image: &image, wiring: &wiring, limits: &limits, held, mark };
     let flight = Flight::depart();
     let place = flight.place();
-    let mut result = attempt(flight, command, &image, &wiring, &limits, inherited.as_deref(), mark);
+    let mut result = attempt(flight, &birth, inherited.as_deref());
     // Between its `clone` and its first steps, a child started by another thread may hold a copy of our
     // descriptors. If one of these is open for writing on this very program, just written and closed by us,
     // the kernel calls it busy. Only starts before this one can hold such a copy, and they let go of it
@@ -65,29 +71,35 @@ pub fn spawn(command: &Command) -> Result<Spawned, SpawnError> {
     // tells whether the program is really being written.
     if matches!(result, Err(SpawnError::Program { errno: libc::ETXTBSY, .. })) {
         ledger::await_landings_before(place, BUSY_LIMIT);
-        result = attempt(Flight::depart(), command, &image, &wiring, &limits, inherited.as_deref(), mark);
+        result = attempt(Flight::depart(), &birth, inherited.as_deref());
     }
     result.map(|child| Spawned { child, stdin: wiring.stdin, output: wiring.output })
 }
 
-/// One process made; either it runs the program or it is gone again.
-fn attempt(
-    flight: Flight,
-    command: &Command,
-    image: &Image,
-    wiring: &Wiring,
-    limits: &[(c_int, libc::rlimit64)],
-    inherited: Option<&[RawFd]>,
+/// What a start is made of; the same for every attempt.
+struct Birth<'a> {
+    command: &'a Command,
+    image: &'a Image,
+    wiring: &'a Wiring,
+    limits: &'a [(c_int, libc::rlimit64)],
+    held: Option<HeldProgram>,
     mark: Mark,
-) -> Result<Child, SpawnError> {
+}
+
+/// One process made; either it runs the program or it is gone again.
+fn attempt(flight: Flight, birth: &Birth<'_>, inherited: Option<&[RawFd]>) -> Result<Child, SpawnError> {
+    let Birth { command, image, wiring, limits, held, mark } = birth;
     let ends = LowEnds::of(&wiring.child);
-    let shared = Inherited::Shared { copied_below: ends.bound() };
+    let bound = ends.bound().max(held.map_or(0, HeldProgram::bound));
+    let shared = Inherited::Shared { copied_below: bound };
     let plan = Plan {
         stdin: ends.stdin,
         stdout: ends.stdout,
         stderr: ends.stderr,
-        controlling_terminal: wiring.is_terminal(),
+        // What is held takes the terminal for the program that it runs, not for itself.
+        controlling_terminal: wiring.is_terminal() && held.is_none(),
         inherited: inherited.map_or(shared, Inherited::Each),
+        held: *held,
         limits,
         cwd: image.cwd(),
         candidates: image.candidates(),
@@ -98,7 +110,7 @@ fn attempt(
     let (os_pid, pidfd) = launch(&plan, flight.pidfd_slot())?;
     let Some(Failed { step, errno, candidate }) = plan.failure.take() else {
         flight.land(os_pid);
-        return Ok(Child::new(os_pid, pidfd, mark));
+        return Ok(Child::new(os_pid, pidfd, *mark));
     };
     flight.abort(pidfd);
     Err(match step {
@@ -118,16 +130,21 @@ fn kernel_limits(command: &Command, mark: Mark) -> Vec<(c_int, libc::rlimit64)> 
         }),
     );
     limits.extend(command.limits.iter().map(|limit| {
-        let kind = match limit.kind {
-            LimitKind::MemoryBytes => libc::RLIMIT_AS,
-            LimitKind::Processes => libc::RLIMIT_NPROC,
-            LimitKind::CpuSeconds => libc::RLIMIT_CPU,
-            LimitKind::OpenFiles => libc::RLIMIT_NOFILE,
-            LimitKind::FileBytes => libc::RLIMIT_FSIZE,
-        };
-        (resource(kind), libc::rlimit64 { rlim_cur: limit.value, rlim_max: limit.value })
+        let value = libc::rlimit64 { rlim_cur: limit.value, rlim_max: limit.value };
+        (resource(resource_of(limit.kind)), value)
     }));
     limits
+}
+
+/// The kernel's name of what is limited.
+pub(super) fn resource_of(kind: LimitKind) -> sys::Resource {
+    match kind {
+        LimitKind::MemoryBytes => libc::RLIMIT_AS,
+        LimitKind::Processes => libc::RLIMIT_NPROC,
+        LimitKind::CpuSeconds => libc::RLIMIT_CPU,
+        LimitKind::OpenFiles => libc::RLIMIT_NOFILE,
+        LimitKind::FileBytes => libc::RLIMIT_FSIZE,
+    }
 }
 
 /// C libraries disagree on the type of these small constants; the kernel takes an `int`.
@@ -179,9 +196,15 @@ mod tests {
         let command = Command::new(["/bin/ls", "/proc/self/fd"], "/");
         let image = Image::new(&command).expect("valid");
         let wiring = Wiring::open(command.stdio).expect("pipes");
-        let child =
-            attempt(Flight::depart(), &command, &image, &wiring, &[], Some(&inherited), Mark::fresh())
-                .expect("starts");
+        let birth = Birth {
+            command: &command,
+            image: &image,
+            wiring: &wiring,
+            limits: &[],
+            held: None,
+            mark: Mark::fresh(),
+        };
+        let child = attempt(Flight::depart(), &birth, Some(&inherited)).expect("starts");
         poll(&mut [PollFd::new(&child, PollFlags::IN)], None).expect("it ends");
         assert_eq!(child.try_wait().expect("it is ours").map(|exit| exit.code()), Some(0));
 

@@ -10,6 +10,7 @@ use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::{
     ExitReason, OutputStream, ProcessOutputChunk, ProcessReadResponse, ProcessState, ProcessSummary,
 };
+use codex_linux_sandbox::Held;
 use tokio::sync::{Notify, SetOnce};
 use tokio::time::Instant;
 
@@ -35,6 +36,8 @@ pub struct Process {
     /// What it is to the operating system, from its birth to its close. A closed process that is only kept to be read
     /// holds no descriptor: thousands of them may be kept.
     child: Mutex<Option<Arc<os::Child>>>,
+    /// What must be held until nobody of its tree lives any more.
+    held: Mutex<Option<Held>>,
     pub(super) stdin: Arc<tokio::sync::Mutex<Stdin>>,
     pub(super) ending: Mutex<Option<ExitReason>>,
     /// Set when everything that could be killed was killed: streams that are still open don't matter any more.
@@ -82,6 +85,7 @@ impl Process {
             started: SetOnce::new(),
             os_pid: OnceLock::new(),
             child: Mutex::default(),
+            held: Mutex::default(),
             stdin: Arc::new(tokio::sync::Mutex::new(Stdin::new(host.limits.remembered_write_ids))),
             ending: Mutex::new(None),
             killed: SetOnce::new(),
@@ -115,6 +119,16 @@ impl Process {
     /// It is closed: nothing is left to be signalled or ended.
     pub(super) fn let_go_of_child(&self) {
         *self.child_slot() = None;
+    }
+
+    /// It was born into a sandbox.
+    pub(super) fn hold(&self, held: Option<Held>) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+    }
+
+    /// What was held, to be let go of. Nobody of its tree lives any more.
+    pub(super) fn take_held(&self) -> Option<Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn child_slot(&self) -> MutexGuard<'_, Option<Arc<os::Child>>> {

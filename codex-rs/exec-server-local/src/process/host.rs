@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use codex_exec_server_core::limits::Limits;
 
 use crate::env::Environment;
+use crate::sandbox::Sandbox;
 
 /// See the module.
 #[derive(Debug)]
 pub struct ProcessHost {
     pub(super) environment: Environment,
     pub(super) limits: Limits,
+    pub(super) sandbox: Sandbox,
     retained: AtomicU64,
     next_follow: AtomicU64,
 }
@@ -20,7 +22,14 @@ impl ProcessHost {
     /// A host whose children may inherit from `environment`.
     #[must_use]
     pub fn new(environment: Environment, limits: Limits) -> Arc<Self> {
-        Arc::new(Self { environment, limits, retained: AtomicU64::new(0), next_follow: AtomicU64::new(1) })
+        Self::with_sandbox(environment, limits, Sandbox::unavailable())
+    }
+
+    /// The same, with what it takes to confine them.
+    #[must_use]
+    pub fn with_sandbox(environment: Environment, limits: Limits, sandbox: Sandbox) -> Arc<Self> {
+        let (retained, next_follow) = (AtomicU64::new(0), AtomicU64::new(1));
+        Arc::new(Self { environment, limits, sandbox, retained, next_follow })
     }
 
     /// Bytes of output that all logs hold.

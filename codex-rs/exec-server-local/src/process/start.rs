@@ -14,12 +14,15 @@ use codex_exec_server_core::limits::LogLimits;
 use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::path_uri::{HostOs, PathUri};
 use codex_exec_server_protocol::process::{ProcessStartParams, WhenFull};
-use codex_exec_server_protocol::sandbox::{SandboxFileSystem, SandboxNetwork, SandboxPermissions};
+use codex_exec_server_protocol::sandbox::SandboxContext;
+
+use codex_linux_sandbox::Held;
 
 use super::handle::About;
 use super::host::ProcessHost;
 use crate::env::child_environment;
 use crate::os;
+use crate::sandbox::{PrepareError, unenforceable};
 
 /// The size of a terminal whose client names none.
 const DEFAULT_SIZE: os::Size = os::Size { rows: 24, cols: 80 };
@@ -33,6 +36,8 @@ const DEFAULT_SHELL: &str = "/bin/bash";
 /// A start that may be tried.
 pub(super) struct Plan {
     pub(super) command: os::Command,
+    /// What is to confine it.
+    pub(super) sandbox: Option<SandboxContext>,
     pub(super) about: About,
     pub(super) log: LogLimits,
     pub(super) unfollowed: Floor,
@@ -81,7 +86,7 @@ pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Pl
         request_key: params.request_key.clone(),
     };
     let (log, unfollowed) = output_budget(host, params);
-    Ok(Plan { command, about, log, unfollowed })
+    Ok(Plan { command, sandbox: params.sandbox.clone(), about, log, unfollowed })
 }
 
 /// A terminal size as the protocol allows it.
@@ -124,20 +129,6 @@ fn refuse_what_cannot_be_enforced(params: &ProcessStartParams) -> Result<(), Ser
             "{what} can't be enforced by this server, so the process was not started"
         )))
     };
-    match params.sandbox.as_ref().map(|sandbox| &sandbox.permissions) {
-        None
-        | Some(
-            SandboxPermissions::Disabled
-            | SandboxPermissions::External { network: SandboxNetwork::Enabled }
-            | SandboxPermissions::Managed {
-                file_system: SandboxFileSystem::Unrestricted,
-                network: SandboxNetwork::Enabled,
-            },
-        ) => {}
-        Some(SandboxPermissions::External { .. } | SandboxPermissions::Managed { .. }) => {
-            return refused("sandbox with restricted permissions");
-        }
-    }
     // `managedNetwork` itself only loosens a confinement that nothing here imposes.
     if params.enforce_managed_network {
         return refused("enforceManagedNetwork");
@@ -151,14 +142,35 @@ fn refuse_what_cannot_be_enforced(params: &ProcessStartParams) -> Result<(), Ser
     Ok(())
 }
 
+/// A birth, confined if that was asked for.
+pub(super) fn spawn(
+    host: &ProcessHost,
+    command: &os::Command,
+    sandbox: Option<&SandboxContext>,
+) -> Result<(os::Spawned, Option<Held>), ServiceError> {
+    let prepared = match sandbox.map(|context| host.sandbox.prepare(context, command)).transpose() {
+        Ok(prepared) => prepared.flatten(),
+        Err(PrepareError::Refused(error)) => return Err(error),
+        Err(PrepareError::Command(error)) => return Err(start_error(error)),
+    };
+    match prepared {
+        Some(prepared) => {
+            let (spawned, held) = os::spawn_confined(command, prepared).map_err(start_error)?;
+            Ok((spawned, Some(held)))
+        }
+        None => Ok((os::spawn(command).map_err(start_error)?, None)),
+    }
+}
+
 /// What the client hears of a start that failed.
-pub(super) fn start_error(error: os::SpawnError) -> ServiceError {
+fn start_error(error: os::SpawnError) -> ServiceError {
     let (stage, subject) = match &error {
         os::SpawnError::Program { path, .. } => (StartStage::Program, path.display().to_string()),
         os::SpawnError::WorkingDirectory { path, .. } => {
             (StartStage::WorkingDirectory, path.display().to_string())
         }
         os::SpawnError::Setup { stage, .. } => (StartStage::Setup, stage.to_string()),
+        os::SpawnError::Confinement(reason) => return unenforceable(reason),
         os::SpawnError::MissingProgram { .. } | os::SpawnError::NulByte { .. } => {
             return ServiceError::Internal(error.to_string());
         }

@@ -19,6 +19,8 @@ use super::tap::{Stopped, Tap};
 use super::watch::watch_child;
 use crate::os;
 
+const KILLED: os::Status = os::Status::Signalled(os::Signal::KILL.as_raw());
+
 /// See the module. Returns when the log is closed. Time is counted from `started`, which is before the process ran: on a busy
 /// machine it may have run for a while before this does.
 pub(super) async fn supervise(
@@ -94,6 +96,19 @@ pub(super) async fn supervise(
     }
     if let Some(stdin) = &stdin {
         stdin.abandon();
+    }
+    if let Some(held) = process.take_held() {
+        let wait = process.host.limits.kill_wait;
+        let child = Arc::clone(&child);
+        let released = tokio::task::spawn_blocking(move || {
+            // A launcher waits for everybody inside before it ends; one that was killed could not, and they may be dying.
+            if child.try_wait().is_ok_and(|exit| exit.is_some_and(|exit| exit.status == KILLED)) {
+                let _ = os::kill_tree(&child, std::time::Instant::now() + wait);
+            }
+            drop(held);
+        });
+        // It only tidies up; a panic there is told by the runtime and changes nothing here.
+        let _ = released.await;
     }
     process.push_closed();
 }

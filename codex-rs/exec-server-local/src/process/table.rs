@@ -19,6 +19,7 @@ use codex_exec_server_protocol::process::{
     ProcessStartResponse, ProcessTerminateParams, ProcessTerminateResponse, ProcessWriteParams,
     ProcessWriteResponse, SandboxType, WriteStatus,
 };
+use codex_exec_server_protocol::sandbox::SandboxContext;
 use tokio::sync::{OwnedMutexGuard, SetOnce};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -149,7 +150,7 @@ impl ProcessTable {
             return Err(ServiceError::ProcessExists(params.process_id));
         }
         inner.make_room(self.host.limits.processes_per_session)?;
-        let Plan { command, about, log, unfollowed } = plan;
+        let Plan { command, sandbox, about, log, unfollowed } = plan;
         let id = params.process_id;
         let process =
             Arc::new(Process::new(id.clone(), about, Arc::clone(&self.host), EventLog::new(log), unfollowed));
@@ -163,7 +164,7 @@ impl ProcessTable {
         drop(inner);
         // `execve` may hang on a slow file system, so a thread that may is where all of the birth happens.
         let table = Arc::clone(self);
-        self.tasks.spawn_blocking(move || table.bear(process, &command, stdin, &outcome));
+        self.tasks.spawn_blocking(move || table.bear(process, &command, sandbox.as_ref(), stdin, &outcome));
         Ok(start)
     }
 
@@ -172,14 +173,20 @@ impl ProcessTable {
         self: Arc<Self>,
         process: Arc<Process>,
         command: &os::Command,
+        sandbox: Option<&SandboxContext>,
         mut stdin: OwnedMutexGuard<Stdin>,
         outcome: &SetOnce<Result<ProcessStartResponse, ServiceError>>,
     ) {
         let id = process.id.clone();
         let started = Instant::now();
-        let born = match catch_unwind(AssertUnwindSafe(|| os::spawn(command))) {
-            Ok(Ok(spawned)) => self.adopt(&process, spawned, &mut stdin),
-            Ok(Err(error)) => Err(start::start_error(error)),
+        let mut confined = false;
+        let born = match catch_unwind(AssertUnwindSafe(|| start::spawn(&self.host, command, sandbox))) {
+            Ok(Ok((spawned, held))) => {
+                confined = held.is_some();
+                process.hold(held);
+                self.adopt(&process, spawned, &mut stdin)
+            }
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(ServiceError::Internal(format!("start of process {id} panicked"))),
         };
         if born.is_err() {
@@ -190,7 +197,10 @@ impl ProcessTable {
         drop(stdin);
         match born {
             Ok((taps, child, stdin)) => {
-                let response = ProcessStartResponse { process_id: id, sandbox_type: Some(SandboxType::None) };
+                let response = ProcessStartResponse {
+                    process_id: id,
+                    sandbox_type: Some(if confined { SandboxType::LinuxSeccomp } else { SandboxType::None }),
+                };
                 if self.ended.is_cancelled() {
                     self.tasks.spawn(end(Arc::clone(&process), ExitReason::Terminated));
                 }

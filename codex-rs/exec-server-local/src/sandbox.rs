@@ -1,0 +1,186 @@
+//! Sandboxes of this machine's processes: what the machine can enforce, and making one ready for a start.
+//!
+//! What can't be enforced is refused before anything runs. Whether the machine can is found out by really running a
+//! sandbox in which everything is tried that must fail.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_protocol::sandbox::SandboxContext;
+use codex_linux_sandbox::intent::{Intent, resolve};
+use codex_linux_sandbox::places::{MINIMAL, Places};
+use codex_linux_sandbox::{Launcher, Prepared, prepare, prepare_trial};
+
+use crate::os;
+
+/// How the refusal of what can't be enforced begins. Peers know these words.
+const UNENFORCEABLE: &str = "sandbox intent cannot be enforced on this executor";
+/// How the refusal of an intent begins that has no meaning here, or can't be kept.
+const UNPREPARED: &str = "failed to prepare process sandbox";
+
+/// See the module. Cheap to clone; the answer about the machine is shared.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    launcher: Option<Launcher>,
+    hidden: Vec<PathBuf>,
+    support: OnceLock<Support>,
+}
+
+/// What this machine can enforce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Support {
+    /// Every profile: nothing got through.
+    Full,
+    /// None. Says why, and what can be done about it.
+    None {
+        /// The reason, in a sentence without a full stop.
+        reason: String,
+    },
+}
+
+impl Sandbox {
+    /// Sandboxes by way of `launcher`.
+    #[must_use]
+    pub fn new(launcher: Launcher) -> Self {
+        Self::with(Some(launcher), Vec::new())
+    }
+
+    /// None: every profile is refused. For programs that are no launcher and know of none.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        Self::with(None, Vec::new())
+    }
+
+    /// The same, with files that nobody inside may see whatever his profile says, such as a credential of the server.
+    #[must_use]
+    pub fn hiding(&self, hidden: Vec<PathBuf>) -> Self {
+        Self::with(self.inner.launcher.clone(), hidden)
+    }
+
+    fn with(launcher: Option<Launcher>, hidden: Vec<PathBuf>) -> Self {
+        Self { inner: Arc::new(Inner { launcher, hidden, support: OnceLock::new() }) }
+    }
+
+    /// What this machine can enforce. The first to ask waits some milliseconds while it is tried.
+    #[must_use]
+    pub fn support(&self) -> &Support {
+        self.inner.support.get_or_init(|| match &self.inner.launcher {
+            Some(launcher) => examine(launcher),
+            None => Support::None { reason: "this program has no sandbox launcher".into() },
+        })
+    }
+
+    /// The answer of [`support`](Self::support) if somebody has asked already.
+    #[must_use]
+    pub fn known_support(&self) -> Option<&Support> {
+        self.inner.support.get()
+    }
+
+    /// Makes a sandbox ready for `command`; `None` if the intent asks for none. Looks at files, and so may block.
+    pub(crate) fn prepare(
+        &self,
+        context: &SandboxContext,
+        command: &os::Command,
+    ) -> Result<Option<Prepared>, PrepareError> {
+        let refused = |why: &dyn std::fmt::Display| {
+            PrepareError::Refused(ServiceError::InvalidArgument(format!("{UNPREPARED}: {why}")))
+        };
+        let policy = match resolve(context, &self.places(command)).map_err(|error| refused(&error))? {
+            Intent::Unconfined => return Ok(None),
+            Intent::Confined(policy) => policy,
+        };
+        let launcher = match (self.support(), &self.inner.launcher) {
+            (Support::Full, Some(launcher)) => launcher,
+            (Support::None { reason }, _) => return Err(PrepareError::Refused(unenforceable(reason))),
+            (Support::Full, None) => {
+                return Err(PrepareError::Refused(unenforceable("there is no launcher")));
+            }
+        };
+        let (program, limits) = os::program_of(command)?;
+        let terminal = matches!(command.stdio, os::Stdio::Pty(_));
+        prepare(launcher, &policy, program, terminal, limits).map(Some).map_err(|error| refused(&error))
+    }
+
+    fn places(&self, command: &os::Command) -> Places {
+        let var = |name: &str| {
+            command.env.iter().find(|(key, _)| key == OsStr::new(name)).map(|(_, value)| PathBuf::from(value))
+        };
+        let folder = |path: &PathBuf| is_normal(path) && path.is_dir();
+        Places {
+            cwd: Some(command.cwd.clone()).filter(|cwd| is_normal(cwd)),
+            home: var("HOME").filter(|home| is_normal(home)),
+            tmpdir: var("TMPDIR").filter(folder),
+            slash_tmp: Path::new("/tmp").is_dir(),
+            minimal: MINIMAL.iter().map(PathBuf::from).filter(|path| path.exists()).collect(),
+            hidden: self.inner.hidden.clone(),
+        }
+    }
+}
+
+/// Why a sandbox is not ready.
+pub(crate) enum PrepareError {
+    /// The client is told so.
+    Refused(ServiceError),
+    /// The command could not be started without one either.
+    Command(os::SpawnError),
+}
+
+impl From<os::SpawnError> for PrepareError {
+    fn from(error: os::SpawnError) -> Self {
+        Self::Command(error)
+    }
+}
+
+/// The refusal of what can't be enforced.
+pub(crate) fn unenforceable(reason: impl std::fmt::Display) -> ServiceError {
+    ServiceError::InvalidArgument(format!("{UNENFORCEABLE}: {reason}"))
+}
+
+/// Places in the variables of a request are used only if they say plainly what they name.
+fn is_normal(path: &Path) -> bool {
+    path.is_absolute() && path.components().all(|part| !matches!(part, std::path::Component::ParentDir))
+}
+
+fn examine(launcher: &Launcher) -> Support {
+    let tried = prepare_trial(launcher)
+        .map_err(|error| error.to_string())
+        .and_then(|prepared| os::try_sandbox(prepared).map_err(|error| error.to_string()));
+    let support = match tried {
+        Ok(through) if through.is_empty() => Support::Full,
+        Ok(through) => Support::None {
+            reason: format!("in a trial of the sandbox a process could {}", through.join(", ")),
+        },
+        Err(error) => Support::None { reason: format!("{error}; {}", remedy()) },
+    };
+    match &support {
+        Support::Full => tracing::info!("sandbox: every profile can be enforced"),
+        Support::None { reason } => tracing::warn!(%reason, "sandbox: profiles are refused"),
+    }
+    support
+}
+
+/// What keeps user namespaces away is, as a rule, one of these.
+fn remedy() -> String {
+    let setting = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).ok();
+    if setting("/proc/sys/user/max_user_namespaces").as_deref() == Some("0") {
+        return "user namespaces are switched off: set the sysctl user.max_user_namespaces".into();
+    }
+    if setting("/proc/sys/kernel/unprivileged_userns_clone").as_deref() == Some("0") {
+        return "set the sysctl kernel.unprivileged_userns_clone to 1".into();
+    }
+    if setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
+        return "give the program an AppArmor profile with `userns`, or set the sysctl \
+                kernel.apparmor_restrict_unprivileged_userns to 0"
+            .into();
+    }
+    "in a container, allow user namespaces, mounts and a new /proc: \
+     --security-opt seccomp=unconfined --security-opt systempaths=unconfined --security-opt apparmor=unconfined"
+        .into()
+}

@@ -1,0 +1,111 @@
+//! Giving up rights: resource limits, capabilities, Landlock, seccomp.
+#![allow(unsafe_code)]
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use landlock::{
+    ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset,
+    RulesetAttr as _, RulesetCreatedAttr as _, Scope,
+};
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
+
+use crate::bpf::Instruction;
+use crate::job::{Failure, Fence, Stage};
+
+/// Soft and hard alike.
+pub(super) fn set_limits(limits: &[(u32, u64)]) -> io::Result<()> {
+    for &(resource, value) in limits {
+        let limit = libc::rlimit64 { rlim_cur: value, rlim_max: value };
+        // SAFETY: the structure has the kernel's layout and outlives the call; nothing is written back.
+        check(unsafe {
+            libc::syscall(
+                libc::SYS_prlimit64,
+                0,
+                resource,
+                &raw const limit,
+                std::ptr::null_mut::<libc::rlimit64>(),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// None is left, none can come back, and no program's file gives any.
+pub(super) fn give_up_capabilities() -> io::Result<()> {
+    // SAFETY: passes numbers.
+    unsafe {
+        let mut capability = 0;
+        // The kernel says where its list ends.
+        while libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) >= 0 {
+            check(i64::from(libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0)))?;
+            capability += 1;
+        }
+    }
+    // User 0 is nobody special, and stays so.
+    rustix::thread::set_capabilities_secure_bits(
+        CapabilitiesSecureBits::NO_ROOT
+            | CapabilitiesSecureBits::NO_ROOT_LOCKED
+            | CapabilitiesSecureBits::NO_SETUID_FIXUP
+            | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
+            | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
+            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
+            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED,
+    )?;
+    let none = CapabilitySet::empty();
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets { effective: none, permitted: none, inheritable: none },
+    )?;
+    Ok(rustix::thread::set_no_new_privs(/*no_new_privs*/ true)?)
+}
+
+/// A second fence behind the view: whoever gets around the mounts can't change files outside either. As much of it as the
+/// kernel has.
+pub(super) fn landlock(fence: &Fence) -> Result<(), Failure> {
+    let failed = |detail: String| Failure { stage: Stage::Landlock, errno: libc::EINVAL, detail };
+    let abi = ABI::V6;
+    let everything = AccessFs::from_all(abi);
+    let reading = AccessFs::from_read(abi);
+    let build = || -> Result<(), landlock::RulesetError> {
+        let ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(everything)?
+            .scope(Scope::AbstractUnixSocket | Scope::Signal)?;
+        let mut created = ruleset.create()?;
+        let mut allow = |path: &Path, access: BitFlags<AccessFs>| -> Result<(), landlock::RulesetError> {
+            // What was shown may be gone by now; a rule less allows less.
+            if let Ok(fd) = PathFd::new(path) {
+                let access = if path.is_dir() { access } else { access & AccessFs::from_file(abi) };
+                (&mut created).add_rule(PathBeneath::new(fd, access))?;
+            }
+            Ok(())
+        };
+        allow(Path::new("/"), reading)?;
+        let device = AccessFs::WriteFile | AccessFs::ReadFile | AccessFs::IoctlDev | AccessFs::Truncate;
+        allow(Path::new("/dev"), device | AccessFs::ReadDir)?;
+        allow(Path::new("/dev/shm"), everything)?;
+        for path in &fence.writable {
+            allow(Path::new(OsStr::from_bytes(path)), everything)?;
+        }
+        created.restrict_self()?;
+        Ok(())
+    };
+    build().map_err(|error| failed(error.to_string()))
+}
+
+/// From here on some calls are refused; the filter can't be taken off, and children have it too.
+pub(super) fn seccomp(filter: &[Instruction]) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(filter.len()).map_err(io::Error::other)?,
+        filter: filter.as_ptr().cast_mut().cast(),
+    };
+    // SAFETY: `Instruction` has the layout of `sock_filter`; the kernel copies the program and keeps no pointer.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) })
+}
+
+fn check(result: i64) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

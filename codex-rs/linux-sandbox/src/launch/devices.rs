@@ -1,0 +1,91 @@
+//! A small `/dev`: what programs need, and nothing that leads to hardware or to others.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, symlinkat};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+};
+
+use super::mounts::{Attributes, Root, clone_tree, set_attributes, tmpfs, touch};
+
+/// Shown as they are.
+const NODES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
+
+/// What shared memory may take. It counts as the process's memory as well.
+const SHARED_MEMORY: &str = "256m";
+
+pub(super) fn add(root: &Root, terminal: bool) -> io::Result<()> {
+    let dev = tmpfs("0755", "64k", "64")?;
+    // Its places are made before it is attached; the nodes come after, since only an attached tree takes mounts.
+    for node in NODES {
+        touch(&dev, node.as_bytes())?;
+    }
+    for folder in ["pts", "shm"] {
+        mkdirat(&dev, folder, Mode::from_raw_mode(0o755))?;
+    }
+    for (link, target) in [
+        ("fd", "/proc/self/fd"),
+        ("ptmx", "pts/ptmx"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ] {
+        symlinkat(target, &dev, link)?;
+    }
+    if terminal {
+        touch(&dev, b"console")?;
+    }
+    root.put(&dev, b"/dev", None)?;
+    for node in NODES {
+        let source = clone_tree(CWD, &format!("/dev/{node}"))?;
+        put(&source, &dev, node)?;
+    }
+    put(&terminals()?, &dev, "pts")?;
+    put(&tmpfs("1777", SHARED_MEMORY, "16k")?, &dev, "shm")?;
+    if terminal {
+        show_terminal(&dev)?;
+    }
+    let read_only =
+        Attributes { set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOEXEC, ..Attributes::default() };
+    set_attributes(&dev, "", /*recursive*/ false, read_only)
+}
+
+fn put(tree: &OwnedFd, dev: &OwnedFd, name: &str) -> io::Result<()> {
+    Ok(move_mount(tree, "", dev, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+}
+
+/// Terminals of the sandbox's own.
+fn terminals() -> io::Result<OwnedFd> {
+    let fs = fsopen("devpts", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&fs, "ptmxmode", "0666")?;
+    fsconfig_set_string(&fs, "mode", "0620")?;
+    fsconfig_create(&fs)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    Ok(fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+}
+
+/// The process's own terminal belongs to the machine's terminals, which are not to be seen. It gets a place here, and is
+/// opened anew there, so that its name is found and `/dev/stdout` leads to it.
+#[allow(unsafe_code)]
+fn show_terminal(dev: &OwnedFd) -> io::Result<()> {
+    let stdin = std::io::stdin();
+    let tree = open_tree(
+        &stdin,
+        "",
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH,
+    )?;
+    put(&tree, dev, "console")?;
+    let opened =
+        rustix::fs::openat(dev, "console", OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    let number = std::os::fd::AsRawFd::as_raw_fd(&opened);
+    for descriptor in 0..3 {
+        // SAFETY: replaces the three by another way to the same terminal.
+        if unsafe { libc::dup2(number, descriptor) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,349 @@
+//! Carrying out a view: detached trees are cloned, restricted, and only then put in their places.
+//!
+//! Everything that is shown is opened before anything is changed, and must be what it was when the server checked it. The
+//! new tree stands on top of the old one until it is complete; then the old one goes, with every way back.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat2, symlinkat};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
+};
+use rustix::process::{fchdir, pivot_root};
+
+use super::devices;
+use crate::job::{Failure, Stage};
+use crate::view::{Base, Identity, Step, View};
+
+/// Where a mount may be put: `how` of the restrictions that it gets for itself, and `recursive` for those below it.
+pub(super) const QUIET: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+
+/// Builds `view` and enters it. `terminal` tells whether descriptor 0 is a terminal, which then gets a place in it.
+pub(super) fn build(view: &View, terminal: bool) -> Result<(), Failure> {
+    // Nothing that is done here reaches the machine's own tree.
+    set_attributes(CWD, "/", /*recursive*/ true, Attributes { private: true, ..Attributes::default() })
+        .map_err(failed("/"))?;
+    let mut sources = Vec::with_capacity(view.steps.len());
+    for step in &view.steps {
+        sources.push(match step {
+            Step::Show { path, writable, identity } => {
+                Some(clone_checked(path, *identity, *writable).map_err(failed_at(path))?)
+            }
+            Step::Hide { .. } | Step::HideAround { .. } | Step::Link { .. } => None,
+        });
+    }
+    let root = Root::stand(view).map_err(failed("the new root"))?;
+    // On an empty base the places for these are made; they come first, so that rules about what is below them hold.
+    root.add_proc().map_err(failed("/proc"))?;
+    // Where the machine's own devices are kept, a terminal has its place already.
+    if !view.host_devices {
+        devices::add(&root, terminal).map_err(failed("/dev"))?;
+    }
+    let masks = Masks::new().map_err(failed("masks"))?;
+    let mut around = Vec::new();
+    for (step, source) in view.steps.iter().zip(sources) {
+        match (step, source) {
+            (Step::Show { path, identity, .. }, Some(source)) => {
+                root.put(&source, path, Some(identity.directory)).map_err(failed_at(path))?;
+            }
+            (Step::Show { .. }, None) => {}
+            (Step::Hide { path, directory }, _) => {
+                masks.hide(&root, path, *directory).map_err(failed_at(path))?;
+            }
+            (Step::HideAround { path }, _) => {
+                let hidden = tmpfs("0111", "64k", "64").map_err(failed_at(path))?;
+                root.put(&hidden, path, None).map_err(failed_at(path))?;
+                around.push(hidden);
+            }
+            (Step::Link { path, target }, _) => root.link(path, target).map_err(failed_at(path))?,
+        }
+    }
+    masks.hide_kernel(&root, view).map_err(failed("/proc"))?;
+    let read_only = Attributes { set: libc::MOUNT_ATTR_RDONLY, ..Attributes::default() };
+    for mount in around.iter().chain((view.base == Base::Empty).then_some(&root.tree)) {
+        set_attributes(mount, "", /*recursive*/ false, read_only).map_err(failed("the new root"))?;
+    }
+    root.enter().map_err(failed("the new root"))
+}
+
+/// The tree that is being built, on top of the old root.
+pub(super) struct Root {
+    pub(super) tree: OwnedFd,
+    /// Whether places are made where there are none.
+    empty: bool,
+}
+
+impl Root {
+    fn stand(view: &View) -> io::Result<Self> {
+        let (tree, empty) = match view.base {
+            Base::Machine { writable } => {
+                let tree = clone_tree(CWD, "/")?;
+                let devices = if view.host_devices { 0 } else { libc::MOUNT_ATTR_NODEV };
+                let read_only = if writable { 0 } else { libc::MOUNT_ATTR_RDONLY };
+                let set = libc::MOUNT_ATTR_NOSUID | devices | read_only;
+                set_attributes(
+                    &tree,
+                    "",
+                    /*recursive*/ true,
+                    Attributes { set, ..Attributes::default() },
+                )?;
+                (tree, false)
+            }
+            Base::Empty => (tmpfs("0755", "1m", "4k")?, true),
+        };
+        move_mount(&tree, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        Ok(Self { tree, empty })
+    }
+
+    /// Puts a detached tree at `path`. Where nothing is on an empty base, a place is made for a folder or a file.
+    pub(super) fn put(&self, tree: &OwnedFd, path: &[u8], make: Option<bool>) -> io::Result<()> {
+        let place = match self.find(path) {
+            Err(Errno::NOENT) if self.empty || make.is_some() => {
+                self.make(path, make.unwrap_or(true))?;
+                self.find(path)?
+            }
+            found => found?,
+        };
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        Ok(move_mount(tree, "", &place, "", flags)?)
+    }
+
+    /// A path of the new tree, without links: where one is met, the machine has changed since it was looked at.
+    pub(super) fn find(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        let flags = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        openat2(&self.tree, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), flags)
+    }
+
+    /// Makes what is missing of `path`. Only trees of this view can be written to; on others it fails.
+    fn make(&self, path: &[u8], directory: bool) -> io::Result<()> {
+        let names: Vec<&[u8]> = path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).collect();
+        let mut at = self.find(b"/")?;
+        for (index, name) in names.iter().enumerate() {
+            let last = index + 1 == names.len();
+            let flags = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+            let open =
+                |at: &OwnedFd| openat2(at, *name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), flags);
+            at = match open(&at) {
+                Err(Errno::NOENT) if last && !directory => {
+                    touch(&at, name)?;
+                    open(&at)?
+                }
+                Err(Errno::NOENT) => {
+                    mkdirat(&at, *name, Mode::from_raw_mode(0o755))?;
+                    open(&at)?
+                }
+                found => found?,
+            };
+        }
+        Ok(())
+    }
+
+    fn link(&self, path: &[u8], target: &[u8]) -> io::Result<()> {
+        let at = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+        let (parent, name) = (if at == 0 { &b"/"[..] } else { &path[..at] }, &path[at + 1..]);
+        let parent = match self.find(parent) {
+            Err(Errno::NOENT) => {
+                self.make(parent, /*directory*/ true)?;
+                self.find(parent)?
+            }
+            found => found?,
+        };
+        match symlinkat(target, &parent, name) {
+            // Something that is shown stands there.
+            Err(Errno::EXIST | Errno::ROFS) => Ok(()),
+            made => Ok(made?),
+        }
+    }
+
+    /// A process table of this pid namespace, in which nothing can be changed: what user 0 may set there is not bound to
+    /// capabilities, and holds for the whole machine.
+    fn add_proc(&self) -> io::Result<()> {
+        let fs = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        // Linux 5.8; before that, processes of others are seen by number.
+        let _ = fsconfig_set_string(&fs, "hidepid", "invisible");
+        fsconfig_create(&fs)?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+            | MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NODEV
+            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let tree = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+        self.put(&tree, b"/proc", None)
+    }
+
+    /// Makes the new tree the root and lets go of the old one.
+    fn enter(self) -> io::Result<()> {
+        fchdir(&self.tree)?;
+        // The old root ends up on top of the new one, where `.` finds it.
+        pivot_root(".", ".")?;
+        unmount(".", UnmountFlags::DETACH)?;
+        Ok(rustix::process::chdir("/")?)
+    }
+}
+
+/// What stands in the place of something hidden.
+struct Masks {
+    folder: OwnedFd,
+    file: OwnedFd,
+    /// The same, but it may be opened: programs that look there find nothing instead of a refusal.
+    empty_file: OwnedFd,
+    empty_folder: OwnedFd,
+}
+
+impl Masks {
+    /// Four trees of one little file system, read-only.
+    fn new() -> io::Result<Self> {
+        let all = tmpfs("0755", "64k", "16")?;
+        mkdirat(&all, "d", Mode::empty())?;
+        mkdirat(&all, "e", Mode::from_raw_mode(0o555))?;
+        drop(create(&all, b"f", /*mode*/ 0)?);
+        drop(create(&all, b"g", /*mode*/ 0o444)?);
+        let read_only =
+            Attributes { set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOEXEC, ..Attributes::default() };
+        set_attributes(&all, "", /*recursive*/ false, read_only)?;
+        // A clone of a detached tree needs Linux 6.15; so the tree is put out of sight first.
+        move_mount(&all, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        let part = |name: &str| clone_tree(&all, name);
+        let masks =
+            Self { folder: part("d")?, file: part("f")?, empty_file: part("g")?, empty_folder: part("e")? };
+        fchdir(&all)?;
+        unmount(".", UnmountFlags::DETACH)?;
+        Ok(masks)
+    }
+
+    fn hide(&self, root: &Root, path: &[u8], directory: bool) -> io::Result<()> {
+        put_copy(root, if directory { &self.folder } else { &self.file }, path)
+    }
+
+    /// What the kernel shows of itself and of others, which no program needs, and the machine's control groups.
+    fn hide_kernel(&self, root: &Root, view: &View) -> io::Result<()> {
+        const FILES: [&[u8]; 9] = [
+            b"/proc/kcore",
+            b"/proc/keys",
+            b"/proc/key-users",
+            b"/proc/kmsg",
+            b"/proc/kpagecount",
+            b"/proc/kpageflags",
+            b"/proc/kpagecgroup",
+            b"/proc/sysrq-trigger",
+            b"/proc/timer_list",
+        ];
+        for path in FILES {
+            match put_copy(root, &self.empty_file, path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                put => put?,
+            }
+        }
+        if !view.host_devices && view.base != Base::Empty {
+            match put_copy(root, &self.empty_folder, b"/sys/fs/cgroup") {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                put => put?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn put_copy(root: &Root, tree: &OwnedFd, path: &[u8]) -> io::Result<()> {
+    let place = root.find(path)?;
+    let copy = open_tree(tree, "", COPY | OpenTreeFlags::AT_EMPTY_PATH)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(move_mount(&copy, "", &place, "", flags)?)
+}
+
+const COPY: OpenTreeFlags =
+    OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC).union(OpenTreeFlags::AT_RECURSIVE);
+
+/// A detached copy of what is mounted at a path, with everything below.
+pub(super) fn clone_tree(at: impl AsFd, path: &str) -> io::Result<OwnedFd> {
+    Ok(open_tree(at, path, COPY)?)
+}
+
+/// The same for a path that must lead to what it led to before, over no link.
+fn clone_checked(path: &[u8], identity: Identity, writable: bool) -> io::Result<OwnedFd> {
+    let flags = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let place = openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), flags)?;
+    let found = fstat(&place)?;
+    let directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
+    if (found.st_dev, found.st_ino, directory) != (identity.device, identity.inode, identity.directory) {
+        // It was replaced between the check and now.
+        return Err(io::Error::from_raw_os_error(libc::ESTALE));
+    }
+    let tree = open_tree(&place, "", COPY | OpenTreeFlags::AT_EMPTY_PATH)?;
+    let set = QUIET | if writable { 0 } else { libc::MOUNT_ATTR_RDONLY };
+    set_attributes(&tree, "", /*recursive*/ true, Attributes { set, ..Attributes::default() })?;
+    Ok(tree)
+}
+
+/// A detached file system in memory. Every one has a size and a number of files that it can't outgrow.
+pub(super) fn tmpfs(mode: &str, size: &str, inodes: &str) -> io::Result<OwnedFd> {
+    let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&fs, "mode", mode)?;
+    fsconfig_set_string(&fs, "size", size)?;
+    fsconfig_set_string(&fs, "nr_inodes", inodes)?;
+    fsconfig_create(&fs)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    Ok(fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+}
+
+pub(super) fn touch(at: &OwnedFd, name: &[u8]) -> io::Result<()> {
+    create(at, name, /*mode*/ 0o644).map(drop)
+}
+
+fn create(at: &OwnedFd, name: &[u8], mode: u32) -> io::Result<OwnedFd> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    Ok(rustix::fs::openat(at, name, flags, Mode::from_raw_mode(mode))?)
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Attributes {
+    /// `MOUNT_ATTR_…` that are added; none is ever taken away.
+    pub(super) set: u64,
+    /// Whether mounts stop to be passed on to and from others.
+    pub(super) private: bool,
+}
+
+pub(super) fn set_attributes(
+    at: impl AsFd,
+    path: &str,
+    recursive: bool,
+    attributes: Attributes,
+) -> io::Result<()> {
+    let path = CString::new(path)?;
+    let attr = libc::mount_attr {
+        attr_set: attributes.set,
+        attr_clr: 0,
+        propagation: if attributes.private { libc::MS_PRIVATE } else { 0 },
+        userns_fd: 0,
+    };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    let at: BorrowedFd<'_> = at.as_fd();
+    // SAFETY: a NUL-terminated path and a structure of the size that is passed with it.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            at.as_raw_fd(),
+            path.as_ptr(),
+            flags,
+            &raw const attr,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn failed(what: &str) -> impl Fn(io::Error) -> Failure + '_ {
+    move |error| Failure {
+        stage: Stage::View,
+        errno: error.raw_os_error().unwrap_or(libc::EIO),
+        detail: what.to_owned(),
+    }
+}
+
+fn failed_at(path: &[u8]) -> impl Fn(io::Error) -> Failure + '_ {
+    move |error| failed(&String::from_utf8_lossy(path))(error)
+}

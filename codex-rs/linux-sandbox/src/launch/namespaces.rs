@@ -1,0 +1,59 @@
+//! Namespaces of the launcher's children, and who they are in them.
+
+use std::io;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use rustix::process::{getegid, geteuid};
+use rustix::thread::UnshareFlags;
+
+use super::at;
+use crate::job::{Failure, Stage};
+
+/// Leaves the machine's namespaces. Of the new pid namespace the next fork is the init.
+///
+/// The user keeps number and group; everybody else is nobody.
+pub(super) fn enter(own_network: bool) -> Result<(), Failure> {
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    let mut flags = UnshareFlags::NEWUSER
+        | UnshareFlags::NEWNS
+        | UnshareFlags::NEWPID
+        | UnshareFlags::NEWIPC
+        | UnshareFlags::NEWUTS
+        | UnshareFlags::NEWCGROUP;
+    if own_network {
+        flags |= UnshareFlags::NEWNET;
+    }
+    #[allow(unsafe_code)]
+    // SAFETY: the danger is in `CLONE_FILES`, which makes threads see different descriptors; it is not among the flags.
+    unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(at(Stage::Namespaces))?;
+    let map = |file: &str, text: String| {
+        std::fs::write(file, text)
+            .map_err(|error| Failure { detail: file.into(), ..at(Stage::UserMap)(error) })
+    };
+    // Without this an ordinary user may not map a group: leaving a group could open what is closed to its members.
+    map("/proc/self/setgroups", "deny".into())?;
+    map("/proc/self/gid_map", format!("{group} {group} 1"))?;
+    map("/proc/self/uid_map", format!("{user} {user} 1"))?;
+    if own_network {
+        raise_loopback().map_err(at(Stage::Loopback))?;
+    }
+    Ok(())
+}
+
+/// Local servers and their clients work inside; the address is there from the start, the interface is down.
+fn raise_loopback() -> io::Result<()> {
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    #[allow(unsafe_code)]
+    // SAFETY: all zero is a valid `ifreq`; the name has its NUL, and the kernel reads and writes this structure alone.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[0] = b'l' as libc::c_char;
+        request.ifr_name[1] = b'o' as libc::c_char;
+        request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&socket);
+        if libc::ioctl(descriptor, libc::SIOCSIFFLAGS, &raw const request) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The last step: becoming the program.
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, c_char};
+use std::io;
+use std::ptr;
+
+use rustix::process::chdir;
+
+use crate::job::{Failure, Program, Stage};
+
+/// With the rights that the program will have.
+pub(super) fn enter_directory(program: &Program) -> io::Result<()> {
+    Ok(chdir(program.cwd.as_slice())?)
+}
+
+/// `execvpe` over prepared candidates, without a fallback to a shell. Returns only when none could be run: with a refusal
+/// if there was one, otherwise with what the last one came to.
+pub(super) fn execute(program: &Program) -> Failure {
+    let failed = |candidate: usize, errno: i32| Failure {
+        stage: Stage::Program,
+        errno,
+        detail: candidate.to_string(),
+    };
+    let (Some(argv), Some(envp)) = (Strings::new(&program.argv), Strings::new(&program.envp)) else {
+        return failed(0, libc::EINVAL);
+    };
+    let mut refused = None;
+    let mut last = libc::ENOENT;
+    for (at, candidate) in program.candidates.iter().enumerate() {
+        let Ok(path) = CString::new(candidate.as_slice()) else { return failed(at, libc::EINVAL) };
+        // SAFETY: NUL-terminated strings and null-terminated arrays of them, all alive.
+        unsafe { libc::execve(path.as_ptr(), argv.pointers.as_ptr(), envp.pointers.as_ptr()) };
+        let errno = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+        match errno {
+            libc::EACCES => refused = refused.or(Some(at)),
+            libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => last = errno,
+            errno => return failed(at, errno),
+        }
+    }
+    match (refused, program.candidates.len()) {
+        (Some(at), _) => failed(at, libc::EACCES),
+        (None, 1) => failed(0, last),
+        (None, _) => failed(0, libc::ENOENT),
+    }
+}
+
+/// An array as `execve` wants it.
+struct Strings {
+    /// What the pointers lead to.
+    _strings: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+impl Strings {
+    fn new(strings: &[Vec<u8>]) -> Option<Self> {
+        let strings: Vec<CString> =
+            strings.iter().map(|string| CString::new(string.as_slice()).ok()).collect::<Option<_>>()?;
+        let pointers = strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect();
+        Some(Self { _strings: strings, pointers })
+    }
+}

@@ -1,0 +1,295 @@
+//! From rules about paths to a view of this machine's files.
+//!
+//! Owns looking at the machine: links, what exists, what has several names. What it finds is checked once more by the
+//! launcher before it is used. A rule that can't be kept is an error, never left out.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::expand::{ExpandError, Expansion};
+use crate::intent::{Files, Policy};
+use crate::job::Fence;
+use crate::locate::{Found, Located, git_dir, locate};
+use crate::placeholder::{Made, Placeholder};
+use crate::rules::{Access, Origin, Rule, Rules};
+use crate::view::{Base, Identity, Step, View};
+
+/// Why rules can't be kept on this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    /// A rule's path leads over a link that the process could point elsewhere.
+    #[error("the sandbox entry {} crosses a writable symlink at {}; name what it leads to", entry.display(), link.display())]
+    WritableLink {
+        /// The rule's path.
+        entry: PathBuf,
+        /// The link.
+        link: PathBuf,
+    },
+    /// Files to be denied can't be found.
+    #[error(transparent)]
+    Expand(#[from] ExpandError),
+    /// A path can't be looked at.
+    #[error("the sandbox entry {}: {source}", entry.display())]
+    Io {
+        /// The rule's path.
+        entry: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// What a survey has found.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    pub(crate) view: View,
+    pub(crate) fence: Option<Fence>,
+    /// The rules by the paths where they really hold.
+    pub(crate) rules: Rules,
+    /// To be held for as long as the process lives.
+    pub(crate) placeholders: Vec<Placeholder>,
+}
+
+/// One rule and where it leads.
+struct Place {
+    entry: PathBuf,
+    rule: Rule,
+    located: Located,
+}
+
+/// Looks at the machine for `policy`.
+///
+/// # Errors
+/// [`SurveyError`]
+pub(crate) fn survey(policy: &Policy) -> Result<Survey, SurveyError> {
+    let (rules, globs, glob_depth) = match &policy.files {
+        Files::All => {
+            let view = View { base: Base::Machine { writable: true }, host_devices: true, steps: Vec::new() };
+            let mut rules = Rules::default();
+            rules.add("/".into(), Access::Write, Origin::Asked);
+            return Ok(Survey { view, fence: None, rules, placeholders: Vec::new() });
+        }
+        Files::Ruled { rules, globs, glob_depth } => (rules, globs, *glob_depth),
+    };
+    let mut expansion = Expansion::new();
+    for glob in globs {
+        expansion.add(glob, glob_depth)?;
+    }
+    let mut asked = rules.clone();
+    for path in std::mem::take(&mut expansion.found) {
+        asked.add(path, Access::Deny, Origin::Glob);
+    }
+    protect_histories(&mut asked);
+
+    let mut places = Vec::new();
+    for (entry, rule) in asked.iter() {
+        let located = locate(entry).map_err(|source| SurveyError::Io { entry: entry.to_owned(), source })?;
+        places.push(Place { entry: entry.to_owned(), rule, located });
+    }
+    deny_other_names(&mut places, expansion)?;
+    let mut real = Rules::default();
+    for place in &places {
+        real.add(place.located.path.clone(), place.rule.access, place.rule.origin);
+    }
+    refuse_writable_links(&places, &real)?;
+    let placeholders = hold_missing(&mut places, &mut real)?;
+    let (view, fence) = arrange(&places, &real);
+    Ok(Survey { view, fence, rules: real, placeholders })
+}
+
+/// Where a protected `.git` is a file, what it names is protected as well.
+fn protect_histories(rules: &mut Rules) {
+    let files: Vec<PathBuf> = rules
+        .iter()
+        .filter(|(path, rule)| rule.origin == Origin::Protected && path.ends_with(".git"))
+        .map(|(path, _)| path.to_owned())
+        .collect();
+    for history in files.iter().filter_map(|file| git_dir(file)) {
+        if let Ok(Located { path, found: Found::Something(_), .. }) = locate(&history)
+            && rules.at(&path).is_none()
+            && rules.access(&path) == Access::Write
+        {
+            rules.add(path, Access::Read, Origin::Protected);
+        }
+    }
+}
+
+/// A file with several names is denied by all that the process could find where it may write; elsewhere a name that the
+/// rules allow to be read was put there by somebody who may.
+fn deny_other_names(places: &mut Vec<Place>, mut expansion: Expansion) -> Result<(), SurveyError> {
+    let mut inodes = Vec::new();
+    for place in places.iter() {
+        if place.rule.access == Access::Deny
+            && let Found::Something(Identity { directory: false, device, inode }) = place.located.found
+            && std::fs::symlink_metadata(&place.located.path)
+                .is_ok_and(|file| file.is_file() && file.nlink() > 1)
+        {
+            inodes.push((device, inode));
+        }
+    }
+    if inodes.is_empty() {
+        return Ok(());
+    }
+    let roots: Vec<PathBuf> = places
+        .iter()
+        .filter(|place| place.rule.access == Access::Write)
+        .map(|place| place.located.path.clone())
+        .collect();
+    for root in roots {
+        expansion.add_links(&root, &inodes)?;
+    }
+    for entry in expansion.found {
+        let located = locate(&entry).map_err(|source| SurveyError::Io { entry: entry.clone(), source })?;
+        places.push(Place { entry, rule: Rule { access: Access::Deny, origin: Origin::Asked }, located });
+    }
+    Ok(())
+}
+
+/// What a glob matches lies, as a rule, where the process may write: there what it leads to now is denied, as a snapshot.
+fn refuse_writable_links(places: &[Place], real: &Rules) -> Result<(), SurveyError> {
+    for place in places.iter().filter(|place| place.rule.origin != Origin::Glob) {
+        for (link, _) in &place.located.links {
+            let folder = link.parent().unwrap_or(Path::new("/"));
+            if real.access(folder) == Access::Write {
+                return Err(SurveyError::WritableLink { entry: place.entry.clone(), link: link.clone() });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts something where nothing is and nothing may be made.
+fn hold_missing(places: &mut [Place], real: &mut Rules) -> Result<Vec<Placeholder>, SurveyError> {
+    let mut held = Vec::new();
+    for place in places {
+        let failed = |source| SurveyError::Io { entry: place.entry.clone(), source };
+        let folder = place.rule.origin == Origin::Protected;
+        match &place.located.found {
+            Found::Nothing { first_missing } => {
+                let around = real.access(first_missing.parent().unwrap_or(Path::new("/")));
+                let narrows = match place.rule.access {
+                    Access::Write => false,
+                    // Where the process can't write it can't make anything either. What others make there later is seen.
+                    Access::Read | Access::Deny => around == Access::Write,
+                };
+                if !narrows || place.rule.origin == Origin::AskedIfPresent {
+                    continue;
+                }
+                let missing = first_missing.clone();
+                match Placeholder::put(&missing, folder).map_err(failed)? {
+                    Made::Held(placeholder) => held.push(placeholder),
+                    Made::Occupied => {}
+                    Made::Impossible => continue,
+                }
+                // The rule holds for the placeholder, and so for everything that could have come below.
+                place.located = locate(&missing).map_err(failed)?;
+                real.add(missing, place.rule.access, place.rule.origin);
+            }
+            Found::Something(_) if place.rule.access < Access::Write => {
+                held.extend(Placeholder::adopt(&place.located.path, folder).map_err(failed)?);
+            }
+            Found::Something(_) | Found::OutOfReach => {}
+        }
+    }
+    Ok(held)
+}
+
+fn arrange(places: &[Place], real: &Rules) -> (View, Option<Fence>) {
+    let base = match real.at(Path::new("/")).map(|rule| rule.access) {
+        None | Some(Access::Deny) => Base::Empty,
+        Some(access) => Base::Machine { writable: access == Access::Write },
+    };
+    let mut present: Vec<(&Path, Identity)> = places
+        .iter()
+        .filter_map(|place| match place.located.found {
+            Found::Something(identity) => Some((place.located.path.as_path(), identity)),
+            Found::Nothing { .. } | Found::OutOfReach => None,
+        })
+        .filter(|(path, ..)| *path != Path::new("/"))
+        .collect();
+    present.sort_by_key(|(path, ..)| *path);
+    present.dedup_by_key(|(path, ..)| *path);
+    let pins = pins(&present, real);
+    present.extend(pins.iter().map(|(path, identity)| (path.as_path(), *identity)));
+    present.sort_by_key(|(path, ..)| *path);
+
+    let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
+    let mut steps = Vec::new();
+    let mut writable = Vec::new();
+    if base == (Base::Machine { writable: true }) {
+        writable.push(b"/".to_vec());
+    }
+    if base == Base::Empty {
+        let mut links: Vec<&(PathBuf, PathBuf)> = places
+            .iter()
+            .filter(|place| place.rule.access > Access::Deny)
+            .flat_map(|place| &place.located.links)
+            .collect();
+        links.sort();
+        links.dedup();
+        for (link, target) in links {
+            if real.access(link) == Access::Deny {
+                steps.push(Step::Link { path: bytes(link), target: bytes(target) });
+            }
+        }
+    }
+    for (path, identity) in &present {
+        if is_private(path) {
+            continue;
+        }
+        let around = real.access(path.parent().unwrap_or(Path::new("/")));
+        match real.access(path) {
+            Access::Write if around != Access::Write => {
+                writable.push(bytes(path));
+                steps.push(Step::Show { path: bytes(path), writable: true, identity: *identity });
+            }
+            Access::Read if around != Access::Read => {
+                steps.push(Step::Show { path: bytes(path), writable: false, identity: *identity });
+            }
+            Access::Deny if around != Access::Deny => {
+                let opened = present.iter().any(|(below, _)| {
+                    below != path && below.starts_with(path) && real.access(below) == Access::Write
+                });
+                steps.push(if identity.directory && opened {
+                    Step::HideAround { path: bytes(path) }
+                } else {
+                    Step::Hide { path: bytes(path), directory: identity.directory }
+                });
+            }
+            // A pin: shown on top of itself.
+            Access::Write if pins.contains_key(*path) => {
+                steps.push(Step::Show { path: bytes(path), writable: true, identity: *identity });
+            }
+            Access::Write | Access::Read | Access::Deny => {}
+        }
+    }
+    // Where nothing of the machine can be written anyway, a second fence is cheap; where all can, it would say nothing.
+    let fence = Fence { writable };
+    (View { base, host_devices: false, steps }, Some(fence))
+}
+
+/// Folders that lie between a place that may be written and one below it that may not. They are made mount points, which
+/// can't be renamed: if they could, a denied file would have another name by the time of the next process.
+fn pins(present: &[(&Path, Identity)], real: &Rules) -> BTreeMap<PathBuf, Identity> {
+    let mut pins = BTreeMap::new();
+    for (path, _) in present.iter().filter(|(path, _)| real.access(path) < Access::Write) {
+        let between = path.ancestors().skip(1).take_while(|folder| {
+            real.access(folder) == Access::Write && real.at(folder).is_none() && *folder != Path::new("/")
+        });
+        for folder in between {
+            if let Ok(Located { found: Found::Something(identity), .. }) = locate(folder) {
+                pins.insert(folder.to_owned(), identity);
+            }
+        }
+    }
+    pins
+}
+
+/// Inside there are others of these, which nobody outside shares.
+fn is_private(path: &Path) -> bool {
+    path.starts_with("/proc")
+        || path == Path::new("/dev")
+        || (path.starts_with("/dev") && !path.starts_with("/dev/shm"))
+}

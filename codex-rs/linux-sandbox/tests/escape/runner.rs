@@ -1,0 +1,190 @@
+//! Runs attempts: this same program is started inside, told which one to try, and answers with its exit code.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use codex_exec_server_core::limits::Limits;
+use codex_exec_server_core::process_event::ExecProcessEvent;
+use codex_exec_server_core::service::{ExecBackend as _, ExecError, ExecProcess};
+use codex_exec_server_local::{LocalBackend, Sandbox, Support};
+use codex_exec_server_protocol::ids::{ProcessId, Seq};
+use codex_exec_server_protocol::path_uri::PathUri;
+use codex_exec_server_protocol::process::ProcessStartParams;
+use codex_exec_server_protocol::sandbox::SandboxContext;
+use codex_linux_sandbox::Launcher;
+
+use super::attempt::{Attempt, Through};
+use super::scene::Scene;
+
+/// The number of the attempt to try, and where.
+const ATTEMPT: &str = "ESCAPE_ATTEMPT";
+const SCENE: &str = "ESCAPE_SCENE";
+/// Where copies of the programs lie that an ordinary user can run.
+const PROGRAMS: &str = "ESCAPE_PROGRAMS";
+const ORDINARY_USER: u32 = 65534;
+
+/// Something that ran.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) output: String,
+}
+
+/// A backend with sandboxes.
+pub(crate) fn backend() -> LocalBackend {
+    let launcher = Launcher::open(&launcher_program()).expect("the launcher was built");
+    let sandbox = Sandbox::new(launcher);
+    if let Support::None { reason } = sandbox.support() {
+        panic!("no sandbox can be enforced here: {reason}");
+    }
+    let environment = [("SERVER_SECRET".into(), "server".into())].into();
+    LocalBackend::with_sandbox(environment, Limits::default(), sandbox)
+}
+
+fn launcher_program() -> PathBuf {
+    programs().map_or_else(
+        || env!("CARGO_BIN_EXE_codex-linux-sandbox").into(),
+        |programs| programs.join("launcher"),
+    )
+}
+
+fn programs() -> Option<PathBuf> {
+    std::env::var_os(PROGRAMS).map(PathBuf::from)
+}
+
+/// This program, as it can be run inside.
+pub(crate) fn this_program() -> PathBuf {
+    programs()
+        .map_or_else(|| std::env::current_exe().expect("it has a path"), |programs| programs.join("escape"))
+}
+
+pub(crate) async fn start(
+    backend: &LocalBackend,
+    argv: &[&str],
+    cwd: &Path,
+    env: &[(&str, &str)],
+    sandbox: Option<SandboxContext>,
+) -> Result<Arc<dyn ExecProcess>, ExecError> {
+    let id = ProcessId::from(uuid::Uuid::new_v4().to_string());
+    let mut params = ProcessStartParams::new(
+        id,
+        argv.iter().map(|&argument| argument.to_owned()).collect(),
+        PathUri::try_from(cwd).expect("an absolute path"),
+    );
+    params.env =
+        env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>();
+    params.sandbox = sandbox;
+    backend.start(params).await
+}
+
+/// Follows a process to its close.
+pub(crate) async fn finish(process: &dyn ExecProcess) -> Ran {
+    let mut events = process.subscribe(Seq::START);
+    let (mut code, mut output) = (None, Vec::new());
+    while let Some(event) = events.next().await {
+        match event.expect("a local process can be followed") {
+            ExecProcessEvent::Output { bytes, .. } => output.extend_from_slice(&bytes),
+            ExecProcessEvent::Exited { exit, .. } => code = Some(exit.code),
+            ExecProcessEvent::Gap { .. } | ExecProcessEvent::Closed { .. } => {}
+        }
+    }
+    Ran { code: code.expect("it ended"), output: String::from_utf8_lossy(&output).into_owned() }
+}
+
+/// Tries every attempt, and fails with the list of what got through.
+pub(crate) fn run_all(attempts: &[Attempt]) {
+    if std::env::var_os(ATTEMPT).is_some() {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let mut failures = Vec::new();
+    runtime.block_on(async {
+        let backend = backend();
+        for attempt in attempts {
+            let mut through = Through::default();
+            run_one(&backend, attempt, &mut through).await;
+            failures.extend(
+                through.0.into_iter().map(|what| format!("{} {}: {what}", attempt.number, attempt.name)),
+            );
+        }
+        backend.shut_down().await;
+    });
+    assert!(failures.is_empty(), "got through:\n{}", failures.join("\n"));
+    println!("{} attempts were blocked", attempts.len());
+}
+
+async fn run_one(backend: &LocalBackend, attempt: &Attempt, through: &mut Through) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scene = Scene::set_up(folder.path());
+    (attempt.prepare)(&scene);
+    let program = this_program();
+    let program = program.to_str().expect("its path is text");
+    let number = attempt.number.to_string();
+    let env = [
+        (ATTEMPT, number.as_str()),
+        (SCENE, scene.root().to_str().expect("its path is text")),
+        ("PATH", "/usr/bin:/bin"),
+        ("RUST_BACKTRACE", "0"),
+    ];
+    let argv = [program, "--exact", "inside", "--nocapture", "--test-threads=1"];
+    let context = scene.context(attempt.profile);
+    match start(backend, &argv, &scene.workspace(), &env, Some(context)).await {
+        Ok(process) => {
+            let ran = finish(&*process).await;
+            through.note(format!("exit {}\n{}", ran.code, ran.output), ran.code != 0);
+            through.note("it never ran", !ran.output.contains("tried inside"));
+        }
+        Err(error) => through.note(format!("it did not start: {error}"), true),
+    }
+    (attempt.check)(&scene, through);
+}
+
+/// Inside: tries the one that the environment names.
+pub(crate) fn try_inside(attempts: &[Attempt]) {
+    let (Ok(number), Ok(scene)) = (std::env::var(ATTEMPT), std::env::var(SCENE)) else { return };
+    let scene = Scene::at(scene);
+    let number: u16 = number.parse().expect("a number");
+    let attempt = attempts.iter().find(|attempt| attempt.number == number).expect("it is in the table");
+    (attempt.control)(&scene);
+    let mut through = Through::default();
+    (attempt.attempt)(&scene, &mut through);
+    println!("tried inside");
+    assert!(through.0.is_empty(), "got through: {}", through.0.join(", "));
+}
+
+/// Runs the test of this name as an ordinary user; where the tests run as one anyway there is nothing to add.
+pub(crate) fn run_all_as_ordinary_user(test: &str) {
+    if !rustix::process::geteuid().is_root() || programs().is_some() {
+        println!("skipped: this is an ordinary user already");
+        return;
+    }
+    // Where the programs were built, nobody else may be able to go.
+    let folder = tempfile::tempdir().expect("a folder");
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("its mode")
+    };
+    mode(folder.path(), 0o755);
+    for (from, to) in [(launcher_program(), "launcher"), (this_program(), "escape")] {
+        let to = folder.path().join(to);
+        std::fs::copy(from, &to).expect("a copy");
+        mode(&to, 0o755);
+    }
+    let ran = std::process::Command::new(folder.path().join("escape"))
+        .args(["--exact", test, "--nocapture"])
+        .env(PROGRAMS, folder.path())
+        .env("TMPDIR", "/tmp")
+        .current_dir("/")
+        .uid(ORDINARY_USER)
+        .gid(ORDINARY_USER)
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{text}{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(text.contains("attempts were blocked"), "{text}");
+}
