@@ -214,6 +214,7 @@ fn unknown_environment() -> EnvironmentInfo {
         temporary_directories: Vec::new(),
         temp_dir: None,
         capabilities: EnvironmentCapabilities::default(),
+        sandbox: None,
     }
 }
 

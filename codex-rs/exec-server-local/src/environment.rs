@@ -50,6 +50,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
             idempotent_requests: true,
             ..EnvironmentCapabilities::default()
         },
+        sandbox: None,
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_protocol::environment::SandboxSupport;
 use codex_exec_server_protocol::sandbox::SandboxContext;
 use codex_linux_sandbox::intent::{Intent, resolve};
 use codex_linux_sandbox::places::{MINIMAL, Places};
@@ -81,6 +82,15 @@ impl Sandbox {
     #[must_use]
     pub fn known_support(&self) -> Option<&Support> {
         self.inner.support.get()
+    }
+
+    /// The same as clients are told.
+    #[must_use]
+    pub fn told_support(&self) -> Option<SandboxSupport> {
+        self.known_support().map(|support| match support {
+            Support::Full => SandboxSupport { processes: true, reason: None },
+            Support::None { reason } => SandboxSupport { processes: false, reason: Some(reason.clone()) },
+        })
     }
 
     /// Makes a sandbox ready for `command`; `None` if the intent asks for none. Looks at files, and so may block.

@@ -57,6 +57,22 @@ pub struct EnvironmentInfo {
     #[serde(default)]
     #[ts(optional, as = "Option<EnvironmentCapabilities>")]
     pub capabilities: EnvironmentCapabilities,
+    /// Which sandboxes this server can enforce. Absent while that is not known, and from peers that do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub sandbox: Option<SandboxSupport>,
+}
+
+/// Which sandboxes a server can enforce; what it can't is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SandboxSupport {
+    /// Whether processes can be confined.
+    pub processes: bool,
+    /// Why not, and what the operator can do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reason: Option<String>,
 }
 
 macro_rules! capabilities {

@@ -2,6 +2,7 @@
 
 use codex_exec_server_core::limits::Limits;
 use codex_exec_server_core::sessions::{Lifetimes, Sessions};
+use codex_exec_server_local::Sandbox;
 use codex_exec_server_local::http::LocalHttp;
 use codex_exec_server_local::process::ProcessHost;
 use codex_exec_server_protocol::environment::EnvironmentInfo;
@@ -17,7 +18,8 @@ pub(crate) struct Context {
     pub(crate) limits: Limits,
     /// The bounds as clients are told them.
     pub(crate) told_limits: ServerLimits,
-    pub(crate) environment: EnvironmentInfo,
+    environment: EnvironmentInfo,
+    sandbox: Sandbox,
     pub(crate) sessions: SessionRegistry,
     /// Set when the server is to end.
     pub(crate) stopping: CancellationToken,
@@ -32,13 +34,20 @@ impl Context {
         let rules = Sessions::new(lifetimes, config.limits.sessions);
         let http = LocalHttp::new(config.environment.clone(), config.limits.http);
         let request_keys = config.limits.remembered_request_keys;
-        let host = ProcessHost::new(config.environment, config.limits.clone());
+        let (limits, sandbox) = (config.limits.clone(), config.sandbox.clone());
+        let host = ProcessHost::with_sandbox(config.environment, limits, sandbox);
         Self {
             limits: config.limits,
             told_limits,
             environment,
+            sandbox: config.sandbox,
             sessions: SessionRegistry::new(host, http, request_keys, rules),
             stopping: CancellationToken::new(),
         }
+    }
+
+    /// The machine and the server as clients are told, with what is known of its sandboxes by now.
+    pub(crate) fn environment(&self) -> EnvironmentInfo {
+        EnvironmentInfo { sandbox: self.sandbox.told_support(), ..self.environment.clone() }
     }
 }

@@ -44,6 +44,8 @@ mod view;
 pub use self::{
     job::{Failure, JOB, Program, STATUS, Stage},
     launcher::{Launcher, NAME},
-    prepare::{Held, PrepareError, Prepared, Running, Started, WaitError, prepare, prepare_trial},
+    prepare::{
+        Held, PrepareError, Prepared, Running, Started, WaitError, prepare, prepare_trial, trial_names,
+    },
     survey::SurveyError,
 };

@@ -80,6 +80,11 @@ pub fn prepare(
     Prepared::new(launcher, policy, Work::Program(program), terminal, limits)
 }
 
+/// What is tried in a trial: all of it must fail.
+pub fn trial_names() -> impl Iterator<Item = &'static str> {
+    crate::launch::trial::names()
+}
+
 /// A sandbox in which the launcher tries what must fail.
 ///
 /// # Errors

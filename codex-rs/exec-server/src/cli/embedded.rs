@@ -9,6 +9,7 @@ use codex_exec_server_local::Orphans;
 use codex_exec_server_transport::memory;
 use tokio_util::task::TaskTracker;
 
+use super::sandbox::sandbox;
 use crate::{Server, ServerConfig};
 
 /// How long processes may take to end when the server is told to stop.
@@ -26,7 +27,7 @@ impl Embedded {
     /// Starts a server that adopts what its processes leave behind.
     pub(super) fn start() -> io::Result<Self> {
         let orphans = Orphans::adopt()?;
-        let server = Server::new(ServerConfig::from_process());
+        let server = Server::new(ServerConfig { sandbox: sandbox(), ..ServerConfig::from_process() });
         Ok(Self { server, connections: TaskTracker::new(), _orphans: orphans })
     }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use codex_exec_server_client::{Client, ClientConfig, Peer};
-use codex_exec_server_protocol::environment::EnvironmentInfo;
+use codex_exec_server_protocol::environment::{EnvironmentInfo, SandboxSupport};
 use codex_exec_server_protocol::ids::SessionId;
 use codex_exec_server_protocol::methods::{EnvironmentInfo as EnvironmentInfoMethod, NoParams};
 use codex_exec_server_protocol::session::ServerLimits;
@@ -106,6 +106,7 @@ fn print(info: &Info<'_>, peer: &Peer) -> Result<(), Failure> {
     row("directory", &path(&environment.cwd))?;
     row("home", &path(&environment.user_home_dir))?;
     row("temporary", &path(&environment.temp_dir))?;
+    row("sandbox", &sandbox(environment))?;
     row("session", peer.session_id.as_str())?;
     if let Some(limits) = info.limits {
         let own = show(Duration::from_millis(limits.detached_session_ms));
@@ -126,6 +127,16 @@ fn print(info: &Info<'_>, peer: &Peer) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn sandbox(environment: &EnvironmentInfo) -> String {
+    match &environment.sandbox {
+        None => "not told".to_owned(),
+        Some(SandboxSupport { processes: true, .. }) => "every profile can be enforced".to_owned(),
+        Some(SandboxSupport { reason, .. }) => {
+            format!("refused: {}", reason.as_deref().unwrap_or("no reason was told"))
+        }
+    }
 }
 
 /// The names of the flags that are set, and of those that are not.

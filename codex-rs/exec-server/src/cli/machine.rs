@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_exec_server_client::Client;
+use codex_exec_server_core::limits::Limits;
 use codex_exec_server_core::service::ExecBackend;
 use codex_exec_server_local::{LocalBackend, Orphans};
 use codex_exec_server_protocol::path_uri::PathUri;
@@ -18,6 +19,7 @@ use super::Failure;
 use super::console::tell_status;
 use super::inherit;
 use super::reach::{Goal, ReachArgs, Reached};
+use super::sandbox::sandbox;
 use super::teller::Teller;
 
 /// How long a server, or processes that run here, may take to say good-bye.
@@ -43,7 +45,11 @@ impl Machine {
     pub(super) async fn find(args: &ReachArgs, command: &str) -> Result<Self, Failure> {
         match args.find()? {
             Goal::Here => {
-                let local = Arc::new(LocalBackend::from_process());
+                let local = Arc::new(LocalBackend::with_sandbox(
+                    std::env::vars_os().collect(),
+                    Limits::default(),
+                    sandbox(),
+                ));
                 let place = Place::Here { local: Arc::clone(&local), _orphans: Orphans::adopt()? };
                 Ok(Self { backend: local, place })
             }

@@ -22,6 +22,8 @@ mod ps;
 mod reach;
 mod records;
 mod run;
+mod sandbox;
+mod sandbox_check;
 mod serve;
 mod stop;
 mod target;
@@ -81,6 +83,8 @@ enum Command {
     Mcp(mcp::McpArgs),
     /// Run a stdio MCP server on another machine, for an MCP client on this one
     McpStdio(mcp_stdio::McpStdioArgs),
+    /// Tell which sandboxes this machine can enforce, by trying
+    SandboxCheck(sandbox_check::SandboxCheckArgs),
     /// Write completions for a shell to standard output
     Completions(completions::CompletionsArgs),
     /// Write the manual, as roff, to standard output
@@ -94,6 +98,8 @@ const FAILED: u8 = 125;
 /// Reads the command line, does what it asks, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Before anything else: this may be the start of a sandbox.
+    sandbox::enter();
     let cli = Cli::parse();
     // Standard output carries the protocol or the remote program's output; words of our own go to standard error.
     let filter = EnvFilter::try_from_env("CODEX_EXEC_SERVER_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
@@ -110,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Envs(args) => envs::main(&args),
         Command::Mcp(args) => mcp::main(&args),
         Command::McpStdio(args) => mcp_stdio::main(&args),
+        Command::SandboxCheck(args) => sandbox_check::main(args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::main(&args),
     };

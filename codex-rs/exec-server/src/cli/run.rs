@@ -7,6 +7,7 @@
 
 mod args;
 mod cold;
+mod confine;
 mod place;
 
 use std::cell::Cell;

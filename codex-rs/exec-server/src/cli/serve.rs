@@ -15,6 +15,7 @@ use codex_exec_server_transport::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
+use super::sandbox::sandbox;
 use crate::config::serve::{AuthSettings, ServeSettings};
 use crate::config::sources::Sources;
 use crate::config::{self, keys};
@@ -117,11 +118,13 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
     let orphans = Orphans::adopt()?;
 
     let ServeSettings { listen, auth, allowed_origins, threads: _, limits } = settings;
+    let secrets = auth.iter().filter_map(secret_file).collect();
     let auth = match auth {
         Some(auth) => Some(authenticator(auth).await?),
         None => None,
     };
-    let config = ServerConfig::with_limits(limits);
+    let sandbox = sandbox().hiding(secrets);
+    let config = ServerConfig { sandbox: sandbox.clone(), ..ServerConfig::with_limits(limits) };
     let wire = config.wire.clone();
     let server = Server::new(config);
     let serving = Arc::clone(&server);
@@ -132,6 +135,8 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
             Box::pin(async move { serving.serve_listener(listener).await })
         }
     };
+    // Once it listens: what comes first need not wait for this, and what needs the answer does.
+    let trial = tokio::task::spawn_blocking(move || drop(sandbox.support().clone()));
     tokio::select! {
         () = work => {}
         _ = terminate.recv() => {}
@@ -140,6 +145,8 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
     if tokio::time::timeout(STOP_WITHIN, server.shut_down()).await.is_err() {
         tracing::warn!("gave up waiting for processes to end");
     }
+    // It takes milliseconds, and is over long since.
+    let _ = trial.await;
     drop(orphans);
     Ok(ExitCode::SUCCESS)
 }
@@ -151,6 +158,13 @@ async fn bind(url: &ListenUrl, policy: AcceptPolicy, wire: WireLimits) -> Result
     writeln!(stdout, "{}", listener.local_url())?;
     stdout.flush()?;
     Ok(listener)
+}
+
+/// The file that holds the server's credential, which nobody in a sandbox may read.
+fn secret_file(auth: &AuthSettings) -> Option<PathBuf> {
+    let (AuthSettings::TokenFile(file) | AuthSettings::Signed(file, _)) = auth else { return None };
+    // Where it can't be found, the server won't start either.
+    file.canonicalize().ok()
 }
 
 async fn authenticator(auth: AuthSettings) -> Result<Authenticator, AuthConfigError> {

@@ -15,6 +15,7 @@ pub mod serve;
 pub mod sources;
 
 use codex_exec_server_core::limits::Limits;
+use codex_exec_server_local::Sandbox;
 use codex_exec_server_local::env::Environment;
 use codex_exec_server_protocol::scan::{MAX_DEPTH, MAX_VALUES};
 use codex_exec_server_protocol::session::ServerLimits;
@@ -30,16 +31,19 @@ pub struct ServerConfig {
     pub wire: WireLimits,
     /// What children may inherit.
     pub environment: Environment,
+    /// What confines them.
+    pub sandbox: Sandbox,
 }
 
 impl ServerConfig {
-    /// Default bounds, and this process's own environment.
+    /// Default bounds, this process's own environment, and no sandbox: what asks for one is refused.
     #[must_use]
     pub fn from_process() -> Self {
         Self {
             limits: Limits::default(),
             wire: WireLimits::default(),
             environment: std::env::vars_os().collect(),
+            sandbox: Sandbox::unavailable(),
         }
     }
 

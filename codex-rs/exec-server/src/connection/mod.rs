@@ -197,7 +197,7 @@ impl Reader {
             },
             Served::Environment(request) => match self.handshake.may_use(family) {
                 Ok(()) => self.outbound.reply(handlers::environment::answer(
-                    &self.context.environment,
+                    &self.context.environment(),
                     &id,
                     request,
                 )),
@@ -251,7 +251,7 @@ impl Reader {
         self.attached = Some(Attached { session, follow });
         Ok(InitializeResponse {
             session_id,
-            environment_info: Some(self.context.environment.clone()),
+            environment_info: Some(self.context.environment()),
             limits: Some(self.context.told_limits.clone()),
             detached_lifetime_ms: Some(u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
         })

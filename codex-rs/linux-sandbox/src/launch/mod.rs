@@ -15,7 +15,7 @@ mod forks;
 mod mounts;
 mod namespaces;
 mod program;
-mod trial;
+pub(crate) mod trial;
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;

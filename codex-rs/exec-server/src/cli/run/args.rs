@@ -8,6 +8,7 @@ use codex_exec_server_client::ClientConfig;
 use codex_exec_server_client::environments::EnvironmentId;
 use codex_exec_server_protocol::process::WhenFull;
 
+use super::confine::SandboxArg;
 use crate::cli::reach::{Goal, ReachArgs};
 use crate::cli::target::TargetArgs;
 use crate::cli::{Failure, duration};
@@ -78,6 +79,13 @@ pub(in crate::cli) struct RunArgs {
     /// output is dropped, which `logs` tells [default: wait; with --detach: drop-oldest]
     #[arg(long, value_enum, value_name = "WHAT")]
     when_full: Option<WhenFullArg>,
+    /// Confine the command, or start nothing: read-only lets it read files, workspace-write also write below its working
+    /// directory, in /tmp and in TMPDIR. Neither lets it use the network
+    #[arg(long, value_enum, value_name = "PROFILE", default_value_t = SandboxArg::None, hide_default_value = true)]
+    pub(super) sandbox: SandboxArg,
+    /// With --sandbox: let the command use the network
+    #[arg(long, requires = "sandbox")]
+    pub(super) allow_net: bool,
     /// Write events as lines of JSON instead of the command's output
     #[arg(long)]
     pub(super) json: bool,

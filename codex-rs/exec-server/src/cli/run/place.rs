@@ -7,7 +7,7 @@ use codex_exec_server_protocol::environment::EnvironmentCapabilities;
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::{OutputBudget, ProcessStartParams, WhenFull};
 
-use super::{Failure, RunArgs};
+use super::{Failure, RunArgs, confine};
 use crate::cli::console::{input_is_wanted, window_size};
 use crate::cli::duration::{millis, show};
 use crate::cli::inherit;
@@ -94,6 +94,7 @@ pub(super) fn start_params(
             .when_full()
             .map(|when_full: WhenFull| OutputBudget { retain_bytes: None, when_full: Some(when_full) }),
         size,
+        sandbox: confine::context(args.sandbox, args.allow_net, &cwd),
         timeout_ms: timeout.map(|limit| millis(limit).max(1)),
         ..ProcessStartParams::new("run".into(), args.command.clone(), cwd)
     })
