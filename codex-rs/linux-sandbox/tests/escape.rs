@@ -17,6 +17,7 @@ mod escape {
     pub(crate) mod runner;
     pub(crate) mod scene;
     mod secrets;
+    mod work;
 
     use attempt::Attempt;
 

@@ -293,6 +293,8 @@ export type EnvironmentInfo = {
   readonly tempDir?: PathUri;
   /** What this server can do; an absent flag means no. */
   readonly capabilities?: EnvironmentCapabilities;
+  /** Which sandboxes this server can enforce. Absent while that is not known, and from peers that do not tell. */
+  readonly sandbox?: SandboxSupport;
 };
 
 /** How the environment is. A server that answers is ready. */
@@ -1709,6 +1711,14 @@ export type SandboxSpecialPath =
     /** A place within. */
     readonly subpath?: string;
   };
+
+/** Which sandboxes a server can enforce; what it can't is refused. */
+export type SandboxSupport = {
+  /** Whether processes can be confined. */
+  readonly processes: boolean;
+  /** Why not, and what the operator can do about it. */
+  readonly reason?: string;
+};
 
 /** What confines a process. */
 export type SandboxType = "none" | "linuxSeccomp" | "macosSeatbelt" | "windowsRestrictedToken" | "unknown";

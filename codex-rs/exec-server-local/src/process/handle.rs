@@ -126,6 +126,11 @@ impl Process {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
     }
 
+    /// Whether a sandbox is around it. Known from its birth to its close.
+    pub(super) fn is_confined(&self) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// What was held, to be let go of. Nobody of its tree lives any more.
     pub(super) fn take_held(&self) -> Option<Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).take()

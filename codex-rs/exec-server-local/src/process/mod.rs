@@ -5,6 +5,7 @@
 //! operating system into that log. How a process is made and found again by the kernel is [`crate::os`]'s matter.
 
 mod audience;
+mod denial;
 mod follow;
 mod handle;
 mod host;

@@ -13,6 +13,7 @@ use codex_exec_server_protocol::process::{ExitReason, ProcessUsage};
 use tokio::time::{Instant, sleep_until};
 
 use super::Process;
+use super::denial;
 use super::kill::end;
 use super::stdin::StdinPipe;
 use super::tap::{Stopped, Tap};
@@ -138,7 +139,7 @@ fn exit_event(process: &Process, exit: &os::Exit, wall_ms: u128) -> Exit {
             system_ms: ms(exit.usage.system),
             max_rss_bytes: exit.usage.max_rss_bytes,
         },
-        sandbox_denied: false,
+        sandbox_denied: process.is_confined() && denial::is_suspected(&process.reading().log, exit.code()),
     }
 }
 

@@ -1,0 +1,209 @@
+//! Work inside that must go on, and what those outside learn of it.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_exec_server_core::process_event::ExecProcessEvent;
+use codex_exec_server_core::service::{ExecError, ServiceFuture};
+use codex_exec_server_protocol::ids::Seq;
+use codex_exec_server_protocol::process::{ExitReason, ProcessSignal};
+use codex_exec_server_unified_exec::{
+    Approver, Decision, Denied, ExecCommand, Proposed, SandboxReview, UnifiedExec, UnifiedExecConfig,
+};
+
+use super::runner::{Ran, backend, finish, start};
+use super::scene::{Profile, Scene};
+
+const PATH: (&str, &str) = ("PATH", "/usr/local/bin:/usr/bin:/bin");
+
+fn scene() -> (tempfile::TempDir, Scene) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scene = Scene::set_up(folder.path());
+    (folder, scene)
+}
+
+async fn shell(scene: &Scene, profile: Profile, script: &str) -> Ran {
+    let backend = backend();
+    let env = [PATH, ("HOME", scene.workspace().to_str().expect("text").to_owned().leak())];
+    let argv = ["/bin/sh", "-ec", script];
+    let started = start(&backend, &argv, &scene.workspace(), &env, Some(scene.context(profile))).await;
+    finish(&*started.expect("it starts")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exit_codes_signals_and_output_are_those_of_the_program() {
+    let (_folder, scene) = scene();
+    let ran = shell(&scene, Profile::Workspace, "echo out; echo err >&2; exit 3").await;
+    assert_eq!((ran.code, ran.output.contains("out"), ran.output.contains("err")), (3, true, true));
+    assert_eq!(shell(&scene, Profile::Workspace, "kill -TERM $$").await.code, 128 + 15);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_reach_the_program_and_a_kill_everybody() {
+    let (_folder, scene) = scene();
+    let backend = backend();
+    let script = "trap 'echo caught; exit 7' USR1; echo ready; while :; do sleep 1; done";
+    let context = || Some(scene.context(Profile::Workspace));
+    let argv = ["/bin/sh", "-c", script];
+    let process = start(&backend, &argv, &scene.workspace(), &[PATH], context()).await.expect("it starts");
+    let mut events = process.subscribe(Seq::START);
+    let ready = events.next().await.expect("it says so").expect("it can be followed");
+    assert!(matches!(ready, ExecProcessEvent::Output { .. }));
+    process.signal(ProcessSignal::Usr1).await.expect("it may be signalled");
+    assert_eq!(finish(&*process).await.code, 7);
+
+    // One that left session and group, and holds the output open.
+    let script = "setsid sleep 1000 & echo ready; sleep 1000";
+    let argv = ["/bin/sh", "-c", script];
+    let process = start(&backend, &argv, &scene.workspace(), &[PATH], context()).await.expect("it starts");
+    process.subscribe(Seq::START).next().await.expect("it says so").expect("it can be followed");
+    let ended = process.terminate(/*grace*/ None).await.expect("it may be ended");
+    assert_eq!(ended.survivors, Some(0));
+    let mut events = process.subscribe(Seq::START);
+    let mut reason = None;
+    while let Some(event) = events.next().await {
+        if let ExecProcessEvent::Exited { exit, .. } = event.expect("it can be followed") {
+            reason = exit.reason;
+        }
+    }
+    assert_eq!(reason, Some(ExitReason::Terminated));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_program_leaves_behind_ends_with_it() {
+    let (_folder, scene) = scene();
+    // The daemon holds the output open; that the output ends proves that the daemon did.
+    let ran = shell(&scene, Profile::Workspace, "setsid sh -c 'sleep 1000; echo survived' & exit 0").await;
+    assert_eq!((ran.code, ran.output.as_str()), (0, ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_run_is_told_as_without_a_sandbox() {
+    let (_folder, scene) = scene();
+    let backend = backend();
+    let context = || Some(scene.context(Profile::ReadOnly));
+    let refused = |outcome: Result<_, ExecError>| match outcome.map(|_: Arc<_>| ()) {
+        Err(ExecError::Refused(error)) => (error.code, error.data.expect("it says what")["what"].clone()),
+        other => panic!("{other:?}"),
+    };
+    let missing = start(&backend, &["/nowhere/at-all"], &scene.workspace(), &[PATH], context()).await;
+    assert_eq!(refused(missing), (-32603, "program".into()));
+    let nowhere = start(&backend, &["/bin/true"], Path::new("/nowhere"), &[PATH], context()).await;
+    assert_eq!(refused(nowhere), (-32603, "cwd".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_in_a_request_changes_what_the_launcher_does() {
+    let (_folder, scene) = scene();
+    let backend = backend();
+    let evil = scene.workspace().join("evil");
+    std::fs::write(&evil, format!("#!/bin/sh\ntouch {}\n", scene.outside().join("escaped").display()))
+        .expect("a file");
+    for name in ["bwrap", "sh", "rg", "codex-linux-sandbox"] {
+        std::fs::copy(&evil, scene.workspace().join(name)).expect("a copy");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(scene.workspace().join(name), mode).expect("its mode");
+    }
+    let workspace = scene.workspace();
+    let workspace = workspace.to_str().expect("text");
+    for env in [
+        ("LD_PRELOAD", "/nowhere/evil.so"),
+        ("LD_AUDIT", "/nowhere/evil.so"),
+        ("PATH", workspace),
+        ("PATH", "."),
+        ("PATH", ""),
+        ("TMPDIR", "/"),
+        ("HOME", "/"),
+    ] {
+        let argv = ["/bin/sh", "-c", "echo ran; echo x > ../outside/escaped"];
+        let context = Some(scene.context(Profile::Workspace));
+        let process = start(&backend, &argv, &scene.workspace(), &[env], context).await.expect("it starts");
+        let ran = finish(&*process).await;
+        assert!(ran.output.contains("ran") && ran.code != 0, "{env:?}: {}", ran.output);
+        assert!(scene.outside_is_as_it_was(), "{env:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_reported_and_ordinary_failures_are_not() {
+    let (_folder, scene) = scene();
+    let backend = backend();
+    for (script, denied) in [("echo x > /etc/x", true), ("exit 3", false), ("echo x > /etc/x; exit 0", false)]
+    {
+        let context = Some(scene.context(Profile::ReadOnly));
+        let argv = ["/bin/sh", "-c", script];
+        let process = start(&backend, &argv, &scene.workspace(), &[PATH], context).await.expect("it starts");
+        finish(&*process).await;
+        let read = process.read(Seq::START, None, Duration::ZERO).await.expect("it can be read");
+        assert_eq!(read.sandbox_denied, Some(denied), "{script}");
+    }
+}
+
+/// Lets commands run once more without their sandboxes.
+#[derive(Debug)]
+struct Lenient;
+
+impl Approver for Lenient {
+    fn review<'a>(&'a self, _: Proposed<'a>) -> ServiceFuture<'a, Decision> {
+        Box::pin(async { Decision::Approve })
+    }
+
+    fn review_without_sandbox<'a>(&'a self, denied: Denied<'a>) -> ServiceFuture<'a, Decision> {
+        assert!(denied.output.contains("Read-only file system"), "{}", denied.output);
+        Box::pin(async { Decision::Approve })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denied_write_is_approved_and_done_without_the_sandbox() {
+    let (_folder, scene) = scene();
+    let config = UnifiedExecConfig { max_yield_time: Duration::from_secs(3600), ..Default::default() };
+    let exec = UnifiedExec::new(Arc::new(backend()) as _, Arc::new(Lenient), config);
+    let file = scene.outside().join("written");
+    let mut command = ExecCommand::argv(["/bin/sh", "-c", &format!("echo done > {}", file.display())]);
+    command.sandbox = Some(scene.context(Profile::ReadOnly));
+    command.collect.yield_time = Duration::from_secs(3600);
+    let report = exec.exec_command(command).await.expect("it was approved");
+    assert_eq!(report.sandbox_review, Some(SandboxReview::RetriedWithout));
+    assert_eq!(report.state.exit_code(), Some(0));
+    assert_eq!(std::fs::read(file).expect("it was written"), b"done\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_work_inside() {
+    let tools = [
+        (
+            "git",
+            "git init -q repo && cd repo && git -c user.name=n -c user.email=e commit -q --allow-empty -m m && cd .. && git clone -q repo copy && git -C copy log --oneline",
+        ),
+        (
+            "python3",
+            "python3 -m venv --without-pip v && v/bin/python -c 'import multiprocessing, ssl, socket; print(socket.socketpair())'",
+        ),
+        (
+            "tar",
+            "mkdir d && seq 1 50 | while read n; do echo $n > d/$n; done && tar cf d.tar d && tar xf d.tar",
+        ),
+        ("cc", "echo 'int main(void) { return 0; }' > m.c && cc -o m m.c && ./m"),
+        (
+            "node",
+            "node -e 'require(\"http\").createServer((q, r) => r.end()).listen(0, function () { require(\"http\").get(this.address().port && {port: this.address().port}, () => process.exit(0)) })'",
+        ),
+    ];
+    for (tool, script) in tools {
+        let there = Command::new("/bin/sh")
+            .args(["-c", &format!("command -v {tool}")])
+            .env_clear()
+            .env(PATH.0, PATH.1)
+            .output();
+        if !there.is_ok_and(|there| there.status.success()) {
+            println!("skipped: there is no {tool}");
+            continue;
+        }
+        let (_folder, scene) = scene();
+        let ran = shell(&scene, Profile::Workspace, script).await;
+        assert_eq!(ran.code, 0, "{tool}: {}", ran.output);
+    }
+}
