@@ -26,11 +26,11 @@ const WORDS: [&str; 7] = [
 const KILLED_BY_FILTER: i32 = 128 + 31;
 
 /// See the module. A process that ended well was not kept from anything that mattered to it.
-pub(super) fn is_suspected(log: &EventLog, exit_code: i32) -> bool {
+pub(super) fn is_suspected(log: &mut EventLog, exit_code: i32) -> bool {
     exit_code != 0 && (exit_code == KILLED_BY_FILTER || speaks_of_refusal(log))
 }
 
-fn speaks_of_refusal(log: &EventLog) -> bool {
+fn speaks_of_refusal(log: &mut EventLog) -> bool {
     let chunks = log.read(Seq::START, /*max_bytes*/ None).chunks;
     let is = |stream: OutputStream| move |of: OutputStream| of == stream;
     let every = |_: OutputStream| true;
@@ -62,7 +62,7 @@ mod tests {
         for (stream, text) in output {
             log.push_output(*stream, text.as_bytes().to_vec());
         }
-        is_suspected(&log, exit_code)
+        is_suspected(&mut log, exit_code)
     }
 
     #[test]

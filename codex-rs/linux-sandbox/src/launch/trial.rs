@@ -7,8 +7,11 @@
 use std::fs::{File, OpenOptions};
 use std::net::{SocketAddr, TcpStream};
 
-/// What is tried, and whether it got through.
-const ATTEMPTS: [(&str, fn() -> bool); 11] = [
+/// What is tried, and a function that tells whether it got through.
+type Attempt = (&'static str, fn() -> bool);
+
+/// All of them.
+const ATTEMPTS: [Attempt; 11] = [
     ("write outside", || File::create("/.codex-sandbox-trial").is_ok()),
     ("write below /etc", || File::create("/etc/.codex-sandbox-trial").is_ok()),
     ("write a kernel setting", || {

@@ -42,8 +42,11 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             through.note(format!("{numbers} processes"), numbers > 2);
         }),
         attempt(46, "signal by number and group", |_, through| {
-            let outside: i32 =
-                std::env::var("TEST_PARENT").ok().and_then(|pid| pid.parse().ok()).unwrap_or(300_000);
+            let outside = std::env::var("TEST_PARENT").expect("told").parse::<i32>().expect("a number");
+            if outside <= 2 {
+                // Whoever runs the tests has the number of somebody inside.
+                return;
+            }
             // SAFETY: numbers; 0 asks only.
             unsafe {
                 through.must_refuse("process", i64::from(libc::kill(outside, 0)));

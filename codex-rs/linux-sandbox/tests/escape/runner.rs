@@ -126,10 +126,12 @@ async fn run_one(backend: &LocalBackend, attempt: &Attempt, through: &mut Throug
     let program = this_program();
     let program = program.to_str().expect("its path is text");
     let number = attempt.number.to_string();
+    let parent = std::process::id().to_string();
     let env = [
         (ATTEMPT, number.as_str()),
         (SCENE, scene.root().to_str().expect("its path is text")),
         ("PATH", "/usr/bin:/bin"),
+        ("TEST_PARENT", parent.as_str()),
         ("RUST_BACKTRACE", "0"),
     ];
     let argv = [program, "--exact", "inside", "--nocapture", "--test-threads=1"];
