@@ -56,7 +56,7 @@ impl Sandbox {
     /// None: every profile is refused. For programs that are no launcher and know of none.
     #[must_use]
     pub fn unavailable() -> Self {
-        Self::with(None, Vec::new())
+        Self::with(/*launcher*/ None, Vec::new())
     }
 
     /// The same, with files that nobody inside may see whatever his profile says, such as a credential of the server.

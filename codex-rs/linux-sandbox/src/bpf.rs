@@ -94,14 +94,14 @@ fn argument(index: u32) -> u32 {
 pub(crate) fn assemble(lines: &[Line]) -> Vec<Instruction> {
     let mut program = vec![
         step(op::LOAD, ARCH),
-        jump(op::EQUAL, ARCHITECTURE, 1, 0),
+        jump(op::EQUAL, ARCHITECTURE, /*jt*/ 1, /*jf*/ 0),
         step(op::RETURN, Action::Kill.code()),
         step(op::LOAD, NUMBER),
     ];
     if cfg!(target_arch = "x86_64") {
         // The x32 interface: the same architecture by name, with other numbers. -1 is none of them; a tracer uses it
         // to skip a call.
-        program.push(jump(op::AT_LEAST, 0x4000_0000, 0, 1));
+        program.push(jump(op::AT_LEAST, 0x4000_0000, /*jt*/ 0, /*jf*/ 1));
         program.push(step(op::RETURN, Action::Kill.code()));
     }
     for line in lines {
@@ -110,17 +110,17 @@ pub(crate) fn assemble(lines: &[Line]) -> Vec<Instruction> {
             match *when {
                 When::Equals(index, value) => {
                     body.push(step(op::LOAD, argument(index)));
-                    body.push(jump(op::EQUAL, value, 0, JUMP_OUT));
+                    body.push(jump(op::EQUAL, value, /*jt*/ 0, JUMP_OUT));
                 }
                 When::Masked(index, mask, value) => {
                     body.push(step(op::LOAD, argument(index)));
                     body.push(step(op::AND, mask));
-                    body.push(jump(op::EQUAL, value, 0, JUMP_OUT));
+                    body.push(jump(op::EQUAL, value, /*jt*/ 0, JUMP_OUT));
                 }
                 When::AnyOf(index, bits) => {
                     body.push(step(op::LOAD, argument(index)));
                     body.push(step(op::AND, bits));
-                    body.push(jump(op::EQUAL, 0, JUMP_OUT, 0));
+                    body.push(jump(op::EQUAL, 0, JUMP_OUT, /*jf*/ 0));
                 }
             }
         }
@@ -137,7 +137,7 @@ pub(crate) fn assemble(lines: &[Line]) -> Vec<Instruction> {
         }
         let skip = u8::try_from(length).expect("a line has a few conditions");
         let number = u32::try_from(line.call).expect("a call's number is small");
-        program.push(jump(op::EQUAL, number, 0, skip));
+        program.push(jump(op::EQUAL, number, /*jt*/ 0, skip));
         program.extend(body);
         if reload {
             program.push(step(op::LOAD, NUMBER));
@@ -190,21 +190,24 @@ mod tests {
             Line { call: 56, when: vec![When::AnyOf(0, 0x30), When::Equals(1, 7)], action: Action::Errno(2) },
         ]);
         let run = |number, a0, a1| run(&program, ARCHITECTURE, number, [a0, a1, 0, 0, 0, 0]);
-        assert_eq!(run(41, 2, 3), libc::SECCOMP_RET_ALLOW);
-        assert_eq!(run(41, 1, 0xf3), libc::SECCOMP_RET_ERRNO | 3);
-        assert_eq!(run(41, 1, 4), libc::SECCOMP_RET_ERRNO | 1);
-        assert_eq!(run(56, 0x10, 7), libc::SECCOMP_RET_ERRNO | 2);
-        assert_eq!(run(56, 0x40, 7), libc::SECCOMP_RET_ALLOW);
-        assert_eq!(run(56, 0x20, 8), libc::SECCOMP_RET_ALLOW);
-        assert_eq!(run(57, 0, 0), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(run(/*number*/ 41, /*a0*/ 2, /*a1*/ 3), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(run(/*number*/ 41, /*a0*/ 1, /*a1*/ 0xf3), libc::SECCOMP_RET_ERRNO | 3);
+        assert_eq!(run(/*number*/ 41, /*a0*/ 1, /*a1*/ 4), libc::SECCOMP_RET_ERRNO | 1);
+        assert_eq!(run(/*number*/ 56, /*a0*/ 0x10, /*a1*/ 7), libc::SECCOMP_RET_ERRNO | 2);
+        assert_eq!(run(/*number*/ 56, /*a0*/ 0x40, /*a1*/ 7), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(run(/*number*/ 56, /*a0*/ 0x20, /*a1*/ 8), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(run(/*number*/ 57, /*a0*/ 0, /*a1*/ 0), libc::SECCOMP_RET_ALLOW);
         // The upper half does not matter, as the kernel ignores it too.
-        assert_eq!(run(41, 2 | (1 << 32), 0), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(run(/*number*/ 41, 2 | (1 << 32), /*a1*/ 0), libc::SECCOMP_RET_ALLOW);
     }
 
     #[test]
     fn calls_of_other_architectures_end_the_process() {
         let program = assemble(&[]);
-        assert_eq!(run(&program, 0x4000_0003, 11, [0; 6]), libc::SECCOMP_RET_KILL_PROCESS);
+        assert_eq!(
+            run(&program, /*arch*/ 0x4000_0003, /*number*/ 11, [0; 6]),
+            libc::SECCOMP_RET_KILL_PROCESS
+        );
         #[cfg(target_arch = "x86_64")]
         assert_eq!(run(&program, ARCHITECTURE, 0x4000_0000 | 59, [0; 6]), libc::SECCOMP_RET_KILL_PROCESS);
     }

@@ -188,7 +188,7 @@ fn matches_name(mut pattern: &[u8], name: &[u8]) -> bool {
             let one = |fits: bool| fits && at < name.len() && row[at + 1];
             next[at] = match token {
                 Token::Star => row[at] || next.get(at + 1).copied().unwrap_or(false),
-                Token::One => one(true),
+                Token::One => one(/*fits*/ true),
                 Token::Byte(byte) => one(name.get(at) == Some(byte)),
                 Token::Class { negated, body } => {
                     one(name.get(at).is_some_and(|&byte| in_class(body, byte) != *negated))

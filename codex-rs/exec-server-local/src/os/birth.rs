@@ -203,11 +203,13 @@ unsafe fn close_inherited(plan: &Plan<'_>) -> bool {
     // SAFETY: the child needs no descriptor any more beyond 2 and those that are placed here, and its table is its own
     // copy.
     unsafe {
-        let Some(held) = &plan.held else { return close_from(3, &plan.inherited) };
+        let Some(held) = &plan.held else {
+            return close_from(/*first*/ 3, &plan.inherited);
+        };
         // A list of those to close could name the places of the extra ones, so these come after it; a range is closed
         // behind them.
         let range = matches!(plan.inherited, Inherited::Shared { .. });
-        if !range && !close_from(3, &plan.inherited) {
+        if !range && !close_from(/*first*/ 3, &plan.inherited) {
             return false;
         }
         let mut place: RawFd = 3;

@@ -68,14 +68,17 @@ mod tests {
     #[test]
     fn words_of_refusal_count_in_any_case_and_across_chunks() {
         use OutputStream::{Stderr, Stdout};
-        assert!(suspected(&[(Stderr, "touch: x: Read-only file system")], 1));
-        assert!(suspected(&[(Stderr, "PERMISSION den"), (Stdout, "noise"), (Stderr, "ied")], 126));
-        assert!(!suspected(&[(Stderr, "no such file")], 1));
-        assert!(!suspected(&[], 2) && suspected(&[], KILLED_BY_FILTER));
+        assert!(suspected(&[(Stderr, "touch: x: Read-only file system")], /*exit_code*/ 1));
+        assert!(suspected(
+            &[(Stderr, "PERMISSION den"), (Stdout, "noise"), (Stderr, "ied")],
+            /*exit_code*/ 126
+        ));
+        assert!(!suspected(&[(Stderr, "no such file")], /*exit_code*/ 1));
+        assert!(!suspected(&[], /*exit_code*/ 2) && suspected(&[], KILLED_BY_FILTER));
     }
 
     #[test]
     fn a_process_that_ended_well_was_not_denied_anything() {
-        assert!(!suspected(&[(OutputStream::Stderr, "permission denied")], 0));
+        assert!(!suspected(&[(OutputStream::Stderr, "permission denied")], /*exit_code*/ 0));
     }
 }

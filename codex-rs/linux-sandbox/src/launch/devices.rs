@@ -38,7 +38,7 @@ pub(super) fn add(root: &Root, terminal: bool) -> io::Result<()> {
     if terminal {
         touch(&dev, b"console")?;
     }
-    root.put(&dev, b"/dev", None)?;
+    root.put(&dev, b"/dev", /*make*/ None)?;
     for node in NODES {
         let source = clone_tree(CWD, &format!("/dev/{node}"))?;
         put(&source, &dev, node)?;

@@ -142,7 +142,7 @@ fn serve(lease: OwnedFd) -> io::Result<Infallible> {
         // SAFETY: descriptor 0 is the lease; nothing is ever written to it.
         let count = unsafe { libc::read(0, byte.as_mut_ptr().cast(), 1) };
         if count == 0 {
-            exit(0);
+            exit(/*code*/ 0);
         }
     }
 }

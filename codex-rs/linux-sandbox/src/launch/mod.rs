@@ -82,13 +82,13 @@ fn become_command(job: &Job, status: &Status) -> ! {
         Ok(()) => match &job.work {
             Work::Program(program) => program::execute(program),
             Work::Trial => {
-                status.tell(&Told::Trial(trial::run()), None);
-                forks::exit(0)
+                status.tell(&Told::Trial(trial::run()), /*descriptor*/ None);
+                forks::exit(/*code*/ 0)
             }
         },
         Err(failure) => failure,
     };
-    status.tell(&Told::Failed(failure), None);
+    status.tell(&Told::Failed(failure), /*descriptor*/ None);
     forks::exit(NOT_RUN)
 }
 

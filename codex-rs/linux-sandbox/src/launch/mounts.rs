@@ -57,7 +57,7 @@ pub(super) fn build(view: &View, terminal: bool) -> Result<(), Failure> {
             }
             (Step::HideAround { path }, _) => {
                 let hidden = tmpfs("0111", "64k", "64").map_err(failed_at(path))?;
-                root.put(&hidden, path, None).map_err(failed_at(path))?;
+                root.put(&hidden, path, /*make*/ None).map_err(failed_at(path))?;
                 around.push(hidden);
             }
             (Step::Link { path, target }, _) => root.link(path, target).map_err(failed_at(path))?,
@@ -172,7 +172,7 @@ impl Root {
             | MountAttrFlags::MOUNT_ATTR_NODEV
             | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         let tree = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-        self.put(&tree, b"/proc", None)
+        self.put(&tree, b"/proc", /*make*/ None)
     }
 
     /// Makes the new tree the root and lets go of the old one.

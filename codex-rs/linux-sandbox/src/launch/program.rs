@@ -23,7 +23,7 @@ pub(super) fn execute(program: &Program) -> Failure {
         detail: candidate.to_string(),
     };
     let (Some(argv), Some(envp)) = (Strings::new(&program.argv), Strings::new(&program.envp)) else {
-        return failed(0, libc::EINVAL);
+        return failed(/*candidate*/ 0, libc::EINVAL);
     };
     let mut refused = None;
     let mut last = libc::ENOENT;
@@ -40,8 +40,8 @@ pub(super) fn execute(program: &Program) -> Failure {
     }
     match (refused, program.candidates.len()) {
         (Some(at), _) => failed(at, libc::EACCES),
-        (None, 1) => failed(0, last),
-        (None, _) => failed(0, libc::ENOENT),
+        (None, 1) => failed(/*candidate*/ 0, last),
+        (None, _) => failed(/*candidate*/ 0, libc::ENOENT),
     }
 }
 

@@ -8,14 +8,14 @@ use super::scene::Profile;
 pub(crate) fn attempts() -> Vec<Attempt> {
     let attempt = |number, name, attempt| Attempt::new(number, name, Profile::Workspace, attempt);
     vec![
-        attempt(76, "environments of others", |_, through| {
+        attempt(/*number*/ 76, "environments of others", |_, through| {
             for process in fs::read_dir("/proc").expect("there is a process table").flatten() {
                 let Ok(environment) = fs::read(process.path().join("environ")) else { continue };
                 let text = String::from_utf8_lossy(&environment);
                 through.note(format!("{}", process.path().display()), text.contains("SERVER_SECRET"));
             }
         }),
-        attempt(78, "the policy's text", |scene, through| {
+        attempt(/*number*/ 78, "the policy's text", |scene, through| {
             for process in fs::read_dir("/proc").expect("there is a process table").flatten() {
                 for file in ["cmdline", "environ", "comm"] {
                     let Ok(bytes) = fs::read(process.path().join(file)) else { continue };

@@ -12,15 +12,15 @@ use super::scene::{Profile, Scene};
 pub(crate) fn attempts() -> Vec<Attempt> {
     let workspace = |number, name, attempt| Attempt::new(number, name, Profile::Workspace, attempt);
     vec![
-        workspace(1, "open, append and mkdir outside", |scene, through| {
+        workspace(/*number*/ 1, "open, append and mkdir outside", |scene, through| {
             write_everyhow(through, &scene.outside())
         }),
-        workspace(2, "write to the system", |_, through| {
+        workspace(/*number*/ 2, "write to the system", |_, through| {
             for folder in ["/etc", "/usr", "/var/tmp", "/", "/dev", "/proc", "/sys"] {
                 write_everyhow(through, Path::new(folder));
             }
         }),
-        workspace(3, "unlink, truncate and rename outside", |scene, through| {
+        workspace(/*number*/ 3, "unlink, truncate and rename outside", |scene, through| {
             let file = scene.outside_file();
             through.must_fail("unlink", fs::remove_file(&file));
             through.must_fail("truncate", OpenOptions::new().write(true).truncate(true).open(&file));
@@ -28,7 +28,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             through.must_fail("rename", fs::rename(&file, scene.outside().join("other")));
             through.must_fail("remove folder", fs::remove_dir_all(scene.outside()));
         }),
-        workspace(4, "chmod, chown, utime and xattr outside", |scene, through| {
+        workspace(/*number*/ 4, "chmod, chown, utime and xattr outside", |scene, through| {
             let file = scene.outside_file();
             through.must_fail("chmod", fs::set_permissions(&file, fs::Permissions::from_mode(0o777)));
             through.must_fail(
@@ -44,7 +44,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 unsafe { libc::setxattr(path.as_ptr(), c"user.x".as_ptr(), c"v".as_ptr().cast(), 1, 0) };
             through.must_refuse("xattr", i64::from(xattr));
         }),
-        workspace(5, "through a link to a file", |scene, through| {
+        workspace(/*number*/ 5, "through a link to a file", |scene, through| {
             let link = scene.workspace().join("link");
             symlink(scene.outside_file(), &link).expect("a link may be made");
             through.must_fail("write", fs::write(&link, "x"));
@@ -53,14 +53,14 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 .expect("a link may be made");
             through.must_fail("create", fs::write(scene.workspace().join("dangling"), "x"));
         }),
-        workspace(6, "through a link to a folder", |scene, through| {
+        workspace(/*number*/ 6, "through a link to a folder", |scene, through| {
             let link = scene.workspace().join("link");
             symlink(scene.outside(), &link).expect("a link may be made");
             write_everyhow(through, &link);
             through.must_fail("remove", fs::remove_file(link.join("file")));
         }),
-        workspace(7, "through a link that is swapped while it is used", swapped_link),
-        workspace(8, "hard links in either direction", |scene, through| {
+        workspace(/*number*/ 7, "through a link that is swapped while it is used", swapped_link),
+        workspace(/*number*/ 8, "hard links in either direction", |scene, through| {
             let inside = scene.workspace().join("inside");
             fs::write(&inside, "x").expect("the workspace may be written");
             through.must_fail(
@@ -69,21 +69,21 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             );
             through.must_fail("in to out", fs::hard_link(&inside, scene.outside().join("linked")));
         }),
-        workspace(9, "rename across", |scene, through| {
+        workspace(/*number*/ 9, "rename across", |scene, through| {
             let inside = scene.workspace().join("inside");
             fs::write(&inside, "x").expect("the workspace may be written");
             through.must_fail("in to out", fs::rename(&inside, scene.outside().join("inside")));
             through.must_fail("out to in", fs::rename(scene.outside_file(), scene.workspace().join("file")));
             through.must_fail("over", fs::rename(&inside, scene.outside_file()));
         }),
-        workspace(10, "by way of /proc/self", |scene, through| {
+        workspace(/*number*/ 10, "by way of /proc/self", |scene, through| {
             for way in ["root", "cwd/../../../../../../..", "task/self/root"] {
                 let around = Path::new("/proc/self").join(way);
                 let relative = scene.outside();
                 write_everyhow(through, &around.join(relative.strip_prefix("/").expect("absolute")));
             }
         }),
-        workspace(11, "by way of every process that is seen", |scene, through| {
+        workspace(/*number*/ 11, "by way of every process that is seen", |scene, through| {
             for process in fs::read_dir("/proc").expect("there is a process table").flatten() {
                 for way in ["root", "cwd"] {
                     let root = process.path().join(way);
@@ -92,7 +92,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 }
             }
         }),
-        workspace(12, "with a working directory outside", |scene, through| {
+        workspace(/*number*/ 12, "with a working directory outside", |scene, through| {
             std::env::set_current_dir(scene.outside()).expect("it may be entered");
             write_everyhow(through, Path::new("."));
             through.must_fail("write", fs::write("file", "x"));
@@ -101,7 +101,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             std::env::set_current_dir(&link).expect("it may be entered");
             write_everyhow(through, Path::new("."));
         }),
-        workspace(13, "upwards", |scene, through| {
+        workspace(/*number*/ 13, "upwards", |scene, through| {
             write_everyhow(through, &scene.workspace().join(".."));
             write_everyhow(through, &scene.workspace().join("../outside"));
             write_everyhow(through, Path::new("../outside"));

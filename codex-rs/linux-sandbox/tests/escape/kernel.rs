@@ -60,12 +60,12 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             }
             look_at_secret(scene, through);
         }),
-        attempt(34, "climb out of a root of one's own", |scene, through| {
+        attempt(/*number*/ 34, "climb out of a root of one's own", |scene, through| {
             let folder = path_of(&scene.workspace());
             // SAFETY: a path.
             through.must_refuse("chroot", i64::from(unsafe { libc::chroot(folder.as_ptr()) }));
         }),
-        attempt(35, "enter namespaces of others", |_, through| {
+        attempt(/*number*/ 35, "enter namespaces of others", |_, through| {
             for process in ["self", "1"] {
                 for kind in ["mnt", "user", "pid", "net", "ipc", "uts", "cgroup"] {
                     if let Ok(file) = fs::File::open(format!("/proc/{process}/ns/{kind}")) {
@@ -79,7 +79,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 }
             }
         }),
-        attempt(36, "open by handle", |_, through| {
+        attempt(/*number*/ 36, "open by handle", |_, through| {
             let handle = [0_u8; 136];
             // SAFETY: a handle that names nothing.
             through.must_refuse("open_by_handle_at", unsafe {
@@ -88,7 +88,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             let refused = std::io::Error::last_os_error().raw_os_error();
             through.note("it was looked at", refused != Some(libc::EPERM));
         }),
-        attempt(37, "make and open devices", |scene, through| {
+        attempt(/*number*/ 37, "make and open devices", |scene, through| {
             for (name, kind, device) in
                 [("disk", libc::S_IFBLK, libc::makedev(8, 0)), ("memory", libc::S_IFCHR, libc::makedev(1, 1))]
             {
@@ -105,7 +105,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 through.must_fail(name, OpenOptions::new().read(true).open(Path::new("/dev").join(name)));
             }
         }),
-        attempt(38, "kernel settings", |_, through| {
+        attempt(/*number*/ 38, "kernel settings", |_, through| {
             for name in
                 ["sys/kernel/core_pattern", "sys/kernel/hostname", "sys/vm/drop_caches", "sysrq-trigger"]
             {
@@ -115,14 +115,14 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             }
             write_everyhow(through, Path::new("/proc/self"));
         }),
-        attempt(39, "control groups", |_, through| {
+        attempt(/*number*/ 39, "control groups", |_, through| {
             write_everyhow(through, Path::new("/sys/fs/cgroup"));
             for name in ["cgroup.procs", "release_agent", "memory/release_agent", "unified/cgroup.procs"] {
                 let path = Path::new("/sys/fs/cgroup").join(name);
                 through.must_fail(name, OpenOptions::new().write(true).open(path));
             }
         }),
-        attempt(40, "overwrite programs that run", |_, through| {
+        attempt(/*number*/ 40, "overwrite programs that run", |_, through| {
             for process in fs::read_dir("/proc").expect("there is a process table").flatten() {
                 let program = process.path().join("exe");
                 through.must_fail(
@@ -133,7 +133,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             let own = super::runner::this_program();
             through.must_fail("own program", OpenOptions::new().append(true).open(own));
         }),
-        attempt(41, "fragile parts of the kernel", |_, through| {
+        attempt(/*number*/ 41, "fragile parts of the kernel", |_, through| {
             let zeroes = [0_u64; 64];
             let calls: &[(&str, libc::c_long)] = &[
                 ("bpf", libc::SYS_bpf),
@@ -157,12 +157,12 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             }
         }),
         #[cfg(target_arch = "x86_64")]
-        attempt(42, "calls of other architectures", |_, through| {
+        attempt(/*number*/ 42, "calls of other architectures", |_, through| {
             for program in ["x32", "int 0x80"] {
                 through.note(program, !dies_of_bad_call(program == "x32"));
             }
         }),
-        attempt(43, "a user namespace at all", |_, through| {
+        attempt(/*number*/ 43, "a user namespace at all", |_, through| {
             // SAFETY: flags.
             unsafe {
                 for flags in [libc::CLONE_NEWUSER, libc::CLONE_NEWNS, libc::CLONE_NEWPID, libc::CLONE_NEWNET]

@@ -11,7 +11,7 @@ use super::scene::{Profile, Scene};
 pub(crate) fn attempts() -> Vec<Attempt> {
     let attempt = |number, name, attempt| Attempt::new(number, name, Profile::Workspace, attempt);
     vec![
-        attempt(58, "TCP to the machine and beyond", |scene, through| {
+        attempt(/*number*/ 58, "TCP to the machine and beyond", |scene, through| {
             let port = port_outside(scene);
             let nowhere = SocketAddr::from(([192, 0, 2, 1], 9));
             for address in [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into(), nowhere] {
@@ -23,12 +23,12 @@ pub(crate) fn attempts() -> Vec<Attempt> {
         })
         .prepared(listen_outside)
         .controlled(local_server),
-        attempt(59, "UDP", |_, through| {
+        attempt(/*number*/ 59, "UDP", |_, through| {
             let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket of its own network");
             through.must_fail("send", socket.send_to(b"x", "192.0.2.1:9"));
             through.must_fail("multicast", socket.send_to(b"x", "224.0.0.1:9"));
         }),
-        attempt(60, "resolve a name", |_, through| {
+        attempt(/*number*/ 60, "resolve a name", |_, through| {
             use std::net::ToSocketAddrs as _;
             through.must_fail("a name", ("host.invalid", 80).to_socket_addrs());
             through.must_fail(
@@ -36,14 +36,14 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.send_to(b"x", "8.8.8.8:53")),
             );
         }),
-        attempt(61, "other kinds of sockets", |_, through| other_families(through)),
-        attempt(62, "sockets by ring", |_, through| {
+        attempt(/*number*/ 61, "other kinds of sockets", |_, through| other_families(through)),
+        attempt(/*number*/ 62, "sockets by ring", |_, through| {
             let zeroes = [0_u64; 64];
             // SAFETY: an empty description.
             through
                 .must_refuse("ring", unsafe { libc::syscall(libc::SYS_io_uring_setup, 8, zeroes.as_ptr()) });
         }),
-        attempt(63, "sockets of the file system", |scene, through| {
+        attempt(/*number*/ 63, "sockets of the file system", |scene, through| {
             let path = scene.outside().join("../socket");
             through.must_fail("stream", UnixStream::connect(&path));
             through.must_fail("datagram", UnixDatagram::unbound().and_then(|socket| socket.connect(&path)));
@@ -61,14 +61,14 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 std::os::unix::net::UnixListener::bind(scene.root().join("socket")).expect("a socket");
             std::mem::forget(listener);
         }),
-        attempt(64, "abstract sockets", |_, through| {
+        attempt(/*number*/ 64, "abstract sockets", |_, through| {
             // SAFETY: numbers.
             through.must_refuse(
                 "socket",
                 i64::from(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) }),
             );
         }),
-        attempt(65, "be reached from the machine", |scene, _| {
+        attempt(/*number*/ 65, "be reached from the machine", |scene, _| {
             let listener = TcpListener::bind("0.0.0.0:0").expect("own ports may be listened on");
             let port = listener.local_addr().expect("it has one").port();
             std::fs::write(scene.workspace().join("port"), port.to_string()).expect("told");

@@ -11,7 +11,7 @@ use super::scene::Profile;
 pub(crate) fn attempts() -> Vec<Attempt> {
     let attempt = |number, name, attempt| Attempt::new(number, name, Profile::Workspace, attempt);
     vec![
-        attempt(44, "trace processes, read and write their memory", |_, through| {
+        attempt(/*number*/ 44, "trace processes, read and write their memory", |_, through| {
             let own = std::process::id().cast_signed();
             // SAFETY: numbers and empty lists.
             unsafe {
@@ -32,7 +32,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 }),
             );
         }),
-        attempt(45, "see processes of the machine", |_, through| {
+        attempt(/*number*/ 45, "see processes of the machine", |_, through| {
             let numbers = fs::read_dir("/proc")
                 .expect("there is a process table")
                 .flatten()
@@ -41,7 +41,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             // Init, this program, and nobody else.
             through.note(format!("{numbers} processes"), numbers > 2);
         }),
-        attempt(46, "signal by number and group", |_, through| {
+        attempt(/*number*/ 46, "signal by number and group", |_, through| {
             let outside = std::env::var("TEST_PARENT").expect("told").parse::<i32>().expect("a number");
             if outside <= 2 {
                 // Whoever runs the tests has the number of somebody inside.
@@ -54,14 +54,14 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 through.must_refuse("pidfd", libc::syscall(libc::SYS_pidfd_open, outside, 0));
             }
         }),
-        attempt(47, "signal everybody", |_, through| {
+        attempt(/*number*/ 47, "signal everybody", |_, through| {
             // SAFETY: asks whether there is anybody else; nobody is init's or the machine's.
             through.must_refuse("everybody", i64::from(unsafe { libc::kill(-1, 0) }));
             // The launcher is in no group that can be named here.
             // SAFETY: a number.
             through.note("parent", unsafe { libc::getppid() } != 0);
         }),
-        attempt(48, "kill init", |_, through| {
+        attempt(/*number*/ 48, "kill init", |_, through| {
             // SAFETY: numbers. Init ignores what it does not expect, even this.
             let _ = unsafe { libc::kill(1, libc::SIGKILL) };
             // SAFETY: asks only. Landlock refuses even that, which tells that there is somebody.
@@ -69,7 +69,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             let gone = asked < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
             through.note("init is gone", gone);
         }),
-        attempt(51, "descriptors that were left open", |_, through| {
+        attempt(/*number*/ 51, "descriptors that were left open", |_, through| {
             for entry in fs::read_dir("/proc/self/fd").expect("it can be listed").flatten() {
                 let number = entry.file_name().to_string_lossy().into_owned();
                 let target =
@@ -83,7 +83,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 );
             }
         }),
-        attempt(52, "type for somebody else", |_, through| {
+        attempt(/*number*/ 52, "type for somebody else", |_, through| {
             for request in [libc::TIOCSTI, 0x541c] {
                 let byte = b'x';
                 // SAFETY: a byte to read.
@@ -92,7 +92,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 through.note(format!("{request:#x}"), result >= 0 || refused != Some(libc::EPERM));
             }
         }),
-        attempt(53, "shared memory of others", |_, through| {
+        attempt(/*number*/ 53, "shared memory of others", |_, through| {
             // SAFETY: a key that the outside has made, no size, no flags.
             through.must_refuse("System V", i64::from(unsafe { libc::shmget(0x0c0d_e9e5, 0, 0) }));
             through.must_fail("POSIX", fs::read(format!("/dev/shm/{}", shared_name())));
@@ -112,7 +112,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut());
             }
         }),
-        attempt(54, "keyrings", |_, through| {
+        attempt(/*number*/ 54, "keyrings", |_, through| {
             // SAFETY: names of special keyrings.
             unsafe {
                 through.must_refuse("get", libc::syscall(libc::SYS_keyctl, 0, -4, 0));
@@ -120,9 +120,9 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 through.must_refuse("add", libc::syscall(libc::SYS_add_key, kind, name, name, 1, -4));
             }
         }),
-        attempt(55, "rights that are left", no_rights),
+        attempt(/*number*/ 55, "rights that are left", no_rights),
         Attempt::new(155, "rights that are left, with the network", Profile::WorkspaceOnline, no_rights),
-        attempt(56, "run a file with its owner's rights", |_, through| {
+        attempt(/*number*/ 56, "run a file with its owner's rights", |_, through| {
             for program in ["/usr/bin/su", "/usr/bin/passwd", "/usr/bin/mount", "/bin/su"] {
                 if !Path::new(program).exists() {
                     continue;
@@ -131,7 +131,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 through.note("new rights", !status.contains("NoNewPrivs:\t1"));
             }
         }),
-        attempt(57, "leave such a file behind", |scene, through| {
+        attempt(/*number*/ 57, "leave such a file behind", |scene, through| {
             let file = scene.workspace().join("file");
             fs::write(&file, "x").expect("the workspace may be written");
             for mode in [0o4755, 0o2755, 0o6755] {

@@ -12,7 +12,7 @@ const NAMES: [&str; 4] = [".git", ".codex", ".agents", ".aws"];
 pub(crate) fn attempts() -> Vec<Attempt> {
     let attempt = |number, name, attempt| Attempt::new(number, name, Profile::Workspace, attempt);
     vec![
-        attempt(15, "make protected folders", |scene, through| {
+        attempt(/*number*/ 15, "make protected folders", |scene, through| {
             for name in NAMES {
                 let path = scene.workspace().join(name);
                 through.must_fail(format!("mkdir {name}"), fs::create_dir(&path));
@@ -21,7 +21,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             }
         })
         .checked(nothing_is_left),
-        attempt(16, "the same names as files or links", |scene, through| {
+        attempt(/*number*/ 16, "the same names as files or links", |scene, through| {
             for name in NAMES {
                 let path = scene.workspace().join(name);
                 through.must_fail(format!("{name} as a file"), fs::write(&path, "gitdir: /tmp"));
@@ -32,7 +32,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             }
         })
         .checked(nothing_is_left),
-        attempt(17, "write hook, config and HEAD", |scene, through| {
+        attempt(/*number*/ 17, "write hook, config and HEAD", |scene, through| {
             let git = scene.workspace().join(".git");
             for name in ["hooks/pre-commit", "config", "HEAD"] {
                 through.must_fail(name, fs::write(git.join(name), "x"));
@@ -42,7 +42,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
         })
         .prepared(with_history)
         .checked(history_is_as_it_was),
-        attempt(18, "rename, exchange or remove the history", |scene, through| {
+        attempt(/*number*/ 18, "rename, exchange or remove the history", |scene, through| {
             let git = scene.workspace().join(".git");
             let other = scene.workspace().join("other");
             through.must_fail("rename", fs::rename(&git, scene.workspace().join("moved")));
@@ -64,11 +64,11 @@ pub(crate) fn attempts() -> Vec<Attempt> {
         })
         .prepared(with_history)
         .checked(history_is_as_it_was),
-        attempt(19, "rename the workspace", |scene, through| {
+        attempt(/*number*/ 19, "rename the workspace", |scene, through| {
             through.must_fail("rename", fs::rename(scene.workspace(), scene.root().join("moved")));
             through.must_fail("remove", fs::remove_dir(scene.workspace()));
         }),
-        attempt(20, "write what a .git file leads to", |scene, through| {
+        attempt(/*number*/ 20, "write what a .git file leads to", |scene, through| {
             write_everyhow(through, &scene.workspace().join("elsewhere"));
             through.must_fail("file", fs::write(scene.workspace().join(".git"), "gitdir: /"));
         })

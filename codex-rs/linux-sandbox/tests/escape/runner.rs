@@ -142,7 +142,7 @@ async fn run_one(backend: &LocalBackend, attempt: &Attempt, through: &mut Throug
             through.note(format!("exit {}\n{}", ran.code, ran.output), ran.code != 0);
             through.note("it never ran", !ran.output.contains("tried inside"));
         }
-        Err(error) => through.note(format!("it did not start: {error}"), true),
+        Err(error) => through.note(format!("it did not start: {error}"), /*got_through*/ true),
     }
     (attempt.check)(&scene, through);
 }
@@ -171,11 +171,11 @@ pub(crate) fn run_all_as_ordinary_user(test: &str) {
     let mode = |path: &Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("its mode")
     };
-    mode(folder.path(), 0o755);
+    mode(folder.path(), /*mode*/ 0o755);
     for (from, to) in [(launcher_program(), "launcher"), (this_program(), "escape")] {
         let to = folder.path().join(to);
         std::fs::copy(from, &to).expect("a copy");
-        mode(&to, 0o755);
+        mode(&to, /*mode*/ 0o755);
     }
     let ran = std::process::Command::new(folder.path().join("escape"))
         .args(["--exact", test, "--nocapture"])

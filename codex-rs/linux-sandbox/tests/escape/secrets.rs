@@ -11,7 +11,7 @@ use super::scene::{Profile, SECRET, Scene};
 pub(crate) fn attempts() -> Vec<Attempt> {
     let attempt = |number, name, attempt| Attempt::new(number, name, Profile::Secrets, attempt);
     vec![
-        attempt(21, "read a denied file, folder and glob", |scene, through| {
+        attempt(/*number*/ 21, "read a denied file, folder and glob", |scene, through| {
             look(through, &scene.secret_file());
             look(through, &scene.secrets().join("file"));
             look(through, &scene.workspace().join("key.pem"));
@@ -25,7 +25,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             fs::create_dir_all(scene.workspace().join("deep/er")).expect("folders");
             fs::write(scene.workspace().join("deep/er/key.pem"), SECRET).expect("a secret");
         }),
-        attempt(22, "through links, descriptors and /proc", |scene, through| {
+        attempt(/*number*/ 22, "through links, descriptors and /proc", |scene, through| {
             for secret in [scene.secret_file(), scene.secrets().join("file")] {
                 let link = scene.workspace().join("link");
                 let _ = fs::remove_file(&link);
@@ -43,13 +43,13 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 look(through, Path::new(&format!("/proc/self/fd/{named}")));
             }
         }),
-        attempt(23, "by another name that the machine gave it", |scene, through| {
+        attempt(/*number*/ 23, "by another name that the machine gave it", |scene, through| {
             look(through, &scene.workspace().join("innocent"));
         })
         .prepared(|scene| {
             fs::hard_link(scene.secret_file(), scene.workspace().join("innocent")).expect("a link");
         }),
-        attempt(24, "rename the file, its parent, a folder", |scene, through| {
+        attempt(/*number*/ 24, "rename the file, its parent, a folder", |scene, through| {
             through.must_fail("file", fs::rename(scene.secret_file(), scene.workspace().join("open")));
             through.must_fail(
                 "parent",
@@ -68,7 +68,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 fs::read(scene.secret_file()).ok().as_deref() != Some(SECRET),
             );
         }),
-        attempt(25, "copy it by other means", |scene, through| {
+        attempt(/*number*/ 25, "copy it by other means", |scene, through| {
             through.must_fail("copy", fs::copy(scene.secret_file(), scene.workspace().join("copy")));
             for command in [["cp", ".env", "copied"], ["cp", "-al", ".env"], ["tar", "cf", "all.tar"]] {
                 let _ = std::process::Command::new(command[0]).args(&command[1..]).arg(".").output();
@@ -77,7 +77,7 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 look(through, &entry.path());
             }
         }),
-        attempt(27, "a denied path that is made after the start", |scene, through| {
+        attempt(/*number*/ 27, "a denied path that is made after the start", |scene, through| {
             through.must_fail("make", fs::write(scene.workspace().join("later"), "x"));
             through.must_fail("mkdir", fs::create_dir_all(scene.workspace().join("later/deep")));
             look(through, &scene.workspace().join("later"));

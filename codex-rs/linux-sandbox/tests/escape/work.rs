@@ -136,7 +136,8 @@ async fn a_refusal_is_reported_and_ordinary_failures_are_not() {
         let argv = ["/bin/sh", "-c", script];
         let process = start(&backend, &argv, &scene.workspace(), &[PATH], context).await.expect("it starts");
         finish(&*process).await;
-        let read = process.read(Seq::START, None, Duration::ZERO).await.expect("it can be read");
+        let read =
+            process.read(Seq::START, /*max_bytes*/ None, Duration::ZERO).await.expect("it can be read");
         assert_eq!(read.sandbox_denied, Some(denied), "{script}");
     }
 }
