@@ -29,6 +29,7 @@ mod error;
 mod events;
 mod feed;
 mod follow;
+mod fs;
 mod history;
 mod http;
 mod inner;

@@ -9,6 +9,7 @@ use codex_exec_server_protocol::ids::{ProcessId, RequestKey};
 use codex_exec_server_protocol::methods::DecodeError;
 use serde_json::json;
 
+use crate::fs_fault::FsFault;
 use crate::handshake::HandshakeError;
 use crate::sessions::{ResumeError, TooManySessions};
 
@@ -119,6 +120,9 @@ pub enum ServiceError {
     /// An HTTP exchange failed.
     #[error(transparent)]
     Http(#[from] HttpFailure),
+    /// A file operation.
+    #[error(transparent)]
+    Fs(#[from] FsFault),
     /// stdin of a process that was ended by force.
     #[error("failed to write to process stdin")]
     StdinFailed,
@@ -139,7 +143,7 @@ pub enum ServiceError {
 impl ServiceError {
     /// The only place where a failure turns into a wire code.
     #[must_use]
-    pub const fn code(&self) -> ErrorCode {
+    pub fn code(&self) -> ErrorCode {
         match self {
             Self::UnknownMethod(_) => ErrorCode::MethodNotFound,
             Self::InvalidParams(_) | Self::InvalidArgument(_) => ErrorCode::InvalidParams,
@@ -154,6 +158,7 @@ impl ServiceError {
             | Self::WrongState(_)
             | Self::Displaced
             | Self::Busy(_) => ErrorCode::InvalidRequest,
+            Self::Fs(fault) => fault.code(),
             Self::Cancelled => ErrorCode::Cancelled,
             Self::Start { .. } | Self::Http(_) | Self::StdinFailed | Self::Internal(_) => ErrorCode::Internal,
         }
@@ -169,6 +174,7 @@ impl From<&ServiceError> for RpcError {
                 "errno": source.raw_os_error(),
             })),
             ServiceError::Http(failure) => Some(json!({ "cause": failure.cause })),
+            ServiceError::Fs(fault) => fault.data().map(|data| json!(data)),
             _ => None,
         };
         Self { code: error.code().number(), message: error.to_string(), data }

@@ -2,11 +2,13 @@
 //!
 //! What is kept of a process's output is decided in [`event_log`], how it is followed in [`log_cursor`], who may speak
 //! for a session in [`sessions`], what a repeat means in [`idempotency`], in which order a receiver sees events in
-//! [`sequencer`], and how a client comes back over another connection in [`reconnect`]. [`service`] is what a caller can
+//! [`sequencer`], what went wrong with a file in [`fs_fault`], and how a client comes back over another connection in [`reconnect`]. [`service`] is what a caller can
 //! ask of a machine, near or far, and [`process_event`] what it is told.
 
+pub mod errno;
 pub mod error;
 pub mod event_log;
+pub mod fs_fault;
 pub mod handshake;
 pub mod idempotency;
 pub mod limits;

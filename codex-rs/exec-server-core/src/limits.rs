@@ -47,6 +47,8 @@ pub struct Limits {
     pub env_pattern_bytes: usize,
     /// What may be held of HTTP exchanges.
     pub http: HttpLimits,
+    /// What file operations may use.
+    pub files: FileLimits,
     /// How long descendants get to die from SIGKILL before they are reported as survivors.
     pub kill_wait: Duration,
     /// How long, after a process and its descendants were killed, an open stream may still hold back `closed`.
@@ -76,6 +78,25 @@ impl Default for HttpLimits {
             stream_ahead_bytes: 256 << 10,
             remembered_body_bytes: 16 << 20,
         }
+    }
+}
+
+/// Bounds of file operations, of all connections together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileLimits {
+    /// Operations that may be waiting for a disk at once, each on a thread of its own; more wait for their turn. Enough
+    /// to keep several disks busy, and few enough to leave threads for processes when a network's disks hang.
+    pub threads: usize,
+    /// Bytes of whole files that are on their way into answers at once. Room for one file of the greatest length that is
+    /// read as a whole, in base64; others wait.
+    pub whole_file_bytes: usize,
+    /// Entries that one listing may hold: the reference peer's 50,000.
+    pub listed_entries: usize,
+}
+
+impl Default for FileLimits {
+    fn default() -> Self {
+        Self { threads: 32, whole_file_bytes: 768 << 20, listed_entries: 50_000 }
     }
 }
 
@@ -129,6 +150,7 @@ impl Default for Limits {
             retained_output_total_bytes: 1 << 30,
             env_pattern_bytes: 64 << 10,
             http: HttpLimits::default(),
+            files: FileLimits::default(),
             kill_wait: Duration::from_secs(2),
             close_grace: Duration::from_millis(500),
         }

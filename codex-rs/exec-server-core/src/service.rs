@@ -1,8 +1,11 @@
 //! What can be asked of a machine that runs processes, whether it is this one or one behind a connection. What it can be
 //! asked to send over HTTP stands in [`http`].
 //!
-//! A backend starts processes; a process is acted on through its handle, and followed through its events. Local and
-//! remote implementations answer alike, so a caller can't tell which it holds: one set of tests runs against both.
+//! A backend starts processes; a process is acted on through its handle, and followed through its events. Its files are
+//! reached through a [`FileSystem`]. Local and remote implementations answer alike, so a caller can't tell which it holds:
+//! one set of tests runs against both.
+
+mod file_system;
 
 pub mod http;
 
@@ -19,6 +22,7 @@ use codex_exec_server_protocol::process::{
     ProcessReadResponse, ProcessSignal, ProcessStartParams, ProcessTerminateResponse, PtySize,
 };
 
+pub use self::file_system::{FileHandle, FileSystem, FsError, missing_write_flag};
 use crate::error::ServiceError;
 use crate::process_event::ExecProcessEvent;
 

@@ -48,6 +48,8 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
             process_timeout: true,
             process_usage: true,
             idempotent_requests: true,
+            file_write_streaming: true,
+            fs_extended: true,
             ..EnvironmentCapabilities::default()
         },
         sandbox: None,

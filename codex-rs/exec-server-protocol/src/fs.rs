@@ -38,6 +38,11 @@ pub struct FsErrorData {
     pub errno: Option<String>,
     /// The path that the operation failed at; of two paths, the one at fault.
     pub path: PathUri,
+    /// With an `ifMatch` that does not hold, and only then: the etag that the file has instead, or the empty string if
+    /// there is no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub etag: Option<String>,
 }
 
 /// What `followSymlinks` means where it is absent, said once for every call that has it.

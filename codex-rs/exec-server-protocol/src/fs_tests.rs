@@ -151,7 +151,13 @@ fn directories_and_trees_travel_as_peers_write_them() {
             json!({"entries": [{"fileName": "a", "isDirectory": true, "isFile": false}]})
         ),
         FsReadDirectoryResponse {
-            entries: vec![FsDirectoryEntry { file_name: "a".into(), is_directory: true, is_file: false }]
+            entries: vec![FsDirectoryEntry {
+                file_name: "a".into(),
+                is_directory: true,
+                is_file: false,
+                is_symlink: false,
+                path: None
+            }]
         }
     );
     assert_eq!(
@@ -253,7 +259,7 @@ fn metadata_travels_with_and_without_the_additions() {
     let FsStatResult::Failed { error } = &many.results[1] else { panic!("{many:?}") };
     assert_eq!(
         from_value::<FsErrorData>(error.data.clone().unwrap()).unwrap(),
-        FsErrorData { errno: Some("ENOENT".into()), path: uri("/x") }
+        FsErrorData { errno: Some("ENOENT".into()), path: uri("/x"), etag: None }
     );
 }
 

@@ -5,6 +5,7 @@
 
 pub mod binary;
 pub mod bytes;
+pub mod bytes_result;
 pub mod capabilities;
 pub mod environment;
 pub mod error_code;

@@ -98,7 +98,7 @@ impl Hosted {
 impl Harness {
     /// `host` behind a WebSocket on loopback.
     pub async fn websocket(host: Host) -> Self {
-        Self::websocket_with(host, WireLimits::default()).await
+        Self::websocket_with(host, WireLimits::for_server()).await
     }
 
     /// As [`Self::websocket`], with limits for the server's side.
@@ -111,7 +111,7 @@ impl Harness {
     pub async fn unix_socket(host: Host) -> Self {
         let folder = tempfile::tempdir().expect("there is room for a folder");
         let url = ListenUrl::Unix(folder.path().join("socket"));
-        Self::listen(host, &url, Some(folder), WireLimits::default()).await
+        Self::listen(host, &url, Some(folder), WireLimits::for_server()).await
     }
 
     async fn listen(host: Host, url: &ListenUrl, folder: Option<TempDir>, limits: WireLimits) -> Self {

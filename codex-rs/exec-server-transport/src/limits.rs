@@ -9,9 +9,9 @@ const MIB: usize = 1024 * 1024;
 
 /// Bounds and delays of one connection.
 ///
-/// [`WireLimits::default`] is what a server uses: the inbound sizes are those of the reference server, so
-/// that whatever its clients may send arrives here too. [`WireLimits::for_client`] lifts the inbound sizes,
-/// because a server may answer with one very large message.
+/// [`WireLimits::default`] has the inbound sizes of the reference server, so that whatever its clients may send
+/// arrives here too. [`WireLimits::for_server`] takes larger files in one message. [`WireLimits::for_client`] lifts the
+/// inbound sizes, because a server may answer with one very large message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireLimits {
     /// Largest payload of one inbound WebSocket frame, in bytes. One byte more closes the connection with
@@ -49,6 +49,12 @@ pub struct WireLimits {
 }
 
 impl WireLimits {
+    /// Limits for the side that listens: a message or line of 96 MiB, in one frame or many, so that a file of 64 MiB
+    /// fits into one as base64.
+    pub fn for_server() -> Self {
+        Self { frame_bytes: 96 * MIB, message_bytes: 96 * MIB, line_bytes: 96 * MIB, ..Self::default() }
+    }
+
     /// Limits for the side that connects: one inbound message or line may be up to 1 GiB, in one frame or
     /// many.
     ///

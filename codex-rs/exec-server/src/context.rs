@@ -3,6 +3,7 @@
 use codex_exec_server_core::limits::Limits;
 use codex_exec_server_core::sessions::{Lifetimes, Sessions};
 use codex_exec_server_local::Sandbox;
+use codex_exec_server_local::fs::FsHost;
 use codex_exec_server_local::http::LocalHttp;
 use codex_exec_server_local::process::ProcessHost;
 use codex_exec_server_protocol::environment::EnvironmentInfo;
@@ -33,6 +34,7 @@ impl Context {
             Lifetimes { default: config.limits.detached_session, max: config.limits.detached_session_max };
         let rules = Sessions::new(lifetimes, config.limits.sessions);
         let http = LocalHttp::new(config.environment.clone(), config.limits.http);
+        let files = FsHost::new(config.limits.files);
         let request_keys = config.limits.remembered_request_keys;
         let (limits, sandbox) = (config.limits.clone(), config.sandbox.clone());
         let host = ProcessHost::with_sandbox(config.environment, limits, sandbox);
@@ -41,7 +43,7 @@ impl Context {
             told_limits,
             environment,
             sandbox: config.sandbox,
-            sessions: SessionRegistry::new(host, http, request_keys, rules),
+            sessions: SessionRegistry::new(host, http, files, request_keys, rules),
             stopping: CancellationToken::new(),
         }
     }

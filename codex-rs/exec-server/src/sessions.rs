@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::sessions::{ConnectionId, IfAttached, Sessions};
+use codex_exec_server_local::fs::{FsHost, LocalFileSystem};
 use codex_exec_server_local::http::{KeyedHttp, LocalHttp};
 use codex_exec_server_local::process::{ProcessHost, ProcessTable};
 use codex_exec_server_protocol::ids::SessionId;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) processes: Arc<ProcessTable>,
+    pub(crate) files: Arc<LocalFileSystem>,
     pub(crate) http: Arc<KeyedHttp>,
 }
 
@@ -38,6 +40,7 @@ pub(crate) type Displaced = Arc<SetOnce<()>>;
 pub(crate) struct SessionRegistry {
     host: Arc<ProcessHost>,
     http: Arc<LocalHttp>,
+    files: Arc<FsHost>,
     request_keys: usize,
     inner: Mutex<Inner>,
     /// The earliest expiry may have changed.
@@ -56,6 +59,7 @@ impl SessionRegistry {
     pub(crate) fn new(
         host: Arc<ProcessHost>,
         http: Arc<LocalHttp>,
+        files: Arc<FsHost>,
         request_keys: usize,
         rules: Sessions,
     ) -> Self {
@@ -63,11 +67,17 @@ impl SessionRegistry {
         Self {
             host,
             http,
+            files,
             request_keys,
             inner: Mutex::new(inner),
             changed: Notify::new(),
             endings: TaskTracker::new(),
         }
+    }
+
+    /// What all file services share.
+    pub(crate) const fn files(&self) -> &Arc<FsHost> {
+        &self.files
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -89,6 +99,7 @@ impl SessionRegistry {
         let session = Arc::new(Session {
             id: id.clone(),
             processes: ProcessTable::new(Arc::clone(&self.host)),
+            files: Arc::new(LocalFileSystem::new(Arc::clone(&self.files), self.request_keys)),
             http: KeyedHttp::new(Arc::clone(&self.http), self.request_keys),
         });
         session.processes.keep_closed_for(lifetime);

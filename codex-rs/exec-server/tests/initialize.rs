@@ -116,8 +116,8 @@ async fn the_answer_tells_limits_capabilities_and_the_machine(server: Arc<Harnes
     let answer = client.initialize_with(json!({"clientName": "test", "unknown": [1]})).await;
     let limits = answer["limits"].as_object().expect("limits are told");
     for (name, value) in [
-        ("inboundFrameBytes", 16 << 20),
-        ("inboundMessageBytes", 64 << 20),
+        ("inboundFrameBytes", 96 << 20),
+        ("inboundMessageBytes", 96 << 20),
         ("messageValues", 262_144),
         ("rememberedWriteIds", 4_096),
         ("closedProcessRetentionMs", 80_000),

@@ -412,6 +412,10 @@ export type FsDirectoryEntry = {
   readonly isDirectory: boolean;
   /** Whether it is, or leads to, a regular file. */
   readonly isFile: boolean;
+  /** Whether the entry itself is a symbolic link; with both other flags unset, it may lead nowhere. Flag `fsExtended`. */
+  readonly isSymlink?: boolean;
+  /** Where it is; only for a name that is not UTF-8, which `fileName` can't tell. Flag `fsExtended`. */
+  readonly path?: PathUri;
 };
 
 /** What an entry is. */
@@ -423,6 +427,11 @@ export type FsErrorData = {
   readonly errno?: string;
   /** The path that the operation failed at; of two paths, the one at fault. */
   readonly path: PathUri;
+  /**
+   * With an `ifMatch` that does not hold, and only then: the etag that the file has instead, or the empty string if
+   * there is no file.
+   */
+  readonly etag?: string;
 };
 
 /** Parameters of `fs/getMetadata`. */

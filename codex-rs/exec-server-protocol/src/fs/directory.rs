@@ -72,6 +72,14 @@ pub struct FsDirectoryEntry {
     pub is_directory: bool,
     /// Whether it is, or leads to, a regular file.
     pub is_file: bool,
+    /// Whether the entry itself is a symbolic link; with both other flags unset, it may lead nowhere. Flag `fsExtended`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(optional, as = "Option<bool>")]
+    pub is_symlink: bool,
+    /// Where it is; only for a name that is not UTF-8, which `fileName` can't tell. Flag `fsExtended`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub path: Option<PathUri>,
 }
 
 /// Parameters of `fs/walk`: a whole tree, breadth first, names in order.

@@ -41,7 +41,7 @@ impl ServerConfig {
     pub fn from_process() -> Self {
         Self {
             limits: Limits::default(),
-            wire: WireLimits::default(),
+            wire: WireLimits::for_server(),
             environment: std::env::vars_os().collect(),
             sandbox: Sandbox::unavailable(),
         }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::handshake::Handshake;
 use codex_exec_server_core::sessions::{ConnectionId, IfAttached};
+use codex_exec_server_local::fs::FileHandles;
 use codex_exec_server_local::process::{FollowId, Follower};
 use codex_exec_server_protocol::binary::BinaryMessage;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
@@ -29,8 +30,10 @@ use tokio::sync::SetOnce;
 use self::bodies::Bodies;
 pub(crate) use self::outbound::Reply;
 use self::outbound::{Form, Outbound};
-use self::requests::{Requests, Waiting};
+use self::requests::Requests;
+pub(crate) use self::requests::Waiting;
 use crate::context::Context;
+use crate::handlers::fs::Files;
 use crate::handlers::{self, Served};
 use crate::sessions::{Displaced, Session};
 
@@ -38,6 +41,8 @@ use crate::sessions::{Displaced, Session};
 struct Attached {
     session: Arc<Session>,
     follow: FollowId,
+    /// What it has opened is its own.
+    files: Arc<Files>,
 }
 
 /// See the module.
@@ -229,6 +234,16 @@ impl Reader {
                 let work = handlers::http::answer(session, bodies, id.clone(), params, displaced);
                 self.requests.run(id, Waiting::Idle, bytes, work);
             }
+            Served::Files(request) => {
+                let files = match (self.handshake.may_use(family), &self.attached) {
+                    (Ok(()), Some(attached)) => Arc::clone(&attached.files),
+                    (Err(error), _) => return self.fail(&id, &error.into()),
+                    (Ok(()), None) => return self.fail(&id, &ServiceError::Displaced),
+                };
+                let (waiting, displaced) = (request.waiting(), Arc::clone(&self.displaced));
+                let work = handlers::fs::answer(files, id.clone(), *request, displaced);
+                self.requests.run(id, waiting, bytes, work);
+            }
         }
     }
 
@@ -248,7 +263,11 @@ impl Reader {
         let session_id = session.id.clone();
         let follower: Arc<dyn Follower> = Arc::clone(&self.outbound) as _;
         let follow = session.processes.follow(follower);
-        self.attached = Some(Attached { session, follow });
+        let files = Arc::new(Files {
+            system: Arc::clone(&session.files),
+            handles: FileHandles::new(Arc::clone(self.context.sessions.files())),
+        });
+        self.attached = Some(Attached { session, follow, files });
         Ok(InitializeResponse {
             session_id,
             environment_info: Some(self.context.environment()),
@@ -305,7 +324,7 @@ impl Reader {
 
     /// Lets go of the session, which then waits for somebody to resume it.
     fn detach(&mut self) {
-        if let Some(Attached { session, follow }) = self.attached.take() {
+        if let Some(Attached { session, follow, files: _ }) = self.attached.take() {
             session.processes.unfollow(follow);
             if self.context.sessions.detach(&session.id, self.id) {
                 tracing::info!(session = %session.id, "session detached");

@@ -19,7 +19,7 @@ use codex_exec_server_protocol::methods::ServerNotification;
 use codex_exec_server_protocol::process::{ProcessClosedNotification, ProcessExitedNotification};
 use codex_exec_server_protocol::rpc::OutputText;
 use codex_exec_server_transport::{CloseReason, Message, MessageWriter, WriteError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::bodies::Body;
 
@@ -89,12 +89,12 @@ enum Source {
     /// To be drawn from what has come of it.
     Body(Arc<Body>),
     /// A long one.
-    Reply(Reply),
+    Reply(Owed),
 }
 
 struct State {
     /// The short ones.
-    replies: VecDeque<Reply>,
+    replies: VecDeque<Owed>,
     /// Of all, the long ones included.
     reply_bytes: usize,
     schedule: Schedule<Key, Source>,
@@ -104,9 +104,15 @@ struct State {
     closing: Option<CloseReason>,
 }
 
+/// An answer, and the room that it takes in memory until it has left.
+struct Owed {
+    reply: Reply,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
 /// What to do next.
 enum Next {
-    Replies(VecDeque<Reply>),
+    Replies(VecDeque<Owed>),
     Turn(Turn<Key, Source>, FollowId, Form),
     Close(CloseReason),
     Nothing,
@@ -132,14 +138,21 @@ impl Outbound {
 
     /// Adds an answer.
     pub(crate) fn reply(&self, reply: impl Into<Reply>) {
+        self.reply_holding(reply, /*room*/ None);
+    }
+
+    /// Adds an answer that takes room in memory.
+    pub(crate) fn reply_holding(&self, reply: impl Into<Reply>, room: Option<OwnedSemaphorePermit>) {
         let reply = reply.into();
         let mut state = self.lock();
         state.reply_bytes += reply.len();
         // Before there is anything to be followed, there is nothing to take turns with.
-        if reply.len() > LONG_REPLY_BYTES && state.follow.is_some() {
-            state.schedule.line_up(Key::Reply, Source::Reply(reply));
+        let is_long = reply.len() > LONG_REPLY_BYTES;
+        let owed = Owed { reply, _room: room };
+        if is_long && state.follow.is_some() {
+            state.schedule.line_up(Key::Reply, Source::Reply(owed));
         } else {
-            state.replies.push_back(reply);
+            state.replies.push_back(owed);
         }
         drop(state);
         self.news.notify_one();
@@ -196,7 +209,7 @@ impl Outbound {
         }
         if !state.replies.is_empty() {
             let replies = std::mem::take(&mut state.replies);
-            state.reply_bytes -= replies.iter().map(Reply::len).sum::<usize>();
+            state.reply_bytes -= replies.iter().map(|owed| owed.reply.len()).sum::<usize>();
             return Next::Replies(replies);
         }
         let Some(follow) = state.follow else { return Next::Nothing };
@@ -213,15 +226,15 @@ impl Outbound {
             match self.next() {
                 Next::Replies(replies) => {
                     self.sent.notify_waiters();
-                    for reply in replies {
-                        feed_reply(writer, reply).await?;
+                    for owed in replies {
+                        feed_reply(writer, owed.reply).await?;
                     }
                 }
-                Next::Turn(Turn { key, source: Source::Reply(reply), class }, ..) => {
-                    let bytes = reply.len();
+                Next::Turn(Turn { key, source: Source::Reply(owed), class }, ..) => {
+                    let bytes = owed.reply.len();
                     self.lock().reply_bytes -= bytes;
                     self.sent.notify_waiters();
-                    feed_reply(writer, reply).await?;
+                    feed_reply(writer, owed.reply).await?;
                     self.lock().schedule.spoke(&key, class, bytes as u64);
                 }
                 Next::Turn(Turn { key, source: Source::Process(process), class }, follow, form) => {

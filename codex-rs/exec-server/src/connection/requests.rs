@@ -26,6 +26,9 @@ pub(crate) enum Waiting {
     Idle,
     /// It has begun something that goes on to its end by itself, soon: it always runs on.
     Busy,
+    /// It is about to begin something that may take long, and then is seen through to its end: it counts against the
+    /// bounds, and is refused before it begins or not at all.
+    Steady,
 }
 
 /// A request that was answered.
@@ -67,6 +70,11 @@ impl Requests {
     /// Runs `work`, which came as a message of `bytes`, and answers it now or when it is done.
     pub(crate) fn run(&mut self, id: RequestId, waiting: Waiting, bytes: usize, mut work: Work) {
         self.collect();
+        if waiting == Waiting::Steady
+            && let Err(why) = self.check_room()
+        {
+            return self.refuse(&id, why);
+        }
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         // Unconstrained: a burst uses up the reading task's budget, and a request that is turned away for that would
         // lose its place to the next one.
@@ -75,27 +83,40 @@ impl Requests {
         }
         match waiting {
             Waiting::Idle => self.wait_idly(id, bytes, work),
-            Waiting::Busy => {
-                let (outbound, ticket) = (Arc::clone(&self.outbound), self.ticket());
-                self.tasks.spawn(async move {
-                    give(&outbound, work.await);
-                    Done { id, ticket, idle_bytes: None }
-                });
+            Waiting::Busy => self.see_through(id, /*counted_bytes*/ None, work),
+            Waiting::Steady => {
+                self.idle += 1;
+                self.idle_bytes += bytes;
+                self.see_through(id, Some(bytes), work);
             }
         }
     }
 
-    fn wait_idly(&mut self, id: RequestId, bytes: usize, work: Work) {
-        if self.idle >= self.limits.requests_in_flight {
-            let limit = self.limits.requests_in_flight;
-            return self.refuse(&id, format!("{limit} requests of this connection wait already, its limit"));
+    /// Waits for what nobody can cancel.
+    fn see_through(&mut self, id: RequestId, counted_bytes: Option<usize>, work: Work) {
+        let (outbound, ticket) = (Arc::clone(&self.outbound), self.ticket());
+        self.tasks.spawn(async move {
+            give(&outbound, work.await);
+            Done { id, ticket, idle_bytes: counted_bytes }
+        });
+    }
+
+    fn check_room(&self) -> Result<(), String> {
+        let Limits { requests_in_flight, request_bytes_in_flight, .. } = self.limits;
+        if self.idle >= requests_in_flight {
+            return Err(format!("{requests_in_flight} requests of this connection wait already, its limit"));
         }
-        if self.idle_bytes >= self.limits.request_bytes_in_flight {
-            let limit = self.limits.request_bytes_in_flight;
-            return self.refuse(
-                &id,
-                format!("{limit} bytes of requests of this connection wait already, its limit"),
-            );
+        if self.idle_bytes >= request_bytes_in_flight {
+            return Err(format!(
+                "{request_bytes_in_flight} bytes of requests of this connection wait already, its limit"
+            ));
+        }
+        Ok(())
+    }
+
+    fn wait_idly(&mut self, id: RequestId, bytes: usize, work: Work) {
+        if let Err(why) = self.check_room() {
+            return self.refuse(&id, why);
         }
         let ticket = self.ticket();
         let cancel = Arc::new(SetOnce::new());
@@ -183,7 +204,7 @@ impl Requests {
 }
 
 fn give(outbound: &Outbound, answer: Answer) {
-    outbound.reply(answer.reply);
+    outbound.reply_holding(answer.reply, answer.hold);
     if let Some(then) = answer.then {
         then();
     }

@@ -52,9 +52,9 @@ async fn stream(
         Ok(answered) => {
             let (status, headers) = (answered.status, answered.headers);
             let response = HttpRequestResponse { status, headers, body_base64: Base64Bytes::default() };
-            let reply = encode(id, Ok(response)).into();
+            let reply = encode(id, Ok(response));
             // Only now, behind the answer, may the body follow.
-            Answer { reply, then: Some(Box::new(move || place.begin(answered.body))) }
+            Answer { then: Some(Box::new(move || place.begin(answered.body))), ..reply.into() }
         }
         Err(error) => encode_error(id, &RpcError::from(&error)).into(),
     }

@@ -4,6 +4,7 @@
 //! its family.
 
 pub(crate) mod environment;
+pub(crate) mod fs;
 pub(crate) mod http;
 pub(crate) mod process;
 
@@ -17,8 +18,10 @@ use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
 use codex_exec_server_protocol::session::InitializeParams;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::sync::OwnedSemaphorePermit;
 
 use self::environment::EnvironmentRequest;
+use self::fs::FsRequest;
 use self::process::ProcessRequest;
 use crate::connection::Reply;
 
@@ -31,11 +34,13 @@ pub(crate) struct Answer {
     pub(crate) reply: Reply,
     /// To be done when the message is on its way.
     pub(crate) then: Option<Box<dyn FnOnce() + Send>>,
+    /// Room in memory that the message takes until it has left.
+    pub(crate) hold: Option<OwnedSemaphorePermit>,
 }
 
 impl<R: Into<Reply>> From<R> for Answer {
     fn from(reply: R) -> Self {
-        Self { reply: reply.into(), then: None }
+        Self { reply: reply.into(), then: None, hold: None }
     }
 }
 
@@ -45,6 +50,7 @@ pub(crate) enum Served {
     Environment(EnvironmentRequest),
     Process(ProcessRequest),
     Http(HttpRequestParams),
+    Files(Box<FsRequest>),
 }
 
 impl Served {
@@ -55,13 +61,13 @@ impl Served {
         match ClientRequest::family_of(method).ok_or_else(unknown)? {
             Family::Session
             | Family::Process
+            | Family::Filesystem
             | Family::Http
             | Family::EnvironmentInfo
             | Family::EnvironmentStatus => {}
-            Family::Filesystem
-            | Family::EnvironmentConfig
-            | Family::CapabilityDiscovery
-            | Family::Network => return Err(unknown()),
+            Family::EnvironmentConfig | Family::CapabilityDiscovery | Family::Network => {
+                return Err(unknown());
+            }
         }
         Ok(match ClientRequest::decode(method, params)? {
             ClientRequest::Initialize(params) => Self::Initialize(params),
@@ -76,7 +82,7 @@ impl Served {
             ClientRequest::ProcessTerminate(params) => Self::Process(ProcessRequest::Terminate(params)),
             ClientRequest::ProcessList(_) => Self::Process(ProcessRequest::List),
             ClientRequest::HttpRequest(params) => Self::Http(params),
-            _ => return Err(unknown()),
+            other => Self::Files(Box::new(FsRequest::take(other).ok_or_else(unknown)?)),
         })
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn answer(
                     // Only now, behind the answer, may the process's events follow.
                     let then = move || processes.announce(&process_id, follow);
                     return if started {
-                        Answer { reply: json.into(), then: Some(Box::new(then)) }
+                        Answer { then: Some(Box::new(then)), ..json.into() }
                     } else {
                         json.into()
                     };

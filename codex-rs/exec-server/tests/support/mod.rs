@@ -63,7 +63,8 @@ pub(crate) async fn with<C>(config: ServerConfig, case: impl FnOnce(Arc<Harness>
 where
     C: Future<Output = ()> + Send + 'static,
 {
-    run(Harness::websocket(host(patient(config))).await, case).await;
+    let wire = config.wire.clone();
+    run(Harness::websocket_with(host(patient(config)), wire).await, case).await;
 }
 
 async fn run<C>(harness: Harness, case: impl FnOnce(Arc<Harness>) -> C)

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use codex_exec_server::ServerConfig;
 use codex_exec_server_protocol::binary::Head;
 use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::process::OutputStream;
 use codex_exec_server_protocol::rpc::RequestId;
 use codex_exec_server_testkit::{Client, Ended, Harness, shell, shell_with};
-use codex_exec_server_transport::{CloseReason, Message, close_code};
+use codex_exec_server_transport::{CloseReason, Message, WireLimits, close_code};
 use serde_json::json;
 
 use crate::raw::RawSocket;
-use crate::support::{Transport, over};
+use crate::support::{Transport, over, with};
 
 /// A client that has a process running while another misbehaves, and can tell that it still does.
 struct Bystander {
@@ -196,7 +197,14 @@ async fn the_session_of_a_connection_that_ended_by_a_fault_can_be_resumed(server
     assert_eq!(client.read_to_close("p").await.0.text(), "x\n");
 }
 
-async fn a_frame_that_is_too_big_ends_the_connection_and_says_why(server: Arc<Harness>) {
+/// With the reference's bound, which takes less time to reach than the one of this server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_that_is_too_big_ends_the_connection_and_says_why() {
+    let config = ServerConfig { wire: WireLimits::default(), ..ServerConfig::from_process() };
+    with(config, too_big).await;
+}
+
+async fn too_big(server: Arc<Harness>) {
     let mut bystander = Bystander::on(&server).await;
     let limit = 16 << 20;
     // Exactly the limit is fine.
@@ -237,7 +245,6 @@ over_a_websocket! {
     faults_that_cannot_be_answered_end_the_connection_and_say_why
     a_fault_ends_the_connection_behind_the_answers_that_are_ready
     the_session_of_a_connection_that_ended_by_a_fault_can_be_resumed
-    a_frame_that_is_too_big_ends_the_connection_and_says_why
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,327 @@
+//! The file service of this machine.
+//!
+//! Each method takes what the wire takes, refuses what can be refused at once, and does the rest on a thread that may wait,
+//! unless the kernel has the answer in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_core::fs_fault::FsFault;
+use codex_exec_server_core::limits::FileLimits;
+use codex_exec_server_core::service::{FileHandle, FileSystem, FsError, ServiceFuture};
+use codex_exec_server_protocol::error_code::RpcError;
+use codex_exec_server_protocol::fs::{
+    FileHandleId, FsAppendParams, FsAppendResponse, FsCanonicalizeParams, FsCanonicalizeResponse,
+    FsCloseParams, FsCopyParams, FsCreateDirectoryParams, FsGetMetadataParams, FsGetMetadataResponse,
+    FsOpenMode, FsOpenParams, FsReadBlockParams, FsReadBlockResponse, FsReadDirectoryParams,
+    FsReadDirectoryResponse, FsReadFileParams, FsReadRangeParams, FsReadRangeResponse, FsRemoveParams,
+    FsRenameParams, FsSetPermissionsParams, FsStatManyParams, FsStatManyResponse, FsWalkParams,
+    FsWalkResponse, FsWriteBlockParams, FsWriteFileParams, FsWriteFileResponse,
+};
+use codex_exec_server_protocol::ids::RequestKey;
+use codex_exec_server_protocol::path_uri::PathUri;
+use codex_exec_server_protocol::sandbox::SandboxContext;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::handles::FileHandles;
+use super::host::{FsHost, Interest};
+use super::keys::{Keys, Turn, Written, of_append, of_write};
+use super::read::WholeFile;
+use super::{copy, directory, metadata, read, remove, rename, sandbox, walk, write};
+
+/// See the module. One memory of request keys, and as a [`FileSystem`] one set of open files.
+#[derive(Debug)]
+pub struct LocalFileSystem {
+    host: Arc<FsHost>,
+    keys: Keys,
+    handles: Arc<FileHandles>,
+    next_handle: AtomicU64,
+}
+
+impl LocalFileSystem {
+    /// A service on `host` that remembers `keys` request keys.
+    #[must_use]
+    pub fn new(host: Arc<FsHost>, keys: usize) -> Self {
+        let handles = Arc::new(FileHandles::new(Arc::clone(&host)));
+        Self { host, keys: Keys::new(keys), handles, next_handle: AtomicU64::new(1) }
+    }
+
+    /// Default bounds, for a caller in the same program.
+    #[must_use]
+    pub fn with_defaults() -> Self {
+        let limits = codex_exec_server_core::limits::Limits::default();
+        Self::new(FsHost::new(FileLimits::default()), limits.remembered_request_keys)
+    }
+
+    async fn run<P, T>(
+        &self,
+        path: PathUri,
+        sandbox: Option<&SandboxContext>,
+        params: P,
+        work: impl FnOnce(&FsHost, &P, &Interest) -> Result<T, FsFault> + Send + 'static,
+    ) -> Result<T, FsFault>
+    where
+        P: Send + 'static,
+        T: Send + 'static,
+    {
+        sandbox::check(sandbox)?;
+        let host = Arc::clone(&self.host);
+        let (interest, _interested) = Interest::new();
+        self.host.blocking(&path, move || work(&host, &params, &interest)).await
+    }
+
+    /// Opens a file that is to be read as a whole, piece by piece.
+    pub async fn open_whole_file(&self, params: FsReadFileParams) -> Result<WholeFile, FsFault> {
+        sandbox::check(params.sandbox.as_ref())?;
+        let path = params.path.clone();
+        self.host.blocking(&path, move || WholeFile::open(&params)).await
+    }
+
+    /// Runs `work`, such as reading of a [`WholeFile`], on one of the threads that may wait for a disk.
+    pub async fn work<T: Send + 'static>(
+        &self,
+        path: &PathUri,
+        work: impl FnOnce() -> Result<T, FsFault> + Send + 'static,
+    ) -> Result<T, FsFault> {
+        self.host.blocking(path, work).await
+    }
+
+    /// Waits for room in memory for `bytes` of a whole file, until the permit is dropped.
+    pub async fn room(&self, bytes: usize) -> OwnedSemaphorePermit {
+        self.host.room(bytes).await
+    }
+
+    /// A whole file that is short and in memory.
+    pub fn short_file(&self, params: &FsReadFileParams) -> Option<Bytes> {
+        let is_plain = params.sandbox.is_none() && params.follows_symlinks();
+        is_plain.then(|| self.host.devices.short_file(&params.path)).flatten()
+    }
+
+    /// Does `work` once for all requests with `key`, and for every one without.
+    async fn keyed<T: Send + 'static>(
+        &self,
+        key: Option<(RequestKey, u64)>,
+        path: PathUri,
+        work: impl FnOnce(&FsHost) -> Result<T, FsFault> + Send + 'static,
+        wrap: impl FnOnce(T) -> Written + Send + 'static,
+        unwrap: impl FnOnce(Written) -> Option<T>,
+    ) -> Result<T, ServiceError> {
+        let host = Arc::clone(&self.host);
+        let Some((key, fingerprint)) = key else {
+            return Ok(self.host.blocking(&path, move || work(&host)).await?);
+        };
+        let outcome = match self.keys.claim(&key, fingerprint)? {
+            Turn::Wait(outcome) => outcome,
+            Turn::Do(outcome) => {
+                let tell = Arc::clone(&outcome);
+                let (runner, about) = (Arc::clone(&self.host), path.clone());
+                // A task of its own: once claimed it is done, whoever still waits.
+                let running = tokio::spawn(async move {
+                    let done = runner.blocking(&about, move || work(&host)).await;
+                    let _ = tell.set(done.map(wrap).map_err(ServiceError::from));
+                });
+                // Only for a panic in it, which nobody is left to tell otherwise.
+                if running.await.is_err() {
+                    let text = format!("write to {path} was cut short");
+                    let _ = outcome.set(Err(ServiceError::Internal(text)));
+                }
+                outcome
+            }
+        };
+        let written = outcome.wait().await.clone()?;
+        unwrap(written).ok_or(ServiceError::RequestKeyMismatch(key))
+    }
+
+    /// `fs/writeFile`
+    pub async fn write_file(&self, params: FsWriteFileParams) -> Result<FsWriteFileResponse, ServiceError> {
+        sandbox::check(params.sandbox.as_ref())?;
+        let key = params.request_key.clone().map(|key| (key, of_write(&params)));
+        let path = params.path.clone();
+        let unwrap = |written| if let Written::File(answer) = written { Some(answer) } else { None };
+        let work = move |host: &FsHost| write::write_file(host, &params);
+        self.keyed(key, path, work, Written::File, unwrap).await
+    }
+
+    /// `fs/append`
+    pub async fn append(&self, params: FsAppendParams) -> Result<FsAppendResponse, ServiceError> {
+        sandbox::check(params.sandbox.as_ref())?;
+        let key = params.request_key.clone().map(|key| (key, of_append(&params)));
+        let path = params.path.clone();
+        let unwrap = |written| if let Written::Appended(answer) = written { Some(answer) } else { None };
+        let work = move |host: &FsHost| write::append(host, &params);
+        self.keyed(key, path, work, Written::Appended, unwrap).await
+    }
+
+    /// `fs/readRange`
+    pub async fn read_range(&self, params: FsReadRangeParams) -> Result<FsReadRangeResponse, FsFault> {
+        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
+        self.run(path, sandbox.as_ref(), params, |_, params, _| read::range(params)).await
+    }
+
+    /// `fs/createDirectory`
+    pub async fn create_directory(&self, params: FsCreateDirectoryParams) -> Result<(), FsFault> {
+        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
+        self.run(path, sandbox.as_ref(), params, |_, params, _| directory::create(params)).await
+    }
+
+    /// `fs/getMetadata`
+    pub async fn get_metadata(&self, params: FsGetMetadataParams) -> Result<FsGetMetadataResponse, FsFault> {
+        if params.sandbox.is_none()
+            && params.follows_symlinks()
+            && let Some(answer) = self.host.devices.metadata(&params.path)
+        {
+            return answer;
+        }
+        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
+        self.run(path, sandbox.as_ref(), params, |host, params, _| metadata::get(host, params)).await
+    }
+
+    /// `fs/statMany`
+    pub async fn stat_many(&self, params: FsStatManyParams) -> Result<FsStatManyResponse, FsFault> {
+        let Some(path) = params.paths.first().cloned() else {
+            sandbox::check(params.sandbox.as_ref())?;
+            return Ok(FsStatManyResponse { results: Vec::new() });
+        };
+        let sandbox = params.sandbox.clone();
+        self.run(path, sandbox.as_ref(), params, metadata::stat_many).await
+    }
+
+    /// `fs/canonicalize`
+    pub async fn canonicalize(
+        &self,
+        params: FsCanonicalizeParams,
+    ) -> Result<FsCanonicalizeResponse, FsFault> {
+        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
+        self.run(path, sandbox.as_ref(), params, |_, params, _| metadata::canonicalize(params)).await
+    }
+
+    /// `fs/readDirectory`
+    pub async fn read_directory(
+        &self,
+        params: FsReadDirectoryParams,
+    ) -> Result<FsReadDirectoryResponse, FsFault> {
+        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
+        self.run(path, sandbox.as_ref(), params, directory::read).await
+    }
+
+    /// `fs/walk`
+    pub async fn walk(&self, params: FsWalkParams) -> Result<FsWalkResponse, FsFault> {
+        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
+        self.run(path, sandbox.as_ref(), params, |_, params, interest| walk::walk(params, interest)).await
+    }
+
+    /// `fs/remove`
+    pub async fn remove(&self, params: FsRemoveParams) -> Result<(), FsFault> {
+        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
+        self.run(path, sandbox.as_ref(), params, |_, params, _| remove::remove(params)).await
+    }
+
+    /// `fs/copy`. Given up when the future is dropped: then what was copied so far stays.
+    pub async fn copy(&self, params: FsCopyParams) -> Result<(), FsFault> {
+        let (path, sandbox) = (params.source_path.clone(), params.sandbox.clone());
+        self.run(path, sandbox.as_ref(), params, |_, params, interest| copy::copy(params, interest)).await
+    }
+
+    /// `fs/rename`
+    pub async fn rename(&self, params: FsRenameParams) -> Result<(), FsFault> {
+        let (path, sandbox) = (params.source_path.clone(), params.sandbox.clone());
+        self.run(path, sandbox.as_ref(), params, |_, params, _| rename::rename(params)).await
+    }
+
+    /// `fs/setPermissions`
+    pub async fn set_permissions(&self, params: FsSetPermissionsParams) -> Result<(), FsFault> {
+        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
+        self.run(path, sandbox.as_ref(), params, |_, params, _| metadata::set_permissions(params)).await
+    }
+
+    /// `fs/readFile`
+    pub async fn read_file(&self, params: FsReadFileParams) -> Result<Bytes, FsFault> {
+        if let Some(bytes) = self.short_file(&params) {
+            return Ok(bytes);
+        }
+        let path = params.path.clone();
+        let file = self.open_whole_file(params).await?;
+        self.host.blocking(&path, move || file.read_to_end()).await
+    }
+}
+
+/// The same for callers in this program, with errors as callers elsewhere get them.
+macro_rules! as_file_system {
+    ($($name:ident($params:ty) -> $answer:ty;)*) => {
+        impl FileSystem for LocalFileSystem {
+            $(fn $name(&self, params: $params) -> ServiceFuture<'_, Result<$answer, FsError>> {
+                Box::pin(async move { Self::$name(self, params).await.map_err(told) })
+            })*
+
+            fn open(
+                &self,
+                path: PathUri,
+                mode: FsOpenMode,
+                sandbox: Option<SandboxContext>,
+            ) -> ServiceFuture<'_, Result<Arc<dyn FileHandle>, FsError>> {
+                Box::pin(async move {
+                    let number = self.next_handle.fetch_add(1, Ordering::Relaxed);
+                    let id = FileHandleId(format!("file-{number}"));
+                    let params = FsOpenParams { handle_id: id.clone(), path, mode, sandbox };
+                    self.handles.open(params).await?;
+                    let handle = LocalFile { id, handles: Arc::clone(&self.handles) };
+                    Ok(Arc::new(handle) as Arc<dyn FileHandle>)
+                })
+            }
+        }
+    };
+}
+
+as_file_system! {
+    read_file(FsReadFileParams) -> Bytes;
+    read_range(FsReadRangeParams) -> FsReadRangeResponse;
+    write_file(FsWriteFileParams) -> FsWriteFileResponse;
+    append(FsAppendParams) -> FsAppendResponse;
+    create_directory(FsCreateDirectoryParams) -> ();
+    get_metadata(FsGetMetadataParams) -> FsGetMetadataResponse;
+    stat_many(FsStatManyParams) -> FsStatManyResponse;
+    canonicalize(FsCanonicalizeParams) -> FsCanonicalizeResponse;
+    read_directory(FsReadDirectoryParams) -> FsReadDirectoryResponse;
+    walk(FsWalkParams) -> FsWalkResponse;
+    remove(FsRemoveParams) -> ();
+    copy(FsCopyParams) -> ();
+    rename(FsRenameParams) -> ();
+    set_permissions(FsSetPermissionsParams) -> ();
+}
+
+fn told(error: impl Into<ServiceError>) -> FsError {
+    RpcError::from(&error.into()).into()
+}
+
+/// An open file of this machine.
+#[derive(Debug)]
+struct LocalFile {
+    id: FileHandleId,
+    handles: Arc<FileHandles>,
+}
+
+impl FileHandle for LocalFile {
+    fn read(&self, offset: u64, len: u64) -> ServiceFuture<'_, Result<FsReadBlockResponse, FsError>> {
+        let params = FsReadBlockParams { handle_id: self.id.clone(), offset, len };
+        Box::pin(async move { Ok(self.handles.read_block(params).await?) })
+    }
+
+    fn write(&self, offset: u64, bytes: Bytes) -> ServiceFuture<'_, Result<(), FsError>> {
+        let params = FsWriteBlockParams { handle_id: self.id.clone(), offset, chunk: bytes.into() };
+        Box::pin(async move { Ok(self.handles.write_block(params).await?) })
+    }
+
+    fn close(&self) -> ServiceFuture<'_, Result<(), FsError>> {
+        let params = FsCloseParams { handle_id: self.id.clone() };
+        Box::pin(async move { Ok(self.handles.close(params).await?) })
+    }
+}
+
+impl Drop for LocalFile {
+    fn drop(&mut self) {
+        self.handles.abandon(&self.id);
+    }
+}

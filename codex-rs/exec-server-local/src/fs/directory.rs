@@ -1,0 +1,124 @@
+//! Making and listing directories.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path};
+
+use codex_exec_server_core::fs_fault::FsFault;
+use codex_exec_server_protocol::fs::{
+    FsCreateDirectoryParams, FsDirectoryEntry, FsReadDirectoryParams, FsReadDirectoryResponse,
+};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, mkdirat, openat};
+use rustix::io::Errno;
+
+use super::host::{FsHost, Interest};
+use super::metadata::{kind, look};
+use super::place::{DIRECTORY, Links, Place, child, native};
+
+/// Permissions of a new directory, less the umask.
+const NEW_DIRECTORY: Mode = Mode::from_raw_mode(0o777);
+
+/// How much of a directory is asked for at once.
+const LISTING_BYTES: usize = 64 << 10;
+
+/// `fs/createDirectory`
+pub(super) fn create(params: &FsCreateDirectoryParams) -> Result<(), FsFault> {
+    let links = Links::from_follow(params.follows_symlinks());
+    let fault = |error: std::io::Error| FsFault::io(&params.path, error);
+    match (params.is_recursive(), links) {
+        (true, Links::Follow) => std::fs::create_dir_all(native(&params.path)?).map_err(fault),
+        (true, Links::Refuse) => {
+            create_without_links(&native(&params.path)?).map_err(|error| fault(error.into()))
+        }
+        (false, _) => {
+            let place = Place::new(&params.path, links)?;
+            mkdirat(place.dir(), place.name(), NEW_DIRECTORY).map_err(|error| place.fault(error))
+        }
+    }
+}
+
+/// Makes what is missing of `path`, entering nothing but directories.
+fn create_without_links(path: &Path) -> rustix::io::Result<()> {
+    let mut dir = openat(CWD, "/", DIRECTORY, Mode::empty())?;
+    for component in path.components().filter(|component| *component != Component::RootDir) {
+        let name = component.as_os_str();
+        dir = match openat(&dir, name, DIRECTORY, Mode::empty()) {
+            Err(Errno::NOENT) => {
+                match mkdirat(&dir, name, NEW_DIRECTORY) {
+                    // Somebody else makes the same.
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(error) => return Err(error),
+                }
+                openat(&dir, name, DIRECTORY, Mode::empty())?
+            }
+            opened => opened?,
+        };
+    }
+    Ok(())
+}
+
+/// `fs/readDirectory`
+pub(super) fn read(
+    host: &FsHost,
+    params: &FsReadDirectoryParams,
+    interest: &Interest,
+) -> Result<FsReadDirectoryResponse, FsFault> {
+    let path = native(&params.path)?;
+    let mut entries = Vec::new();
+    list(&path, |name, kind, dir| {
+        if entries.len() >= host.limits.listed_entries {
+            let limit = host.limits.listed_entries as u64;
+            return Err(FsFault::TooManyEntries { path: params.path.clone(), limit });
+        }
+        interest.check(&params.path)?;
+        let is_symlink = kind == FileType::Symlink;
+        let target = if is_symlink {
+            // One that leads nowhere is neither, but still there.
+            look(dir, Path::new(name), AtFlags::empty()).map_or(FileType::Unknown, |stat| self::kind(&stat))
+        } else {
+            kind
+        };
+        entries.push(FsDirectoryEntry {
+            file_name: name.to_string_lossy().into_owned(),
+            is_directory: target == FileType::Directory,
+            is_file: target == FileType::RegularFile,
+            is_symlink,
+            path: if name.to_str().is_none() { child(&path, name) } else { None },
+        });
+        Ok(())
+    })
+    .unwrap_or_else(|error| Err(FsFault::io(&params.path, error)))?;
+    Ok(FsReadDirectoryResponse { entries })
+}
+
+/// Shows every entry of a directory: its name, what it is itself, and the directory to look at it from. Ends with the
+/// first fault; the outer error is the directory's own.
+pub(super) fn list(
+    path: &Path,
+    mut each: impl FnMut(&OsStr, FileType, &std::os::fd::OwnedFd) -> Result<(), FsFault>,
+) -> rustix::io::Result<Result<(), FsFault>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = openat(CWD, path, flags, Mode::empty())?;
+    let mut buffer = Vec::with_capacity(LISTING_BYTES);
+    let mut listing = RawDir::new(&dir, buffer.spare_capacity_mut());
+    while let Some(entry) = listing.next() {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            // Some file systems leave it to whoever wants to know.
+            FileType::Unknown => match look(&dir, Path::new(name), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => kind(&stat),
+                Err(Errno::NOENT) => continue,
+                Err(_) => FileType::Unknown,
+            },
+            known => known,
+        };
+        if let Err(fault) = each(name, kind, &dir) {
+            return Ok(Err(fault));
+        }
+    }
+    Ok(Ok(()))
+}

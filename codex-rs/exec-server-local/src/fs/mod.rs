@@ -1,0 +1,33 @@
+//! Files and directories of this machine.
+//!
+//! ```text
+//! params → place (path bytes → where in the system) → one idea per file: read, write, list, … → FsFault
+//! ```
+//!
+//! [`LocalFileSystem`] is the service: it takes what the wire takes and answers what the wire answers. Whatever may wait
+//! for a disk or a network runs on threads of its own, a bounded number of them ([`FsHost`]); a question that the kernel
+//! can answer from memory is answered in place (`quick`). [`FileHandles`] are the open files of one caller.
+
+mod backend;
+mod copy;
+mod directory;
+mod handle;
+mod handles;
+mod host;
+mod keys;
+mod metadata;
+mod open;
+mod place;
+mod quick;
+mod read;
+mod remove;
+mod rename;
+mod replace;
+mod sandbox;
+mod walk;
+mod write;
+
+pub use self::backend::LocalFileSystem;
+pub use self::handles::FileHandles;
+pub use self::host::FsHost;
+pub use self::read::WholeFile;

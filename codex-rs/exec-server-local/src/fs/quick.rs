@@ -1,0 +1,138 @@
+//! Answers that the kernel has in memory, given in place.
+//!
+//! A hop to another thread costs more than a small question does, but a thread of the runtime must never wait for a disk,
+//! and still less for a network that hangs. So the kernel is asked in a way that never waits: `RESOLVE_CACHED` looks only
+//! at names that are in memory, `AT_STATX_DONT_SYNC` at what is known of the file, `RWF_NOWAIT` at pages that are loaded.
+//! For whatever it would have to wait, the answer is none, and the question goes to a thread.
+//!
+//! Of files on other machines, or behind programs, the kernel may hold what is no longer true. Only devices of which a
+//! thread has found that their file system is this kernel's own are asked in this way.
+
+use std::collections::HashSet;
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use codex_exec_server_core::fs_fault::FsFault;
+use codex_exec_server_protocol::fs::FsGetMetadataResponse;
+use codex_exec_server_protocol::path_uri::PathUri;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags, openat2, statx};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+use super::metadata::{describe, device, kind};
+use super::place::{Place, native};
+
+/// A longer read takes longer than going to a thread for it.
+pub(super) const QUICK_READ_BYTES: u64 = 64 << 10;
+
+/// Devices are forgotten beyond this: a machine has fewer, unless it makes and unmakes them.
+const KNOWN_DEVICES: usize = 1024;
+
+/// Magic numbers of file systems that are this kernel's own: ext2 to 4, xfs, btrfs, tmpfs, ramfs, overlayfs, f2fs, zfs,
+/// bcachefs, erofs, squashfs.
+const LOCAL: [u32; 11] = [
+    0xEF53,
+    0x5846_5342,
+    0x9123_683E,
+    0x0102_1994,
+    0x8584_58F6,
+    0x794C_7630,
+    0xF2F5_2010,
+    0x2FC1_2FC1,
+    0xCA45_1A4E,
+    0xE0F5_E1E2,
+    0x7371_7368,
+];
+
+/// Devices whose file systems are this kernel's own.
+#[derive(Debug, Default)]
+pub(super) struct Devices {
+    local: Mutex<HashSet<u64>>,
+    /// The kernel, or whatever filters calls to it, knows no such questions.
+    is_useless: AtomicBool,
+}
+
+impl Devices {
+    fn lock(&self) -> MutexGuard<'_, HashSet<u64>> {
+        // A set is changed by one call or not at all.
+        self.local.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn knows(&self, device: u64) -> bool {
+        self.lock().contains(&device)
+    }
+
+    /// Finds out what kind of file system `device`, on which `place` is, belongs to. May wait for it.
+    pub(super) fn learn(&self, device: u64, place: &Place) {
+        if self.knows(device) {
+            return;
+        }
+        let Ok(found) = rustix::fs::statfs(&place.path) else { return };
+        if u32::try_from(found.f_type).is_ok_and(|kind| LOCAL.contains(&kind)) {
+            let mut local = self.lock();
+            if local.len() >= KNOWN_DEVICES {
+                local.clear();
+            }
+            local.insert(device);
+        }
+    }
+
+    /// Opens what is in memory; `None` if that can't be done without waiting.
+    fn open(&self, path: &Path, flags: OFlags) -> Option<Result<OwnedFd, Errno>> {
+        if self.is_useless.load(Ordering::Relaxed) {
+            return None;
+        }
+        match openat2(CWD, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::CACHED) {
+            Ok(file) => Some(Ok(file)),
+            // That something is missing is known for certain. All else is told better by the thread.
+            Err(Errno::NOENT) => Some(Err(Errno::NOENT)),
+            Err(Errno::NOSYS | Errno::PERM) => {
+                self.is_useless.store(true, Ordering::Relaxed);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// What an open file is, if it is on a device of our own.
+    fn look(&self, file: impl AsFd) -> Option<Statx> {
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        let stat = statx(file, c"", flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME).ok()?;
+        self.knows(device(&stat)).then_some(stat)
+    }
+
+    /// What a path is, links being followed, unless it is one.
+    pub(super) fn metadata(&self, uri: &PathUri) -> Option<Result<FsGetMetadataResponse, FsFault>> {
+        let path = native(uri).ok()?;
+        let file = match self.open(&path, OFlags::PATH | OFlags::NOFOLLOW)? {
+            Ok(file) => file,
+            Err(error) => return Some(Err(FsFault::io(uri, error))),
+        };
+        let stat = self.look(&file)?;
+        (kind(&stat) != FileType::Symlink).then(|| Ok(describe(&stat, /*is_symlink*/ false)))
+    }
+
+    /// What is in a short regular file.
+    pub(super) fn short_file(&self, uri: &PathUri) -> Option<Bytes> {
+        let path = native(uri).ok()?;
+        // Looked at before it is opened, because to open a device may already do something.
+        let file = self.open(&path, OFlags::PATH)?.ok()?;
+        let is_short = |stat: &Statx| {
+            kind(stat) == FileType::RegularFile && (1..=QUICK_READ_BYTES).contains(&stat.stx_size)
+        };
+        is_short(&self.look(file)?).then_some(())?;
+        let file = self.open(&path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?.ok()?;
+        let size = self.look(&file).filter(is_short)?.stx_size;
+        read_now(&file, /*offset*/ 0, usize::try_from(size).ok()?)
+    }
+}
+
+/// Reads exactly `len` bytes from memory; `None` if they are not all there.
+pub(super) fn read_now(file: impl AsFd, offset: u64, len: usize) -> Option<Bytes> {
+    let mut bytes = vec![0; len];
+    let read = preadv2(file, &mut [IoSliceMut::new(&mut bytes)], offset, ReadWriteFlags::NOWAIT);
+    (read == Ok(len)).then(|| bytes.into())
+}

@@ -1,0 +1,210 @@
+//! Writing files: in place, by replacement in one step, and behind their end.
+//!
+//! Writers of one file take turns within this server, so that `ifMatch` is a compare-and-swap among its clients; against
+//! other programs it is as good as the moment between the comparison and the write is short.
+
+use std::fs::File;
+use std::io::Write;
+use std::sync::MutexGuard;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use codex_exec_server_core::fs_fault::FsFault;
+use codex_exec_server_protocol::fs::{
+    FsAppendParams, FsAppendResponse, FsWriteFileParams, FsWriteFileResponse,
+};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, Statx, Timespec, Timestamps, UTIME_OMIT, fchmod, ftruncate, futimens,
+};
+use rustix::io::Errno;
+
+use super::host::FsHost;
+use super::metadata::{self, device, etag, kind, look, look_at};
+use super::open::for_writing;
+use super::place::{Links, Place};
+use super::replace::{Replacement, target};
+
+/// How often the file of a path is looked up again because somebody replaced it while this writer waited for its turn.
+const TRIES: u32 = 64;
+
+/// `fs/writeFile`
+pub(super) fn write_file(host: &FsHost, params: &FsWriteFileParams) -> Result<FsWriteFileResponse, FsFault> {
+    let data = params.data_base64.as_ref().map_err(|error| FsFault::BadBase64(*error))?;
+    let mode = params.mode.map(metadata::mode).transpose()?;
+    let place = Place::new(&params.path, Links::from_follow(params.follows_symlinks()))?;
+    let condition = params.if_match.as_deref();
+    let stat = if params.atomic {
+        replace(host, &place, data, mode, condition)?
+    } else {
+        in_place(host, &place, data, mode, condition)?
+    };
+    Ok(FsWriteFileResponse { etag: Some(etag(&stat)) })
+}
+
+fn in_place(
+    host: &FsHost,
+    place: &Place,
+    data: &[u8],
+    mode: Option<Mode>,
+    condition: Option<&str>,
+) -> Result<Statx, FsFault> {
+    let create = match condition {
+        None => OFlags::CREATE,
+        Some("") => OFlags::CREATE | OFlags::EXCL,
+        Some(_) => OFlags::empty(),
+    };
+    let (mut file, _turn) = match open_for_turn(host, place, create) {
+        Err(fault) => return Err(lost_race(place, condition, fault)),
+        Ok((file, stat, turn)) => {
+            check(place, condition.filter(|etag| !etag.is_empty()), &stat)?;
+            (file, turn)
+        }
+    };
+    let fault = |error: std::io::Error| place.fault(error);
+    ftruncate(&file, 0).map_err(|error| place.fault(error))?;
+    file.write_all(data).map_err(fault)?;
+    settle(place, &file, mode)
+}
+
+/// Opens the file of `place` and waits for this writer's turn on it.
+fn open_for_turn<'a>(
+    host: &'a FsHost,
+    place: &Place,
+    extra: OFlags,
+) -> Result<(File, Statx, MutexGuard<'a, ()>), FsFault> {
+    for _ in 0..TRIES {
+        let (file, _) = for_writing(place, extra)?;
+        let stat = look_at(&file).map_err(|error| place.fault(error))?;
+        let turn = host.writing(device(&stat), stat.stx_ino);
+        // Whoever had the turn before may have put another file here, and what is written to the old one is lost.
+        match look(place.dir(), place.name(), place.look_flags()) {
+            Ok(found) if is_same(&found, &stat) => {
+                let stat = look_at(&file).map_err(|error| place.fault(error))?;
+                return Ok((file, stat, turn));
+            }
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(place.fault(error)),
+        }
+        if extra.contains(OFlags::EXCL) {
+            // It was made here and is gone already.
+            return Err(place.fault(Errno::NOENT));
+        }
+    }
+    Err(place.fault(Errno::BUSY))
+}
+
+/// Writes a new file and puts it in the place of the old one.
+fn replace(
+    host: &FsHost,
+    place: &Place,
+    data: &[u8],
+    mode: Option<Mode>,
+    condition: Option<&str>,
+) -> Result<Statx, FsFault> {
+    let target = target(place)?;
+    let mut replacement = Replacement::new(&target)?;
+    replacement.fill(data)?;
+    for _ in 0..TRIES {
+        let found = match look(target.dir(), target.name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => Some(found),
+            Err(Errno::NOENT) => None,
+            Err(error) => return Err(target.fault(error)),
+        };
+        let Some(old) = found else {
+            if let Some(expected) = condition.filter(|etag| !etag.is_empty()) {
+                return Err(changed(&target, expected, /*found*/ None));
+            }
+            match replacement.put(mode, /*old*/ None) {
+                Ok(stat) => return Ok(stat),
+                // Somebody was faster.
+                Err(FsFault::Io { source, .. })
+                    if source.kind() == std::io::ErrorKind::AlreadyExists && condition.is_none() => {}
+                Err(fault) => return Err(lost_race(&target, condition, fault)),
+            }
+            continue;
+        };
+        match kind(&old) {
+            FileType::RegularFile => {}
+            FileType::Directory => return Err(target.fault(Errno::ISDIR)),
+            _ => return Err(target.not_a_file()),
+        }
+        let _turn = host.writing(device(&old), old.stx_ino);
+        // It may have changed, or been replaced, while this writer waited for its turn.
+        match look(target.dir(), target.name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(now) if is_same(&now, &old) => {
+                check(&target, condition, &now)?;
+                return replacement.put(mode, Some(&now));
+            }
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(target.fault(error)),
+        }
+    }
+    Err(target.fault(Errno::BUSY))
+}
+
+fn is_same(a: &Statx, b: &Statx) -> bool {
+    (device(a), a.stx_ino) == (device(b), b.stx_ino)
+}
+
+/// Fails unless a file that exists is the one that `condition` names.
+fn check(place: &Place, condition: Option<&str>, stat: &Statx) -> Result<(), FsFault> {
+    match condition {
+        Some(expected) if expected != etag(stat) => Err(changed(place, expected, Some(stat))),
+        _ => Ok(()),
+    }
+}
+
+fn changed(place: &Place, expected: &str, found: Option<&Statx>) -> FsFault {
+    FsFault::Changed {
+        path: place.uri.clone(),
+        expected: expected.to_owned(),
+        etag: found.map(etag).unwrap_or_default(),
+    }
+}
+
+/// What it means for a write with `condition` that a file is missing, or there already.
+fn lost_race(place: &Place, condition: Option<&str>, fault: FsFault) -> FsFault {
+    let FsFault::Io { source, .. } = &fault else { return fault };
+    match (condition, source.kind()) {
+        (Some(""), std::io::ErrorKind::AlreadyExists) => {
+            let found = look(place.dir(), place.name(), place.look_flags()).ok();
+            changed(place, "", found.as_ref())
+        }
+        (Some(expected), std::io::ErrorKind::NotFound) if !expected.is_empty() => {
+            changed(place, expected, /*found*/ None)
+        }
+        _ => fault,
+    }
+}
+
+/// Gives a written file its permissions and its time; returns what it is now.
+pub(super) fn settle(place: &Place, file: &File, mode: Option<Mode>) -> Result<Statx, FsFault> {
+    if let Some(mode) = mode {
+        fchmod(file, mode).map_err(|error| place.fault(error))?;
+    }
+    touch(file);
+    look_at(file).map_err(|error| place.fault(error))
+}
+
+/// Sets the time of the last change to now, exactly: the system's own may stand still for some milliseconds, in which
+/// two writes would look like one. Who does not own the file can't, and lives with that.
+fn touch(file: &File) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let times = Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec {
+            tv_sec: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: now.subsec_nanos().into(),
+        },
+    };
+    let _ = futimens(file, &times);
+}
+
+/// `fs/append`
+pub(super) fn append(host: &FsHost, params: &FsAppendParams) -> Result<FsAppendResponse, FsFault> {
+    let place = Place::new(&params.path, Links::from_follow(params.follows_symlinks()))?;
+    let create = if params.create { OFlags::CREATE } else { OFlags::empty() };
+    let (mut file, _, _turn) = open_for_turn(host, &place, create | OFlags::APPEND)?;
+    file.write_all(&params.data_base64).map_err(|error| place.fault(error))?;
+    let stat = settle(&place, &file, /*mode*/ None)?;
+    Ok(FsAppendResponse { size: stat.stx_size })
+}

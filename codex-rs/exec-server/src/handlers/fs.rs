@@ -1,0 +1,186 @@
+//! `fs/*`
+
+use std::sync::Arc;
+
+use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_core::fs_fault::FsFault;
+use codex_exec_server_local::fs::{FileHandles, LocalFileSystem, WholeFile};
+use codex_exec_server_protocol::bytes::encoded_len;
+use codex_exec_server_protocol::bytes_result::{BytesResult, Json};
+use codex_exec_server_protocol::error_code::RpcError;
+use codex_exec_server_protocol::fs::*;
+use codex_exec_server_protocol::methods::ClientRequest;
+use codex_exec_server_protocol::process::EmptyResponse;
+use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
+use serde::Serialize;
+
+use super::{Answer, Work};
+use crate::connection::Waiting;
+use crate::sessions::Displaced;
+
+/// How much of a whole file is read at once: whole groups of base64.
+const PIECE_BYTES: usize = 3 << 16;
+
+/// The files that a connection reaches: those of its session, and what it has opened itself.
+pub(crate) struct Files {
+    pub(crate) system: Arc<LocalFileSystem>,
+    pub(crate) handles: FileHandles,
+}
+
+macro_rules! requests {
+    ($($variant:ident($method:ident, $params:ty): $waiting:ident,)*) => {
+        /// What can be asked of files.
+        pub(crate) enum FsRequest {
+            $($variant($params),)*
+        }
+
+        impl FsRequest {
+            /// Takes a request of this family; `None` for one that is not served.
+            pub(crate) fn take(request: ClientRequest) -> Option<Self> {
+                match request {
+                    $(ClientRequest::$method(params) => Some(Self::$variant(params)),)*
+                    _ => None,
+                }
+            }
+
+            /// What may become of it while it waits. What changes something is seen through to its end.
+            pub(crate) const fn waiting(&self) -> Waiting {
+                match self {
+                    $(Self::$variant(_) => Waiting::$waiting,)*
+                }
+            }
+        }
+    };
+}
+
+requests! {
+    ReadFile(FsReadFile, FsReadFileParams): Idle,
+    ReadRange(FsReadRange, FsReadRangeParams): Idle,
+    WriteFile(FsWriteFile, FsWriteFileParams): Steady,
+    Append(FsAppend, FsAppendParams): Steady,
+    Open(FsOpen, FsOpenParams): Steady,
+    ReadBlock(FsReadBlock, FsReadBlockParams): Idle,
+    WriteBlock(FsWriteBlock, FsWriteBlockParams): Steady,
+    Close(FsClose, FsCloseParams): Steady,
+    CreateDirectory(FsCreateDirectory, FsCreateDirectoryParams): Steady,
+    GetMetadata(FsGetMetadata, FsGetMetadataParams): Idle,
+    StatMany(FsStatMany, FsStatManyParams): Idle,
+    Canonicalize(FsCanonicalize, FsCanonicalizeParams): Idle,
+    ReadDirectory(FsReadDirectory, FsReadDirectoryParams): Idle,
+    Walk(FsWalk, FsWalkParams): Idle,
+    Remove(FsRemove, FsRemoveParams): Steady,
+    Copy(FsCopy, FsCopyParams): Idle,
+    Rename(FsRename, FsRenameParams): Steady,
+    SetPermissions(FsSetPermissions, FsSetPermissionsParams): Steady,
+}
+
+/// Does what `request` asks.
+///
+/// A request about an open file takes its place among others when the future is first polled. When the session goes to
+/// another connection before the answer is there, the request fails; what it began to change goes on.
+pub(crate) fn answer(files: Arc<Files>, id: RequestId, request: FsRequest, displaced: Displaced) -> Work {
+    Box::pin(async move {
+        tokio::select! {
+            biased;
+            _ = displaced.wait() => failed(&id, ServiceError::Displaced),
+            answer = run(&files, &id, request) => answer,
+        }
+    })
+}
+
+async fn run(files: &Files, id: &RequestId, request: FsRequest) -> Answer {
+    let Files { system, handles } = files;
+    match request {
+        FsRequest::ReadFile(params) => read_file(system, id, params).await,
+        FsRequest::ReadRange(params) => read_range(system, id, params).await,
+        FsRequest::ReadBlock(params) => read_block(handles, id, params).await,
+        FsRequest::WriteFile(params) => encode(id, system.write_file(params).await),
+        FsRequest::Append(params) => encode(id, system.append(params).await),
+        FsRequest::Open(params) => encode(id, handles.open(params).await),
+        FsRequest::WriteBlock(params) => encode_empty(id, handles.write_block(params).await),
+        FsRequest::Close(params) => encode_empty(id, handles.close(params).await),
+        FsRequest::CreateDirectory(params) => encode_empty(id, system.create_directory(params).await),
+        FsRequest::GetMetadata(params) => encode(id, system.get_metadata(params).await),
+        FsRequest::StatMany(params) => encode(id, system.stat_many(params).await),
+        FsRequest::Canonicalize(params) => encode(id, system.canonicalize(params).await),
+        FsRequest::ReadDirectory(params) => encode(id, system.read_directory(params).await),
+        FsRequest::Walk(params) => encode(id, system.walk(params).await),
+        FsRequest::Remove(params) => encode_empty(id, system.remove(params).await),
+        FsRequest::Copy(params) => encode_empty(id, system.copy(params).await),
+        FsRequest::Rename(params) => encode_empty(id, system.rename(params).await),
+        FsRequest::SetPermissions(params) => encode_empty(id, system.set_permissions(params).await),
+    }
+}
+
+fn failed(id: &RequestId, error: impl Into<ServiceError>) -> Answer {
+    encode_error(id, &RpcError::from(&error.into())).into()
+}
+
+fn encode<R: Serialize>(id: &RequestId, outcome: Result<R, impl Into<ServiceError>>) -> Answer {
+    match outcome {
+        Ok(response) => encode_result(id, &response).into(),
+        Err(error) => failed(id, error),
+    }
+}
+
+fn encode_empty(id: &RequestId, outcome: Result<(), impl Into<ServiceError>>) -> Answer {
+    encode(id, outcome.map(|()| EmptyResponse {}))
+}
+
+/// A whole file. One that is not at hand is read piece by piece, straight into the answer, where the reading waits; and
+/// only as many at a time as fit into memory, until they have left it.
+async fn read_file(system: &LocalFileSystem, id: &RequestId, params: FsReadFileParams) -> Answer {
+    if let Some(bytes) = system.short_file(&params) {
+        return bytes_result(id, "dataBase64", &bytes).finish(&[]).into();
+    }
+    let path = params.path.clone();
+    let file = match system.open_whole_file(params).await {
+        Ok(file) => file,
+        Err(fault) => return failed(id, fault),
+    };
+    let expected = file.expected_bytes().unwrap_or(0);
+    let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+    let room = system.room(encoded_len(expected)).await;
+    let about = id.clone();
+    match system.work(&path, move || whole_file(&about, expected, file)).await {
+        Ok(json) => Answer { hold: Some(room), ..json.into() },
+        Err(fault) => failed(id, fault),
+    }
+}
+
+fn whole_file(id: &RequestId, expected: usize, mut file: WholeFile) -> Result<String, FsFault> {
+    let mut result = BytesResult::begin(id, "dataBase64", expected);
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let read = file.read(&mut piece)?;
+        result.push(&piece[..read]);
+        if read < piece.len() {
+            return Ok(result.finish(&[]));
+        }
+    }
+}
+
+fn bytes_result(id: &RequestId, member: &'static str, bytes: &[u8]) -> BytesResult {
+    let mut result = BytesResult::begin(id, member, bytes.len());
+    result.push(bytes);
+    result
+}
+
+/// A block is encoded where it is: that takes less time than to go elsewhere for it.
+async fn read_range(system: &LocalFileSystem, id: &RequestId, params: FsReadRangeParams) -> Answer {
+    match system.read_range(params).await {
+        Ok(range) => {
+            let others: [(_, &dyn Json); 3] =
+                [("eof", &range.eof), ("size", &range.size), ("etag", &range.etag)];
+            bytes_result(id, "dataBase64", &range.data_base64).finish(&others).into()
+        }
+        Err(fault) => failed(id, fault),
+    }
+}
+
+async fn read_block(handles: &FileHandles, id: &RequestId, params: FsReadBlockParams) -> Answer {
+    match handles.read_block(params).await {
+        Ok(block) => bytes_result(id, "chunk", &block.chunk).finish(&[("eof", &block.eof)]).into(),
+        Err(fault) => failed(id, fault),
+    }
+}

@@ -1,0 +1,32 @@
+//! One list of cases for whatever holds files: this machine, a server over a WebSocket, and the reference's server where it
+//! is at hand. A caller of the trait must not be able to tell which it holds. What only the wire can say is tried on the
+//! wire (`wire`).
+
+#[macro_use]
+#[path = "file_system/place.rs"]
+mod place;
+#[macro_use]
+mod support;
+
+#[path = "file_system/copies.rs"]
+mod copies;
+#[path = "file_system/directories.rs"]
+mod directories;
+#[path = "file_system/extended.rs"]
+mod extended;
+#[path = "file_system/handles.rs"]
+mod handles;
+#[path = "file_system/hang.rs"]
+mod hang;
+#[path = "file_system/metadata.rs"]
+mod metadata;
+#[path = "file_system/reading.rs"]
+mod reading;
+#[path = "file_system/refusals.rs"]
+mod refusals;
+#[path = "file_system/trees.rs"]
+mod trees;
+#[path = "file_system/wire.rs"]
+mod wire;
+#[path = "file_system/writing.rs"]
+mod writing;

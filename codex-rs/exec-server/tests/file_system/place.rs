@@ -1,0 +1,168 @@
+//! Where cases run: a file service of each kind, made for one case and ended after it, and a folder for the case alone.
+
+use std::ops::Deref;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use codex_exec_server::ServerConfig;
+use codex_exec_server_client::{Client, ClientConfig, Dialer};
+use codex_exec_server_core::service::{FileSystem, FsError};
+use codex_exec_server_local::fs::LocalFileSystem;
+use codex_exec_server_protocol::fs::FsErrorData;
+use codex_exec_server_protocol::path_uri::PathUri;
+use codex_exec_server_testkit::{Harness, patiently};
+use codex_exec_server_transport::client::ConnectOptions;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+/// What a case is given.
+#[derive(Clone)]
+pub(crate) struct Place {
+    files: Arc<dyn FileSystem>,
+    folder: Arc<TempDir>,
+}
+
+impl Deref for Place {
+    type Target = dyn FileSystem;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.files
+    }
+}
+
+impl Place {
+    fn new(files: Arc<dyn FileSystem>) -> Self {
+        Self { files, folder: Arc::new(tempfile::tempdir().expect("a folder")) }
+    }
+
+    /// The native path of something in the case's folder.
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The same for the wire.
+    pub(crate) fn uri(&self, name: impl AsRef<Path>) -> PathUri {
+        uri(self.path(name))
+    }
+
+    /// Makes a file.
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathUri {
+        std::fs::write(self.path(name), content).expect("it can be written");
+        self.uri(name)
+    }
+
+    /// What a file holds.
+    pub(crate) fn content(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).expect("it can be read")
+    }
+
+    /// Makes a directory.
+    pub(crate) fn folder(&self, name: &str) -> PathUri {
+        std::fs::create_dir_all(self.path(name)).expect("it can be made");
+        self.uri(name)
+    }
+
+    /// Makes a link.
+    pub(crate) fn link(&self, target: &str, name: &str) -> PathUri {
+        std::os::unix::fs::symlink(target, self.path(name)).expect("it can be made");
+        self.uri(name)
+    }
+}
+
+pub(crate) fn uri(path: impl AsRef<Path>) -> PathUri {
+    PathUri::from_path_bytes(path.as_ref().as_os_str().as_bytes()).expect("a path")
+}
+
+/// The code of a refusal and what it tells programs.
+#[track_caller]
+pub(crate) fn refusal<T: std::fmt::Debug>(outcome: Result<T, FsError>) -> (i64, Option<FsErrorData>) {
+    let error = outcome.expect_err("it is refused");
+    let code = error.refusal().unwrap_or_else(|| panic!("not by the service: {error}")).code;
+    (code, error.data())
+}
+
+/// The code alone.
+#[track_caller]
+pub(crate) fn code<T: std::fmt::Debug>(outcome: Result<T, FsError>) -> i64 {
+    refusal(outcome).0
+}
+
+/// The code, and the name of the system's error.
+#[track_caller]
+pub(crate) fn errno<T: std::fmt::Debug>(outcome: Result<T, FsError>) -> (i64, String) {
+    let (code, data) = refusal(outcome);
+    (code, data.and_then(|data| data.errno).unwrap_or_default())
+}
+
+/// Runs `case` on this machine.
+pub(crate) async fn on_local<C: Future<Output = ()>>(case: impl FnOnce(Place) -> C) {
+    case(Place::new(Arc::new(LocalFileSystem::with_defaults()))).await;
+}
+
+/// Runs `case` over a WebSocket to a server of its own.
+pub(crate) async fn on_remote<C: Future<Output = ()>>(case: impl FnOnce(Place) -> C) {
+    let host = crate::support::host(ServerConfig::from_process());
+    let harness = Harness::websocket(host).await;
+    on_server(harness.url(), case).await;
+    harness.stop().await;
+}
+
+/// Runs `case` on the reference's server, if `CODEX_REFERENCE_BIN` says where that is.
+pub(crate) async fn on_reference<C: Future<Output = ()>>(case: impl FnOnce(Place) -> C) {
+    let Some(path) = std::env::var_os("CODEX_REFERENCE_BIN") else {
+        println!("skipped: CODEX_REFERENCE_BIN is not set");
+        return;
+    };
+    let mut server = Command::new(Path::new(&path))
+        .args(["exec-server", "--listen", "ws://127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the reference starts");
+    let mut lines = BufReader::new(server.stdout.take().expect("it has a pipe")).lines();
+    let line = patiently("the reference to say where it listens", lines.next_line()).await;
+    let url = line.expect("its output can be read").expect("it says where it listens");
+    on_server(&url, case).await;
+    server.kill().await.expect("it is our child");
+}
+
+async fn on_server<C: Future<Output = ()>>(url: &str, case: impl FnOnce(Place) -> C) {
+    let dialer = Dialer::url(url.to_owned(), ConnectOptions::default());
+    let client = Client::connect(dialer, ClientConfig::default()).await.expect("the server answers");
+    case(Place::new(Arc::new(client.clone()))).await;
+    client.close().await;
+}
+
+/// Makes a test of each case in each place. Those that ask for what the reference lacks say so there.
+macro_rules! cases {
+    (everywhere { $($case:ident)* } not_on_reference { $($ours:ident: $reason:literal)* }) => {
+        mod local {
+            cases!(@run on_local $($case)* $($ours)*);
+        }
+        mod remote {
+            cases!(@run on_remote $($case)* $($ours)*);
+        }
+        mod reference {
+            cases!(@run on_reference $($case)*);
+            $(
+                #[test]
+                fn $ours() {
+                    println!("skipped on the reference: {}", $reason);
+                }
+            )*
+        }
+    };
+    (@run $place:ident $($case:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::place::$place(super::$case).await;
+            }
+        )*
+    };
+}
