@@ -1,10 +1,15 @@
 //! Everything one process said, numbered from 1 and trimmed from the front.
 //!
 //! Output, exit and close share one numbering, so the last [`Seq`] a reader saw is all it needs to go on. Only output
-//! is ever dropped, only from the front, and only what the log's floor allows; the exit and the close stay until the
-//! log itself goes. What was dropped is accounted for exactly.
+//! is ever dropped, and only from the front; the exit and the close stay until the log itself goes. What was dropped is
+//! accounted for exactly.
 //!
-//! The log decides what is kept and when the process must wait. Who reads, and how anybody is woken, is not its matter.
+//! The newest output is in memory. What somebody has still to read and memory has no room for goes to a file: which part
+//! that is, is decided in [`keeping`](self::Interest) and [`crate::spool`]; the caller writes and reads it. Who reads, and
+//! how anybody is woken, is not the log's matter either.
+
+mod keeping;
+mod reading;
 
 use std::collections::VecDeque;
 
@@ -12,7 +17,11 @@ use bytes::Bytes;
 use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::process::{DroppedOutput, ExitReason, OutputStream, ProcessUsage};
 
+pub use self::keeping::{Interest, Means, Room};
+pub use self::reading::{Next, Page, PageReader, Place};
 use crate::limits::LogLimits;
+use crate::pace::Pace;
+use crate::spool::Filed;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,27 +82,6 @@ impl Event {
     }
 }
 
-/// What a read returns.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page {
-    /// Retained output after the position asked for.
-    pub chunks: Vec<Chunk>,
-    /// The reader's next position plus one.
-    pub next: Seq,
-}
-
-/// Who must not lose what, and so what may be dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Floor {
-    /// A follower has taken everything through this position. What it has not taken is kept and, beyond the bound on
-    /// unread output, the process waits. What it has taken is kept as far as there is room.
-    Taken(Seq),
-    /// Nobody follows, but somebody may come back for everything from this position on: nothing after it is dropped.
-    Keep(Seq),
-    /// The process is never to wait: the oldest output goes, taken or not.
-    Free,
-}
-
 /// The part of the newest chunk that may still grow, because nobody has seen it.
 #[derive(Debug)]
 struct Open {
@@ -107,13 +95,17 @@ struct Open {
 #[derive(Debug)]
 pub struct EventLog {
     limits: LogLimits,
+    /// The oldest part: what is in the file.
+    filed: Filed,
+    /// What follows it: in memory.
     chunks: VecDeque<Chunk>,
     open: Option<Open>,
     last: Seq,
     output_bytes: u64,
     crc32c: u32,
     dropped: DroppedOutput,
-    floor: Floor,
+    interest: Interest,
+    pace: Option<Pace>,
     exit: Option<(Seq, Exit)>,
     /// Bytes of output before the exit.
     exit_offset: u64,
@@ -125,6 +117,7 @@ impl EventLog {
     #[must_use]
     pub fn new(limits: LogLimits) -> Self {
         Self {
+            filed: Filed::new(limits.filed_bytes(), limits.chunk_bytes),
             limits,
             chunks: VecDeque::new(),
             open: None,
@@ -132,7 +125,8 @@ impl EventLog {
             output_bytes: 0,
             crc32c: 0,
             dropped: DroppedOutput { through_seq: Seq::START, bytes: 0 },
-            floor: Floor::Keep(Seq::START),
+            interest: Interest::EVERYTHING,
+            pace: None,
             exit: None,
             exit_offset: 0,
             closed: None,
@@ -238,40 +232,6 @@ impl EventLog {
         self.last.0 > after.0 || self.closed.is_some()
     }
 
-    /// Output after `after`, at least one chunk if there is one, then as many as fit in `max_bytes`.
-    pub fn read(&mut self, after: Seq, max_bytes: Option<u64>) -> Page {
-        self.seal();
-        let first = self.chunks.partition_point(|chunk| chunk.seq <= after);
-        let mut chunks = Vec::new();
-        let mut bytes = 0_u64;
-        for chunk in self.chunks.range(first..) {
-            bytes += chunk.bytes.len() as u64;
-            if !chunks.is_empty() && max_bytes.is_some_and(|max| bytes > max) {
-                break;
-            }
-            chunks.push(chunk.clone());
-        }
-        let next = match chunks.last() {
-            Some(chunk) if max_bytes.is_some() => chunk.seq.next(),
-            _ => self.last.next(),
-        };
-        Page { chunks, next }
-    }
-
-    /// The first retained event after `after`. Seeing it settles its extent: it will not grow any more.
-    pub fn next_after(&mut self, after: Seq) -> Option<Event> {
-        self.seal();
-        let chunk = self.chunks.get(self.chunks.partition_point(|chunk| chunk.seq <= after));
-        let exit = self.exit.filter(|(seq, _)| *seq > after);
-        let closed = self.closed.filter(|(seq, _)| *seq > after);
-        match (chunk, exit) {
-            (Some(chunk), Some((seq, exit))) if seq < chunk.seq => Some(Event::Exited(seq, exit)),
-            (Some(chunk), _) => Some(Event::Output(chunk.clone())),
-            (None, Some((seq, exit))) => Some(Event::Exited(seq, exit)),
-            (None, None) => closed.map(|(seq, totals)| Event::Closed(seq, totals)),
-        }
-    }
-
     /// Bytes of output before `event`, which is one of this log's.
     #[must_use]
     pub const fn offset_of(&self, event: &Event) -> u64 {
@@ -282,70 +242,22 @@ impl EventLog {
         }
     }
 
+    /// Bytes of output through `after`, or a few less where that is in the middle of what is filed. What was dropped
+    /// counts.
+    fn offset_after(&self, after: Seq) -> u64 {
+        let filed = self.filed.behind(after).map(|segment| segment.offset);
+        let chunk = || {
+            let chunk = self.chunks.get(self.chunks.partition_point(|chunk| chunk.seq <= after));
+            chunk.map(|chunk| chunk.offset)
+        };
+        let open = || self.open.as_ref().filter(|open| open.seq > after).map(|open| open.offset);
+        filed.or_else(chunk).or_else(open).unwrap_or(self.output_bytes)
+    }
+
     /// Bytes of output after `after` that are retained.
     #[must_use]
     pub fn bytes_after(&self, after: Seq) -> u64 {
-        let start = self
-            .chunks
-            .get(self.chunks.partition_point(|chunk| chunk.seq <= after))
-            .map(|chunk| chunk.offset);
-        let open = self.open.as_ref().filter(|open| open.seq > after).map(|open| open.offset);
-        start.or(open).map_or(0, |offset| self.output_bytes - offset)
-    }
-
-    /// Changes what may be dropped. Takes effect at the next [`Self::trim`].
-    pub fn set_floor(&mut self, floor: Floor) {
-        self.floor = floor;
-    }
-
-    /// What may be dropped now.
-    #[must_use]
-    pub const fn floor(&self) -> Floor {
-        self.floor
-    }
-
-    /// Drops the oldest output that the floor allows, down to the bounds; `crowded` asks for less than usual.
-    pub fn trim(&mut self, crowded: bool) {
-        let retain = self.retain(crowded);
-        let through = match self.floor {
-            Floor::Taken(seq) | Floor::Keep(seq) => seq,
-            Floor::Free => Seq(u64::MAX),
-        };
-        while self.retained_bytes() > retain || self.chunks.len() > self.limits.retain_chunks {
-            let Some(front) = self.chunks.front().filter(|chunk| chunk.seq <= through) else { break };
-            self.dropped.through_seq = front.seq;
-            self.dropped.bytes += front.bytes.len() as u64;
-            self.chunks.pop_front();
-        }
-    }
-
-    /// Whether the process must wait before it writes more.
-    #[must_use]
-    pub fn must_wait(&self, crowded: bool) -> bool {
-        let retain = self.retain(crowded);
-        match self.floor {
-            Floor::Taken(seq) => {
-                self.bytes_after(seq) >= (self.limits.unread_bytes as u64).min(retain)
-                    || self.chunks_after(seq) >= self.limits.retain_chunks
-            }
-            Floor::Keep(seq) => {
-                self.bytes_after(seq) >= retain || self.chunks_after(seq) >= self.limits.retain_chunks
-            }
-            Floor::Free => false,
-        }
-    }
-
-    fn retain(&self, crowded: bool) -> u64 {
-        let bytes = if crowded {
-            self.limits.crowded_retain_bytes.min(self.limits.retain_bytes)
-        } else {
-            self.limits.retain_bytes
-        };
-        bytes as u64
-    }
-
-    fn chunks_after(&self, after: Seq) -> usize {
-        self.chunks.len() - self.chunks.partition_point(|chunk| chunk.seq <= after)
+        self.output_bytes - self.offset_after(after)
     }
 
     /// Settles the extent of what is there: what comes next gets a position of its own.

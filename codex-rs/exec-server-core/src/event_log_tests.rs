@@ -1,9 +1,79 @@
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::spool::{Filing, Segment, Spill};
+
+const FREE: Means = Means { is_crowded: false, filing: Filing::Free };
+const NO_FILE: Means = Means { filing: Filing::Never, ..FREE };
+const CROWDED: Means = Means { is_crowded: true, ..NO_FILE };
 
 fn limits(retain_bytes: usize) -> LogLimits {
-    LogLimits { retain_bytes, retain_chunks: 64, chunk_bytes: 8, unread_bytes: 4, crowded_retain_bytes: 2 }
+    LogLimits {
+        retain_bytes,
+        memory_bytes: 24,
+        memory_chunks: 64,
+        spooled_memory_bytes: 12,
+        crowded_memory_bytes: 2,
+        chunk_bytes: 8,
+        unread_bytes: 4,
+        pace: Duration::from_millis(25),
+        in_flight_bytes: 6,
+        read_bytes: 1_000,
+        read_chunks: 100,
+    }
+}
+
+/// Of a reader that has everything through `seq`, and is owed the rest.
+fn taken(seq: u64) -> Interest {
+    Interest { keep: Some(Seq(seq)), wanted: Seq(seq), sent: None, pacer: Some(Seq(seq)) }
+}
+
+/// Of somebody who may come, and is owed nothing.
+const FORGETFUL: Interest = Interest { keep: None, ..Interest::EVERYTHING };
+
+/// What stands for the file.
+#[derive(Default)]
+struct File(Vec<u8>);
+
+impl File {
+    fn write(&mut self, log: &EventLog, spill: &Spill) {
+        let file_bytes = usize::try_from(log.file_bytes()).expect("small");
+        self.0.resize(file_bytes, 0);
+        let place = usize::try_from(spill.segment.place).expect("small");
+        self.0[place..place + spill.segment.length].copy_from_slice(&spill.parts().concat());
+    }
+
+    fn read(&self, segment: &Segment) -> Option<Bytes> {
+        let place = usize::try_from(segment.place).expect("small");
+        Some(Bytes::copy_from_slice(self.0.get(place..place + segment.length)?))
+    }
+
+    fn page(&self, log: &mut EventLog, after: u64, max_bytes: Option<u64>) -> Page {
+        let mut reader = PageReader::new(Seq(after), max_bytes);
+        while let Some(segment) = reader.read(log) {
+            reader.fetch(log, &segment, self.read(&segment));
+        }
+        reader.page(log)
+    }
+
+    /// Writes all that is to be written.
+    fn spill(&mut self, log: &mut EventLog, means: Means) {
+        while let Some(spill) = log.begin_spill(means) {
+            self.write(log, &spill);
+            log.finish_spill(/*written*/ true);
+            log.trim(means);
+        }
+    }
+}
+
+fn read(log: &mut EventLog, after: u64, max_bytes: Option<u64>) -> Page {
+    File::default().page(log, after, max_bytes)
+}
+
+fn next_after(log: &mut EventLog, after: u64) -> Next {
+    log.next(&mut Place::new(Seq(after)))
 }
 
 fn exit(code: i32) -> Exit {
@@ -30,18 +100,18 @@ fn texts(page: &Page) -> Vec<(u64, String)> {
 #[test]
 fn a_full_log_forgets_old_output_but_never_how_the_process_ended() {
     let mut log = EventLog::new(limits(/*retain_bytes*/ 4));
-    log.set_floor(Floor::Free);
+    log.set_interest(FORGETFUL);
     out(&mut log, "aaaa");
     log.push_exited(exit(/*code*/ 1));
     out(&mut log, "bbbb");
     log.push_closed();
-    log.trim(/*crowded*/ false);
-    assert_eq!(texts(&log.read(Seq(0), /*max_bytes*/ None)), [(3, "bbbb".to_owned())]);
+    log.trim(NO_FILE);
+    assert_eq!(texts(&read(&mut log, /*after*/ 0, /*max_bytes*/ None)), [(3, "bbbb".to_owned())]);
     assert_eq!(log.dropped(), Some(DroppedOutput { through_seq: Seq(1), bytes: 4 }));
-    assert_eq!(log.next_after(Seq(0)), Some(Event::Exited(Seq(2), exit(/*code*/ 1))));
+    assert_eq!(next_after(&mut log, 0), Next::Event(Event::Exited(Seq(2), exit(/*code*/ 1))));
     let totals = Totals { output_bytes: 8, crc32c: crc32c::crc32c(b"aaaabbbb") };
-    assert_eq!(log.next_after(Seq(3)), Some(Event::Closed(Seq(4), totals)));
-    assert_eq!(log.next_after(Seq(4)), None);
+    assert_eq!(next_after(&mut log, 3), Next::Event(Event::Closed(Seq(4), totals)));
+    assert_eq!(next_after(&mut log, 4), Next::Nothing);
 }
 
 #[test]
@@ -53,7 +123,7 @@ fn unseen_neighbours_of_one_stream_become_one_chunk_up_to_the_bound() {
     out(&mut log, "1234567");
     out(&mut log, "89");
     assert_eq!(
-        texts(&log.read(Seq(0), /*max_bytes*/ None)),
+        texts(&read(&mut log, /*after*/ 0, /*max_bytes*/ None)),
         [(1, "abcde".to_owned()), (2, "x".to_owned()), (3, "1234567".to_owned()), (4, "89".to_owned())]
     );
 }
@@ -65,7 +135,7 @@ fn output_beyond_the_bound_of_a_chunk_becomes_several() {
     out(&mut log, "0123456789abcdef012");
     let expected = [(1, "a"), (2, "01234567"), (3, "89abcdef"), (4, "012")];
     assert_eq!(
-        texts(&log.read(Seq(0), /*max_bytes*/ None)),
+        texts(&read(&mut log, /*after*/ 0, /*max_bytes*/ None)),
         expected.map(|(seq, text)| (seq, text.to_owned()))
     );
 }
@@ -74,9 +144,12 @@ fn output_beyond_the_bound_of_a_chunk_becomes_several() {
 fn a_chunk_that_somebody_saw_never_grows() {
     let mut log = EventLog::new(limits(/*retain_bytes*/ 100));
     out(&mut log, "a");
-    assert_eq!(log.next_after(Seq(0)).map(|event| event.seq()), Some(Seq(1)));
+    assert!(matches!(next_after(&mut log, 0), Next::Event(Event::Output(chunk)) if chunk.seq == Seq(1)));
     out(&mut log, "b");
-    assert_eq!(texts(&log.read(Seq(0), /*max_bytes*/ None)), [(1, "a".to_owned()), (2, "b".to_owned())]);
+    assert_eq!(
+        texts(&read(&mut log, /*after*/ 0, /*max_bytes*/ None)),
+        [(1, "a".to_owned()), (2, "b".to_owned())]
+    );
 }
 
 #[test]
@@ -87,7 +160,7 @@ fn a_read_returns_at_least_one_chunk_and_then_what_fits() {
     }
     log.push_exited(exit(/*code*/ 0));
     let page = |log: &mut EventLog, after, max| {
-        let page = log.read(Seq(after), max);
+        let page = read(log, after, max);
         (page.chunks.len(), page.next.0)
     };
     assert_eq!(page(&mut log, /*after*/ 0, Some(0)), (1, 2));
@@ -98,122 +171,339 @@ fn a_read_returns_at_least_one_chunk_and_then_what_fits() {
 }
 
 #[test]
-fn a_follower_that_lags_makes_the_process_wait_and_one_that_caught_up_keeps_a_tail() {
-    let mut log = EventLog::new(limits(/*retain_bytes*/ 12));
-    log.set_floor(Floor::Taken(Seq(0)));
-    out(&mut log, "12345678");
-    assert!(log.must_wait(/*crowded*/ false));
-    log.set_floor(Floor::Taken(Seq(1)));
-    assert!(!log.must_wait(/*crowded*/ false));
-    out(&mut log, "abc");
-    log.set_floor(Floor::Taken(Seq(1)));
-    log.trim(/*crowded*/ false);
-    assert_eq!(log.dropped(), None, "taken output stays while there is room");
-    out(&mut log, "defgh");
-    log.trim(/*crowded*/ false);
-    assert_eq!(log.dropped(), Some(DroppedOutput { through_seq: Seq(1), bytes: 8 }));
+fn a_read_without_a_bound_returns_no_more_than_one_message_holds_and_says_where_it_goes_on() {
+    let mut log = EventLog::new(LogLimits { read_bytes: 20, read_chunks: 3, ..limits(/*retain_bytes*/ 100) });
+    for text in ["aaaaaaaa", "bbbbbbbb", "cccccccc", "d"] {
+        out(&mut log, text);
+        log.seal();
+    }
+    log.push_exited(exit(/*code*/ 0));
+    let page = |log: &mut EventLog, after, max| {
+        let page = read(log, after, max);
+        (page.chunks.len(), page.next.0)
+    };
+    assert_eq!(page(&mut log, /*after*/ 0, /*max*/ None), (2, 3));
+    assert_eq!(page(&mut log, /*after*/ 0, Some(u64::MAX)), (2, 3));
+    assert_eq!(page(&mut log, /*after*/ 2, /*max*/ None), (2, 6));
 }
 
 #[test]
-fn while_nobody_follows_nothing_is_dropped_and_the_process_waits_at_the_budget() {
-    let mut log = EventLog::new(limits(/*retain_bytes*/ 12));
-    log.set_floor(Floor::Keep(Seq(0)));
-    out(&mut log, "12345678");
-    assert!(!log.must_wait(/*crowded*/ false));
+fn a_process_goes_at_the_pace_of_its_reader_for_as_long_as_that_one_keeps_up() {
+    let mut log = EventLog::new(limits(/*retain_bytes*/ 100));
+    let now = Instant::now();
+    log.set_interest(taken(/*seq*/ 0));
+    out(&mut log, "123");
+    assert_eq!(log.room(now, FREE), Room::Open);
+    out(&mut log, "4");
+    let Room::Until(until) = log.room(now, FREE) else { panic!("it waits") };
+    assert_eq!(log.room(until, FREE), Room::Open, "the reader took too long");
+    log.seal();
+    out(&mut log, "5678");
+    log.set_interest(taken(/*seq*/ 1));
+    // It has caught up with a window, late; the next one counts for itself.
+    assert_eq!(log.room(until, FREE), Room::Open);
+    log.seal();
     out(&mut log, "abcd");
-    log.trim(/*crowded*/ false);
-    assert!(log.must_wait(/*crowded*/ false));
-    assert_eq!(log.dropped(), None);
+    log.set_interest(taken(/*seq*/ 2));
+    assert!(matches!(log.room(until, FREE), Room::Until(_)));
 }
 
 #[test]
-fn a_crowded_server_keeps_less_but_still_drops_nothing_that_is_owed() {
-    let mut log = EventLog::new(limits(/*retain_bytes*/ 12));
-    log.set_floor(Floor::Taken(Seq(1)));
+fn what_a_reader_has_had_stays_as_long_as_there_is_room_in_memory_and_never_goes_to_the_file() {
+    let mut log = EventLog::new(limits(/*retain_bytes*/ 1_000));
+    for seq in 1..=10 {
+        out(&mut log, "12345678");
+        log.seal();
+        log.set_interest(Interest { sent: Some(Seq(seq)), ..taken(seq) });
+        log.trim(FREE);
+        assert_eq!(log.begin_spill(FREE).map(|spill| spill.segment), None);
+    }
+    assert_eq!(log.dropped(), Some(DroppedOutput { through_seq: Seq(7), bytes: 56 }));
+    assert_eq!(log.file_bytes(), 0);
+}
+
+#[test]
+fn what_is_unread_or_may_have_been_lost_on_its_way_goes_to_the_file_and_the_rest_of_memory_with_it() {
+    let (mut log, mut file) = (EventLog::new(limits(/*retain_bytes*/ 1_000)), File::default());
+    log.set_interest(Interest { sent: Some(Seq(2)), ..taken(/*seq*/ 2) });
+    for _ in 0..8 {
+        out(&mut log, "12345678");
+        log.trim(FREE);
+        file.spill(&mut log, FREE);
+    }
+    // The first was sent long ago. The second is within what a connection may have swallowed.
+    assert_eq!(log.dropped(), Some(DroppedOutput { through_seq: Seq(1), bytes: 8 }));
+    assert_eq!((log.memory_bytes(), log.file_bytes()), (24, 48));
+    let page = file.page(&mut log, /*after*/ 0, /*max_bytes*/ None);
+    assert_eq!(page.chunks.iter().map(|chunk| chunk.seq.0).collect::<Vec<_>>(), [2, 3, 4, 5, 6, 7, 8]);
+    // Once that is read and nothing of it may be lost any more, the file is empty.
+    log.set_interest(taken(/*seq*/ 5));
+    log.trim(FREE);
+    assert_eq!((log.file_bytes(), log.dropped().map(|dropped| dropped.bytes)), (0, Some(40)));
+}
+
+#[test]
+fn at_its_budget_a_process_waits_for_whoever_is_owed_its_output_and_drops_what_is_owed_to_nobody() {
+    let mut file = File::default();
+    let mut fill = |interest| {
+        let mut log = EventLog::new(limits(/*retain_bytes*/ 100));
+        log.set_interest(interest);
+        let mut writes = 0;
+        while writes < 50 && log.room(Instant::now(), FREE) == Room::Open {
+            writes += 1;
+            out(&mut log, "12345678");
+            log.trim(FREE);
+            file.spill(&mut log, FREE);
+        }
+        (writes, log.dropped().map(|dropped| dropped.bytes), log.retained_bytes(), log.file_bytes() <= 150)
+    };
+    let (writes, dropped, retained, file_is_bounded) = fill(Interest::EVERYTHING);
+    assert_eq!((dropped, retained, file_is_bounded), (None, 8 * writes, true));
+    assert!((100..108).contains(&retained), "{retained}");
+    let (writes, dropped, retained, file_is_bounded) = fill(FORGETFUL);
+    assert_eq!((writes, dropped.map(|bytes| bytes + retained), file_is_bounded), (50, Some(400), true));
+    assert!(retained > 64 && retained <= 100, "{retained}");
+    // One reader that stands still makes nobody wait, whose output another has had.
+    let (writes, ..) = fill(Interest { keep: Some(Seq(100)), ..FORGETFUL });
+    assert_eq!(writes, 50);
+}
+
+#[test]
+fn without_a_file_memory_is_the_budget() {
+    let mut waits = EventLog::new(limits(/*retain_bytes*/ 1_000));
+    let mut drops = EventLog::new(limits(/*retain_bytes*/ 1_000));
+    drops.set_interest(FORGETFUL);
+    for _ in 0..3 {
+        assert_eq!(waits.room(Instant::now(), NO_FILE), Room::Open);
+        out(&mut waits, "12345678");
+        waits.trim(NO_FILE);
+    }
+    assert_eq!(waits.room(Instant::now(), NO_FILE), Room::Full);
+    for _ in 0..10 {
+        out(&mut drops, "12345678");
+        drops.trim(NO_FILE);
+        assert_eq!(drops.room(Instant::now(), NO_FILE), Room::Open);
+    }
+    assert_eq!(drops.dropped(), Some(DroppedOutput { through_seq: Seq(7), bytes: 56 }));
+    assert!(drops.begin_spill(NO_FILE).is_none());
+}
+
+#[test]
+fn a_disk_that_becomes_full_costs_the_oldest_output_and_not_the_newest() {
+    let (mut log, mut file) = (EventLog::new(limits(/*retain_bytes*/ 1_000)), File::default());
+    log.set_interest(FORGETFUL);
+    let in_place = Means { filing: Filing::InPlace, ..FREE };
+    let mut written = String::new();
+    for n in 0..40 {
+        let means = if n < 20 { FREE } else { in_place };
+        let text = format!("{n:08}");
+        out(&mut log, &text);
+        written += &text;
+        log.trim(means);
+        file.spill(&mut log, means);
+    }
+    let dropped = log.dropped().expect("there was no room").bytes as usize;
+    let page = file.page(&mut log, /*after*/ 0, /*max_bytes*/ None);
+    let kept: String = texts(&page).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(kept, written[dropped..]);
+    assert!(kept.len() > 64, "the file is still used");
+}
+
+#[test]
+fn what_can_not_be_read_back_is_gone_with_all_that_is_older_and_what_could_not_be_written_is_not() {
+    let (mut log, mut file) = (EventLog::new(limits(/*retain_bytes*/ 1_000)), File::default());
+    for _ in 0..12 {
+        out(&mut log, "12345678");
+    }
+    let first = log.begin_spill(FREE).expect("memory is full");
+    log.finish_spill(/*written*/ false);
+    let again = log.begin_spill(FREE).expect("it is still there");
+    assert_eq!(first.segment, again.segment);
+    file.write(&log, &again);
+    log.finish_spill(/*written*/ true);
+    file.spill(&mut log, FREE);
+    let mut reader = PageReader::new(Seq(5), /*max_bytes*/ None);
+    let second = reader.read(&mut log).expect("it is in the file");
+    reader.fetch(&mut log, &second, /*stored*/ None);
+    assert_eq!(
+        log.dropped(),
+        Some(DroppedOutput { through_seq: second.last, bytes: second.offset + second.bytes })
+    );
+}
+
+#[test]
+fn what_was_read_of_a_place_that_was_used_again_meanwhile_is_not_believed() {
+    let (mut log, mut file) = (EventLog::new(limits(/*retain_bytes*/ 100)), File::default());
+    log.set_interest(FORGETFUL);
+    let fill = |log: &mut EventLog, file: &mut File, text: &str| {
+        for _ in 0..20 {
+            out(log, text);
+            log.trim(FREE);
+            file.spill(log, FREE);
+        }
+    };
+    fill(&mut log, &mut file, "aaaaaaaa");
+    let mut place = Place::new(Seq(0));
+    let Next::Filed(old) = log.next(&mut place) else { panic!("it is in the file") };
+    fill(&mut log, &mut file, "bbbbbbbb");
+    place.fetch(&mut log, &old, file.read(&old));
+    assert!(matches!(log.next(&mut place), Next::Filed(segment) if segment.first > old.last));
+}
+
+#[test]
+fn a_crowded_server_keeps_less_in_memory_but_still_drops_nothing_that_is_owed() {
+    let mut log = EventLog::new(limits(/*retain_bytes*/ 100));
+    log.set_interest(taken(/*seq*/ 1));
     out(&mut log, "12345678");
     out(&mut log, "ab");
-    log.trim(/*crowded*/ true);
+    log.trim(CROWDED);
     assert_eq!(log.dropped(), Some(DroppedOutput { through_seq: Seq(1), bytes: 8 }));
-    assert!(log.must_wait(/*crowded*/ true));
-    assert!(!log.must_wait(/*crowded*/ false));
+    assert_eq!(log.room(Instant::now(), CROWDED), Room::Full);
+    assert_eq!(log.room(Instant::now(), NO_FILE), Room::Open);
 }
 
+/// What can happen to a log with readers and a file.
 #[derive(Debug, Clone)]
 enum Step {
     Output(bool, Vec<u8>),
     Exit,
     Close,
-    Read,
+    /// A spill that was begun before, if one was, ends so; and perhaps another begins.
+    Spill(bool),
+    /// Reader n takes so many events.
+    Take(usize, usize),
     Trim,
-    Floor(u8, u8),
+    /// Which readers must not lose anything, and who may still lose what was sent.
+    Interest(bool, bool),
+    Means(Filing, bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let filing = prop_oneof![3 => Just(Filing::Free), 1 => Just(Filing::InPlace), 1 => Just(Filing::Never)];
     prop_oneof![
-        6 => (any::<bool>(), proptest::collection::vec(any::<u8>(), 0..12)).prop_map(|(err, bytes)| Step::Output(err, bytes)),
+        8 => (any::<bool>(), proptest::collection::vec(any::<u8>(), 0..20)).prop_map(|(err, bytes)| Step::Output(err, bytes)),
         1 => Just(Step::Exit),
         1 => Just(Step::Close),
-        2 => Just(Step::Read),
+        4 => (0..8_u8).prop_map(|n| Step::Spill(n > 0)),
+        4 => (0..3_usize, 0..6_usize).prop_map(|(reader, events)| Step::Take(reader, events)),
         3 => Just(Step::Trim),
-        2 => (0..3_u8, any::<u8>()).prop_map(|(kind, seq)| Step::Floor(kind, seq)),
+        2 => any::<(bool, bool)>().prop_map(|(keep, sent)| Step::Interest(keep, sent)),
+        1 => (filing, any::<bool>()).prop_map(|(filing, crowded)| Step::Means(filing, crowded)),
     ]
 }
 
+/// A reader, and what it has had and not had.
+#[derive(Default)]
+struct Reader {
+    place: Place,
+    /// Of each byte whether it was read.
+    seen: Vec<Option<u8>>,
+    exits: usize,
+}
+
+impl Reader {
+    fn take(&mut self, log: &mut EventLog, file: &File) -> bool {
+        let event = loop {
+            match log.next(&mut self.place) {
+                Next::Event(event) => break event,
+                Next::Filed(segment) => self.place.fetch(log, &segment, file.read(&segment)),
+                Next::Nothing => return false,
+            }
+        };
+        let before = usize::try_from(log.offset_of(&event)).expect("small");
+        // Nothing but output is ever missing, so a gap has bytes.
+        assert_eq!(event.seq() > self.place.after().next(), before > self.seen.len());
+        self.seen.resize(before, None);
+        self.place.advance(event.seq());
+        match event {
+            Event::Output(chunk) => self.seen.extend(chunk.bytes.iter().copied().map(Some)),
+            Event::Exited(..) => self.exits += 1,
+            Event::Closed(..) => {}
+        }
+        true
+    }
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
     #[test]
-    fn whatever_happens_every_byte_is_readable_or_accounted_for(steps in proptest::collection::vec(step(), 1..120)) {
-        let mut log = EventLog::new(limits(/*retain_bytes*/ 24));
-        let mut written: Vec<u8> = Vec::new();
-        let mut exited = false;
+    fn whatever_happens_every_byte_is_readable_or_accounted_for(steps in proptest::collection::vec(step(), 1..150)) {
+        let bounds = limits(/*retain_bytes*/ 100);
+        let (mut log, mut file, mut means) = (EventLog::new(bounds), File::default(), FREE);
+        let mut readers = [const { Reader { place: Place::new(Seq::START), seen: Vec::new(), exits: 0 } }; 3];
+        let (mut written, mut exits): (Vec<u8>, usize) = (Vec::new(), 0);
+        let (mut keep, mut sent) = (true, false);
+        let mut spilling: Option<Spill> = None;
+        let mut longest = 0;
         for step in steps {
             match step {
                 Step::Output(err, bytes) => {
-                    if !log.is_closed() { written.extend(&bytes); }
-                    log.push_output(if err { OutputStream::Stderr } else { OutputStream::Stdout }, bytes.clone());
-                }
-                Step::Exit => { exited |= !log.is_closed(); log.push_exited(exit(/*code*/ 3)); }
-                Step::Close => log.push_closed(),
-                Step::Read => { log.read(Seq(0), /*max_bytes*/ None); }
-                Step::Trim => {
-                    let floor = log.floor();
-                    let before = log.dropped().map_or(Seq(0), |dropped| dropped.through_seq);
-                    log.trim(/*crowded*/ false);
-                    let after = log.dropped().map_or(Seq(0), |dropped| dropped.through_seq);
-                    if let Floor::Taken(seq) | Floor::Keep(seq) = floor {
-                        prop_assert!(after <= seq.max(before), "dropped {after}, allowed {seq}");
+                    // A process that is told to wait writes no more than it can at once.
+                    if log.room(Instant::now(), means) == Room::Open {
+                        if !log.is_closed() { written.extend(&bytes); }
+                        log.push_output(if err { OutputStream::Stderr } else { OutputStream::Stdout }, bytes);
+                        log.trim(means);
                     }
-                    if floor == Floor::Free { prop_assert!(log.retained_bytes() <= 24); }
                 }
-                Step::Floor(0, seq) => log.set_floor(Floor::Taken(Seq(seq.into()))),
-                Step::Floor(1, seq) => log.set_floor(Floor::Keep(Seq(seq.into()))),
-                Step::Floor(_, _) => log.set_floor(Floor::Free),
+                Step::Exit => {
+                    exits = exits.max(usize::from(!log.is_closed()));
+                    log.push_exited(exit(/*code*/ 3));
+                }
+                Step::Close => log.push_closed(),
+                Step::Spill(good) => {
+                    if let Some(spill) = spilling.take() {
+                        if good { file.write(&log, &spill); }
+                        log.finish_spill(good);
+                    }
+                    spilling = log.begin_spill(means);
+                    prop_assert!(spilling.is_none() || means.filing != Filing::Never);
+                }
+                Step::Take(reader, events) => {
+                    for _ in 0..events { readers[reader].take(&mut log, &file); }
+                }
+                Step::Trim => {
+                    let before = log.dropped().map_or(Seq(0), |dropped| dropped.through_seq);
+                    log.trim(means);
+                    let after = log.dropped().map_or(Seq(0), |dropped| dropped.through_seq);
+                    if let Some(keep) = log.interest().keep {
+                        prop_assert!(after <= keep.max(before), "dropped {after}, allowed {keep}");
+                    }
+                    if log.interest().keep.is_none() && spilling.is_none() {
+                        prop_assert!(log.retained_bytes() <= 100 + 8);
+                        if means.filing == Filing::Never { prop_assert!(log.memory_bytes() <= 24 + 8); }
+                    }
+                }
+                Step::Interest(now_keep, now_sent) => (keep, sent) = (now_keep, now_sent),
+                Step::Means(filing, is_crowded) => means = Means { is_crowded, filing },
             }
+            // The first reader is one that follows; the others watch.
+            let follows = readers[0].place.after();
+            let wanted = readers.iter().map(|reader| reader.place.after()).min().expect("three");
+            log.set_interest(Interest { keep: keep.then_some(follows), wanted, sent: sent.then_some(follows), pacer: None });
+            longest = longest.max(log.file_bytes());
+            prop_assert!(longest <= 200, "the file has {longest} bytes");
+            // What the process was let write, and one write more.
+            prop_assert!(log.memory_bytes() <= 24 + 2 * 48 + 20, "memory has {} bytes", log.memory_bytes());
             let dropped = log.dropped().map_or(0, |dropped| dropped.bytes);
             prop_assert_eq!(log.totals(), Totals { output_bytes: written.len() as u64, crc32c: crc32c::crc32c(&written) });
             prop_assert_eq!(log.bytes_after(Seq(0)), written.len() as u64 - dropped);
         }
-        // Walk the log by cursor: numbers rise, nothing is missing but what was dropped, and offsets tell where one is.
-        let dropped = log.dropped();
-        let mut at = Seq(0);
-        let mut seen = Vec::new();
-        let mut exits = 0;
-        while let Some(event) = log.next_after(at) {
-            let after_dropped = dropped.is_some_and(|dropped| at <= dropped.through_seq);
-            prop_assert!(event.seq() > at && (after_dropped || event.seq() == at.next()));
-            at = event.seq();
-            match event {
-                Event::Output(chunk) => {
-                    prop_assert_eq!(chunk.offset, dropped.map_or(0, |dropped| dropped.bytes) + seen.len() as u64);
-                    prop_assert!(chunk.bytes.len() <= 12);
-                    seen.extend_from_slice(&chunk.bytes);
-                }
-                Event::Exited(..) => exits += 1,
-                Event::Closed(..) => prop_assert_eq!(at, log.last()),
+        log.push_closed();
+        // A reader that comes now has all that is retained, and the others have that and what they had before.
+        let dropped = usize::try_from(log.dropped().map_or(0, |dropped| dropped.bytes)).expect("small");
+        let mut late = Reader::default();
+        for reader in readers.iter_mut().chain([&mut late]) {
+            while reader.take(&mut log, &file) {}
+            prop_assert_eq!(reader.place.after(), log.last());
+            prop_assert_eq!(reader.exits, exits);
+            prop_assert_eq!(reader.seen.len(), written.len());
+            for (at, (seen, byte)) in reader.seen.iter().zip(&written).enumerate() {
+                prop_assert!(seen.map_or(at < dropped, |seen| seen == *byte));
             }
         }
-        prop_assert_eq!(at, log.last());
-        prop_assert_eq!(exits == 1, exited);
-        prop_assert_eq!(&seen[..], &written[dropped.map_or(0, |dropped| dropped.bytes as usize)..]);
-        prop_assert_eq!(log.read(Seq(0), /*max_bytes*/ None).chunks.iter().map(|chunk| chunk.bytes.len()).sum::<usize>(), seen.len());
+        prop_assert!(late.seen[..dropped].iter().all(Option::is_none));
+        let page = file.page(&mut log, /*after*/ 0, /*max_bytes*/ None);
+        prop_assert_eq!(page.chunks.iter().map(|chunk| chunk.bytes.len()).sum::<usize>(), written.len() - dropped);
     }
 }

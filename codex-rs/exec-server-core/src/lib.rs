@@ -1,8 +1,9 @@
 //! The rules of the server and its clients, without IO: no clock, no task, no socket. Time arrives as an argument.
 //!
-//! What is kept of a process's output is decided in [`event_log`], how it is followed in [`log_cursor`], who may speak
-//! for a session in [`sessions`], what a repeat means in [`idempotency`], in which order a receiver sees events in
-//! [`sequencer`], what went wrong with a file in [`fs_fault`], and how a client comes back over another connection in [`reconnect`]. [`service`] is what a caller can
+//! What is kept of a process's output is decided in [`event_log`], what of it is in a file in [`spool`], when a process
+//! waits for its reader in [`pace`], how it is followed in [`log_cursor`], who may speak for a session in [`sessions`],
+//! what a repeat means in [`idempotency`], in which order a receiver sees events in [`sequencer`], what went wrong with a
+//! file in [`fs_fault`], and how a client comes back over another connection in [`reconnect`]. [`service`] is what a caller can
 //! ask of a machine, near or far, and [`process_event`] what it is told.
 
 pub mod errno;
@@ -13,9 +14,11 @@ pub mod handshake;
 pub mod idempotency;
 pub mod limits;
 pub mod log_cursor;
+pub mod pace;
 pub mod process_event;
 pub mod reconnect;
 pub mod schedule;
 pub mod sequencer;
 pub mod service;
 pub mod sessions;
+pub mod spool;

@@ -41,8 +41,10 @@ pub struct Limits {
     pub queued_stdin_bytes: usize,
     /// What one process's log holds.
     pub log: LogLimits,
-    /// Output that all logs together hold in memory before each is cut down to `log.crowded_retain_bytes`.
-    pub retained_output_total_bytes: usize,
+    /// Output that all logs together hold in memory before each is cut down to `log.crowded_memory_bytes`.
+    pub output_memory_total_bytes: usize,
+    /// What the files of all logs together may take before none of them grows any more.
+    pub retained_output_total_bytes: u64,
     /// Bytes of all patterns of one `envPolicy` together: far more than anybody means, and a few milliseconds of work.
     pub env_pattern_bytes: usize,
     /// What may be held of HTTP exchanges.
@@ -103,29 +105,55 @@ impl Default for FileLimits {
 /// Bounds of one process's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogLimits {
-    /// Output kept: 6 MiB. Less `unread_bytes` that is more than what the kernels hold of a connection that breaks
-    /// (our own client allows 4 MiB, which as base64 is 3 MiB of output; Linux' default for others is 6 MiB), so a
-    /// client that comes back finds what was under way. As one base64 message it is less than the 16 MiB frame that
-    /// ordinary clients take.
+    /// Output kept, in memory and in the file.
     pub retain_bytes: usize,
-    /// Chunks kept, however small.
-    pub retain_chunks: usize,
+    /// Output kept in memory: 6 MiB, of which `in_flight_bytes` for what a reader that keeps up has had already.
+    pub memory_bytes: usize,
+    /// Chunks kept in memory, however small.
+    pub memory_chunks: usize,
+    /// What replaces `memory_bytes` while somebody has still to read what is in the file: the rest goes there as well, so
+    /// that a reader that stands still costs little.
+    pub spooled_memory_bytes: usize,
+    /// What replaces `memory_bytes` while the server as a whole holds too much in memory.
+    pub crowded_memory_bytes: usize,
     /// Adjacent output of one stream is merged up to this size.
     pub chunk_bytes: usize,
-    /// Output that may be waiting for an attached follower before the process is made to wait.
+    /// Output that waits for a reader which keeps up before the process waits for that reader.
     pub unread_bytes: usize,
-    /// What replaces `retain_bytes` while the server as a whole holds too much.
-    pub crowded_retain_bytes: usize,
+    /// How long such a reader may take for `unread_bytes`. One that takes longer does not keep up, and is not waited for:
+    /// with 1 MiB and 25 ms that is one that takes less than 40 MB/s.
+    pub pace: Duration,
+    /// What a connection that breaks may have swallowed, and is kept although it was sent. More than what the kernels hold:
+    /// our own client allows 4 MiB, which as base64 is 3 MiB of output; Linux' default for others is 6 MiB.
+    pub in_flight_bytes: usize,
+    /// Output in the answer to one read. As one base64 message it is less than the 16 MiB frame that ordinary clients take.
+    pub read_bytes: usize,
+    /// Chunks in the answer to one read; with each of them five JSON values, of which ordinary peers take 262,144.
+    pub read_chunks: usize,
+}
+
+impl LogLimits {
+    /// What may be in the file. A budget that fits into memory needs none.
+    #[must_use]
+    pub const fn filed_bytes(&self) -> usize {
+        if self.retain_bytes > self.memory_bytes { self.retain_bytes } else { 0 }
+    }
 }
 
 impl Default for LogLimits {
     fn default() -> Self {
         Self {
-            retain_bytes: 6 << 20,
-            retain_chunks: 32_768,
+            retain_bytes: 256 << 20,
+            memory_bytes: 6 << 20,
+            memory_chunks: 8_192,
+            spooled_memory_bytes: 1 << 20,
+            crowded_memory_bytes: 256 << 10,
             chunk_bytes: 64 << 10,
             unread_bytes: 1 << 20,
-            crowded_retain_bytes: 256 << 10,
+            pace: Duration::from_millis(25),
+            in_flight_bytes: 5 << 20,
+            read_bytes: 8 << 20,
+            read_chunks: 32_768,
         }
     }
 }
@@ -147,7 +175,8 @@ impl Default for Limits {
             remembered_request_keys: 4_096,
             queued_stdin_bytes: 1 << 20,
             log: LogLimits::default(),
-            retained_output_total_bytes: 1 << 30,
+            output_memory_total_bytes: 256 << 20,
+            retained_output_total_bytes: 8 << 30,
             env_pattern_bytes: 64 << 10,
             http: HttpLimits::default(),
             files: FileLimits::default(),

@@ -4,17 +4,30 @@
 //! Owns where the reader is and what it was given. What the log still holds is [`crate::event_log`]'s matter, and how
 //! the reader is woken is its caller's.
 
+use bytes::Bytes;
 use codex_exec_server_protocol::ids::Seq;
 
-use crate::event_log::{Event, EventLog, Exit, Totals};
+use crate::event_log::{Event, EventLog, Exit, Next, Place, Totals};
 use crate::process_event::{self, ExecProcessEvent, Proof};
 use crate::service::ExecError;
+use crate::spool::Segment;
+
+/// What a cursor gives.
+#[derive(Debug)]
+pub enum Given {
+    /// What is next. An error is the last thing that is given.
+    Event(Result<ExecProcessEvent, ExecError>),
+    /// What is next is in the file. It is to be fetched first; see [`LogCursor::fetch`].
+    Filed(Segment),
+    /// Nothing yet, or, once it has ended, nothing ever.
+    Nothing,
+}
 
 /// See the module.
 #[derive(Debug)]
 pub struct LogCursor {
-    /// Everything through here was given.
-    after: Seq,
+    /// Everything before here was given.
+    place: Place,
     /// Bytes of output through `after`; `None` while that is not known, because reading began in the middle.
     bytes: Option<u64>,
     /// Checksum of all output so far; `None` when not all of it was given.
@@ -30,7 +43,7 @@ impl LogCursor {
         log.seal();
         let from_start = after == Seq::START;
         Self {
-            after,
+            place: Place::new(after),
             bytes: from_start.then_some(0),
             crc32c: from_start.then_some(0),
             has_gap: false,
@@ -41,7 +54,7 @@ impl LogCursor {
     /// The last position that was given.
     #[must_use]
     pub const fn position(&self) -> Seq {
-        self.after
+        self.place.after()
     }
 
     /// Whether nothing will follow.
@@ -50,42 +63,51 @@ impl LogCursor {
         self.ended
     }
 
-    /// What is next, if the log has it. An error is the last thing that is given.
-    pub fn next(&mut self, log: &mut EventLog) -> Option<Result<ExecProcessEvent, ExecError>> {
+    /// What is next, if the log has it.
+    pub fn next(&mut self, log: &mut EventLog) -> Given {
         if self.ended {
-            return None;
+            return Given::Nothing;
         }
-        let Some(event) = log.next_after(self.after) else {
-            // Somebody who was told of the close, or of positions that never came to be, has nothing to wait for.
-            self.ended = log.is_closed();
-            return None;
+        let event = match log.next(&mut self.place) {
+            Next::Event(event) => event,
+            Next::Filed(segment) => return Given::Filed(segment),
+            Next::Nothing => {
+                // Somebody who was told of the close, or of positions that never came to be, has nothing to wait for.
+                self.ended = log.is_closed();
+                return Given::Nothing;
+            }
         };
         let seq = event.seq();
         let before = log.offset_of(&event);
-        if seq > self.after.next() {
+        if seq > self.position().next() {
             // Only output is dropped, so nothing but output can be missing up to the next thing that is there.
-            return Some(Ok(self.gap(Seq(seq.0 - 1), before)));
+            return Given::Event(Ok(self.gap(Seq(seq.0 - 1), before)));
         }
-        self.after = seq;
+        self.place.advance(seq);
         self.bytes.get_or_insert(before);
-        match event {
+        Given::Event(match event {
             Event::Output(chunk) => {
                 self.bytes = self.bytes.map(|bytes| bytes + chunk.bytes.len() as u64);
                 self.crc32c = self.crc32c.map(|crc32c| crc32c::crc32c_append(crc32c, &chunk.bytes));
-                Some(Ok(ExecProcessEvent::Output { seq, stream: chunk.stream, bytes: chunk.bytes }))
+                Ok(ExecProcessEvent::Output { seq, stream: chunk.stream, bytes: chunk.bytes })
             }
-            Event::Exited(_, exit) => Some(Ok(ExecProcessEvent::Exited { seq, exit: exit.into() })),
+            Event::Exited(_, exit) => Ok(ExecProcessEvent::Exited { seq, exit: exit.into() }),
             Event::Closed(_, totals) => {
                 self.ended = true;
-                Some(self.prove(totals).map(|proof| ExecProcessEvent::Closed { seq, proof }))
+                self.prove(totals).map(|proof| ExecProcessEvent::Closed { seq, proof })
             }
-        }
+        })
+    }
+
+    /// Takes what was read from the file for `segment`; `None` if it can't be read, and is lost.
+    pub fn fetch(&mut self, log: &mut EventLog, segment: &Segment, stored: Option<Bytes>) {
+        self.place.fetch(log, segment, stored);
     }
 
     /// `end`: bytes of output through the end of the gap.
     fn gap(&mut self, through: Seq, end: u64) -> ExecProcessEvent {
         let bytes = self.bytes.map(|bytes| end - bytes);
-        self.after = through;
+        self.place.advance(through);
         self.bytes = Some(end);
         self.crc32c = None;
         self.has_gap = true;

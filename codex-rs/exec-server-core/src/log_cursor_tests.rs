@@ -2,8 +2,9 @@ use codex_exec_server_protocol::process::{ExitReason, OutputStream, ProcessUsage
 use proptest::prelude::*;
 
 use super::*;
-use crate::event_log::Floor;
+use crate::event_log::{Interest, Means};
 use crate::limits::LogLimits;
+use crate::spool::Filing;
 
 const EXIT: Exit = Exit {
     code: 3,
@@ -16,20 +17,31 @@ const EXIT: Exit = Exit {
 /// A log that keeps `retain_bytes` of output, whoever reads.
 fn log(retain_bytes: usize) -> EventLog {
     let mut log = EventLog::new(LogLimits { retain_bytes, ..LogLimits::default() });
-    log.set_floor(Floor::Free);
+    log.set_interest(Interest { keep: None, ..Interest::EVERYTHING });
     log
+}
+
+/// There is no file.
+const MEANS: Means = Means { is_crowded: false, filing: Filing::Never };
+
+fn next(cursor: &mut LogCursor, log: &mut EventLog) -> Option<Result<ExecProcessEvent, ExecError>> {
+    match cursor.next(log) {
+        Given::Event(event) => Some(event),
+        Given::Filed(segment) => panic!("{segment:?} without a file"),
+        Given::Nothing => None,
+    }
 }
 
 /// Output that does not merge with what comes next.
 fn say(log: &mut EventLog, text: &str) {
     log.push_output(OutputStream::Stdout, text.into());
     log.seal();
-    log.trim(/*crowded*/ false);
+    log.trim(MEANS);
 }
 
 /// What a cursor gives now, each event in a few letters.
 fn given(cursor: &mut LogCursor, log: &mut EventLog) -> Vec<String> {
-    std::iter::from_fn(|| cursor.next(log))
+    std::iter::from_fn(|| next(cursor, log))
         .map(|event| match event.expect("the log is in order") {
             ExecProcessEvent::Output { seq, bytes, .. } => {
                 format!("{} {}", seq.0, String::from_utf8_lossy(&bytes))
@@ -52,7 +64,7 @@ fn a_reader_from_the_start_is_given_everything_once_and_a_checksum_for_it() {
     say(&mut log, "late");
     log.push_closed();
     assert_eq!(given(&mut cursor, &mut log), ["2 exit 3", "3 late", "4 closed Checksum"]);
-    assert!(cursor.is_ended() && cursor.next(&mut log).is_none());
+    assert!(cursor.is_ended() && next(&mut cursor, &mut log).is_none());
 }
 
 #[test]
@@ -110,11 +122,11 @@ fn what_is_added_to_a_chunk_that_a_reader_counts_as_its_own_is_a_chunk_of_its_ow
 fn a_reader_behind_the_close_has_nothing_to_wait_for() {
     let mut log = log(/*retain_bytes*/ 100);
     let mut far = LogCursor::new(Seq(u64::MAX), &mut log);
-    assert!(far.next(&mut log).is_none() && !far.is_ended());
+    assert!(next(&mut far, &mut log).is_none() && !far.is_ended());
     log.push_closed();
-    assert!(far.next(&mut log).is_none() && far.is_ended());
+    assert!(next(&mut far, &mut log).is_none() && far.is_ended());
     let mut cursor = LogCursor::new(log.last(), &mut log);
-    assert!(cursor.next(&mut log).is_none() && cursor.is_ended());
+    assert!(next(&mut cursor, &mut log).is_none() && cursor.is_ended());
 }
 
 /// What can happen to a log with readers.
@@ -147,14 +159,14 @@ proptest! {
                 Do::Say(length) => {
                     let bytes: Vec<u8> = (0..length).map(|n| n ^ (written.len() as u8)).collect();
                     log.push_output(OutputStream::Stderr, bytes.clone());
-                    log.trim(/*crowded*/ false);
+                    log.trim(MEANS);
                     written.extend(bytes);
                 }
                 Do::Exit => log.push_exited(EXIT),
                 Do::Take(reader, events) => {
                     let at = reader % readers.len();
                     let (cursor, seen) = &mut readers[at];
-                    seen.extend((0..events).map_while(|_| cursor.next(&mut log)));
+                    seen.extend((0..events).map_while(|_| next(cursor, &mut log)));
                 }
                 Do::Subscribe => readers.push((LogCursor::new(Seq::START, &mut log), Vec::new())),
             }
@@ -162,7 +174,7 @@ proptest! {
         log.push_exited(EXIT);
         log.push_closed();
         for (mut cursor, mut seen) in readers {
-            seen.extend(std::iter::from_fn(|| cursor.next(&mut log)));
+            seen.extend(std::iter::from_fn(|| next(&mut cursor, &mut log)));
             let (mut at, mut seq, mut exits, mut gaps) = (0_usize, Seq::START, 0, 0);
             let mut proven = None;
             for event in seen {
