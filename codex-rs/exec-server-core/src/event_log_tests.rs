@@ -351,6 +351,26 @@ fn what_was_read_of_a_place_that_was_used_again_meanwhile_is_not_believed() {
 }
 
 #[test]
+fn what_one_read_is_sure_to_reach_is_all_there_is_or_ends_at_a_chunk_that_it_holds() {
+    let bounds = LogLimits { read_bytes: 46, read_chunks: 12, ..limits(/*retain_bytes*/ 1_000) };
+    let (mut log, mut file) = (EventLog::new(bounds), File::default());
+    log.set_interest(taken(/*seq*/ 2));
+    for _ in 0..30 {
+        assert!(log.last() > Seq(7) || log.reach_of_one_read(Seq(2)) == log.last());
+        out(&mut log, "12345678");
+        log.seal();
+        log.trim(FREE);
+        file.spill(&mut log, FREE);
+    }
+    let reach = log.reach_of_one_read(Seq(2));
+    // Though it is asked from before what was sent, as far as a connection may have swallowed it.
+    let page = file.page(&mut log, /*after*/ 1, /*max_bytes*/ None);
+    assert!(reach > Seq(2) && page.next > reach, "{reach} of {}", page.next);
+    assert!(log.reach_of_one_read(Seq(26)) > Seq(28));
+    assert_eq!(log.reach_of_one_read(Seq(28)), Seq(30));
+}
+
+#[test]
 fn a_crowded_server_keeps_less_in_memory_but_still_drops_nothing_that_is_owed() {
     let mut log = EventLog::new(limits(/*retain_bytes*/ 100));
     log.set_interest(taken(/*seq*/ 1));

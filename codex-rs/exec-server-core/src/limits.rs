@@ -124,7 +124,8 @@ pub struct LogLimits {
     /// with 1 MiB and 25 ms that is one that takes less than 40 MB/s.
     pub pace: Duration,
     /// What a connection that breaks may have swallowed, and is kept although it was sent. More than what the kernels hold:
-    /// our own client allows 4 MiB, which as base64 is 3 MiB of output; Linux' default for others is 6 MiB.
+    /// our own client allows 4 MiB, which as base64 is 3 MiB of output; Linux' default for others is 6 MiB. With
+    /// `unread_bytes`, and a few reads more, it is less than `memory_bytes`: then no file is needed for it.
     pub in_flight_bytes: usize,
     /// Output in the answer to one read. As one base64 message it is less than the 16 MiB frame that ordinary clients take.
     pub read_bytes: usize,
@@ -151,7 +152,7 @@ impl Default for LogLimits {
             chunk_bytes: 64 << 10,
             unread_bytes: 1 << 20,
             pace: Duration::from_millis(25),
-            in_flight_bytes: 5 << 20,
+            in_flight_bytes: 9 << 19,
             read_bytes: 8 << 20,
             read_chunks: 32_768,
         }

@@ -160,6 +160,10 @@ impl Filed {
         self.segments.front()
     }
 
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.iter()
+    }
+
     /// The last position that is on its way to the file.
     pub(crate) fn in_flight(&self) -> Option<Seq> {
         self.in_flight.map(|segment| segment.last)
@@ -238,6 +242,8 @@ impl Filed {
         let segment = self.in_flight.take()?;
         if !written {
             self.free.insert(segment.slot);
+            // Perhaps there never was such a place.
+            self.shrink();
             return None;
         }
         self.bytes += segment.bytes;

@@ -12,6 +12,7 @@
 //! it is the program's choice and not the backend's.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ use crate::environment;
 use crate::os;
 use crate::process::{Held, Input, ProcessHost, ProcessTable, Subscription, os_signal};
 use crate::sandbox::Sandbox;
+use crate::state::default_state_directory;
 
 /// See the module. One namespace of process ids. Used within a tokio runtime.
 ///
@@ -43,24 +45,33 @@ pub struct LocalBackend {
 }
 
 impl LocalBackend {
-    /// A backend whose children may inherit from `environment`.
+    /// A backend whose children may inherit from `environment`. Output that readers leave lying goes to files in
+    /// `state_directory`; without one, memory is all there is for it.
     #[must_use]
-    pub fn new(environment: Environment, limits: Limits) -> Self {
-        Self::with_sandbox(environment, limits, Sandbox::unavailable())
+    pub fn new(environment: Environment, limits: Limits, state_directory: Option<PathBuf>) -> Self {
+        Self::with_sandbox(environment, limits, state_directory, Sandbox::unavailable())
     }
 
     /// The same, with what it takes to confine them. Without it, starts that ask for a sandbox are refused.
     #[must_use]
-    pub fn with_sandbox(environment: Environment, limits: Limits, sandbox: Sandbox) -> Self {
+    pub fn with_sandbox(
+        environment: Environment,
+        limits: Limits,
+        state_directory: Option<PathBuf>,
+        sandbox: Sandbox,
+    ) -> Self {
         let info = environment::describe(&environment);
-        let table = ProcessTable::new(ProcessHost::with_sandbox(environment, limits, sandbox));
+        let table =
+            ProcessTable::new(ProcessHost::with_sandbox(environment, limits, state_directory, sandbox));
         Self { table, environment: Arc::new(info) }
     }
 
     /// Default bounds, and this program's own environment.
     #[must_use]
     pub fn from_process() -> Self {
-        Self::new(std::env::vars_os().collect(), Limits::default())
+        let environment: Environment = std::env::vars_os().collect();
+        let state_directory = default_state_directory(&environment);
+        Self::new(environment, Limits::default(), state_directory)
     }
 
     /// Ends every process with its descendants; nothing starts any more. Returns when all is done. Those who follow a

@@ -15,7 +15,9 @@ mod orphans;
 pub mod os;
 pub mod process;
 mod sandbox;
+mod state;
 
 pub use backend::LocalBackend;
 pub use orphans::Orphans;
 pub use sandbox::{Sandbox, Support};
+pub use state::default_state_directory;

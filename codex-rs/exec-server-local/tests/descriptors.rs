@@ -40,7 +40,11 @@ async fn run(table: &std::sync::Arc<ProcessTable>, name: &str, tty: bool, pipe_s
 
 #[tokio::test]
 async fn closed_processes_hold_no_descriptors_however_many_are_kept() {
-    let table = ProcessTable::new(ProcessHost::new(BTreeMap::new(), Limits::default()));
+    let table = ProcessTable::new(ProcessHost::new(
+        BTreeMap::new(),
+        Limits::default(),
+        /*state_directory*/ None,
+    ));
     // What the runtime opens for its own use.
     run(&table, "first", /*tty*/ true, /*pipe_stdin*/ false).await;
     let before = open_descriptors();

@@ -104,12 +104,21 @@ pub struct ServerLimits {
     /// Processes of one session, closed ones that are still readable included.
     #[ts(type = "number")]
     pub processes_per_session: u64,
-    /// Output kept in one process's log.
+    /// Output kept in one process's log, in memory and in its file.
     #[ts(type = "number")]
     pub retained_output_bytes: u64,
-    /// Events kept in one process's log, however small.
+    /// Output events kept in memory, however small. Where there is no place for files, all that are kept.
     #[ts(type = "number")]
     pub retained_output_chunks: u64,
+    /// What the files of all logs together may take. Absent from servers that keep no files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub retained_output_total_bytes: Option<u64>,
+    /// Output in the answer to one `process/read`, whatever its `maxBytes`. Absent from servers
+    /// that give what they have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub read_output_bytes: Option<u64>,
     /// Largest chunk that the server emits.
     #[ts(type = "number")]
     pub output_chunk_bytes: u64,

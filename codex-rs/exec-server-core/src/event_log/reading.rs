@@ -122,18 +122,40 @@ impl PageReader {
         self.place.fetch(log, segment, stored);
     }
 
-    /// What was read, when all was.
+    /// Gives what was read, when all was: once.
     #[must_use]
-    pub fn page(self, log: &EventLog) -> Page {
+    pub fn page(&mut self, log: &EventLog) -> Page {
         let next = match self.chunks.last() {
             Some(chunk) if self.is_cut || self.max_bytes.is_some() => chunk.seq.next(),
             _ => log.last().next(),
         };
-        Page { chunks: self.chunks, next }
+        Page { chunks: std::mem::take(&mut self.chunks), next }
     }
 }
 
 impl EventLog {
+    /// How far the answer to one read without a bound is sure to reach, for somebody who was sent everything through
+    /// `sent` and may have lost the last of it.
+    #[must_use]
+    pub fn reach_of_one_read(&self, sent: Seq) -> Seq {
+        let sent = sent.max(self.dropped.through_seq);
+        let bytes = self.limits.read_bytes.saturating_sub(self.limits.in_flight_bytes) as u64;
+        let end = self.offset_after(sent) + bytes;
+        // Half of the chunks for what was lost, half for what was not sent.
+        let last = Seq(sent.0.saturating_add(self.limits.read_chunks as u64 / 2));
+        let filed =
+            self.filed.segments().find(|segment| segment.offset + segment.bytes > end || segment.last > last);
+        if let Some(segment) = filed {
+            return sent.max(Seq(segment.first.0 - 1));
+        }
+        let from = self.chunks.partition_point(|chunk| chunk.seq <= sent);
+        let beyond = |chunk: &&Chunk| chunk.offset + chunk.bytes.len() as u64 > end || chunk.seq > last;
+        match self.chunks.range(from..).find(beyond) {
+            Some(chunk) => sent.max(Seq(chunk.seq.0 - 1)),
+            None => self.last,
+        }
+    }
+
     /// The first retained event for a reader. Seeing it settles its extent: it will not grow any more. The reader stays
     /// where it is until it is told to advance.
     pub fn next(&mut self, place: &mut Place) -> Next {

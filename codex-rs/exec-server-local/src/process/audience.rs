@@ -1,17 +1,17 @@
 //! Readers on this machine: any number of them for one process, each at its own pace.
 //!
 //! A process goes by the furthest of its readers: what that one has not taken is kept, and the process waits rather than
-//! lose it. The others replay what the log still holds, so a reader that stops hurts neither the process nor anybody
-//! else; what it finds gone when it goes on, it is told. When the last handle is gone nobody can ever read again, and
-//! the process never waits any more.
+//! lose it. The others read on from the spool, however long they stood still; only what its budget has no room for is
+//! gone, and that they are told. When the last handle is gone nobody can ever read again, and the process never waits
+//! any more.
 
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use codex_exec_server_core::error::ServiceError;
-use codex_exec_server_core::event_log::{EventLog, Floor};
-use codex_exec_server_core::log_cursor::LogCursor;
+use codex_exec_server_core::event_log::{EventLog, Interest};
+use codex_exec_server_core::log_cursor::{Given, LogCursor};
 use codex_exec_server_core::process_event::ExecProcessEvent;
 use codex_exec_server_core::service::ExecError;
 use codex_exec_server_protocol::ids::Seq;
@@ -26,23 +26,46 @@ pub(super) struct Audience {
     holders: usize,
     /// Whether a start has handed the process out.
     claimed: bool,
-    subscribers: usize,
+    /// How far each subscription is. Few, and in no order.
+    subscribers: Vec<(u64, Seq)>,
+    next_subscriber: u64,
     /// The position through which some reader has everything; `None` before the first has come.
     furthest: Option<Seq>,
 }
 
 impl Audience {
-    /// What the log must keep on their account, if there are any to speak for.
-    pub(super) fn floor(&self) -> Option<Floor> {
-        if self.claimed && self.holders == 0 {
-            return Some(Floor::Free);
+    /// What there is to be kept on their account, if there are any to speak for.
+    pub(super) fn interest(&self) -> Option<Interest> {
+        if self.holders == 0 {
+            return self.claimed.then_some(Interest::NOTHING);
         }
-        self.furthest.map(|seq| if self.subscribers > 0 { Floor::Taken(seq) } else { Floor::Keep(seq) })
+        let furthest = self.furthest.unwrap_or(Seq::START);
+        let slowest = self.subscribers.iter().map(|(_, taken)| *taken).min();
+        Some(Interest {
+            keep: Some(furthest),
+            wanted: slowest.unwrap_or(furthest),
+            sent: None,
+            pacer: slowest.map(|_| furthest),
+        })
     }
 
     /// Whether somebody has had everything, or nobody can any more.
     pub(super) fn is_done(&self, log: &EventLog) -> bool {
         (self.claimed && self.holders == 0) || self.furthest.is_some_and(|seq| seq >= log.last())
+    }
+
+    fn subscribe(&mut self, after: Seq) -> u64 {
+        self.next_subscriber += 1;
+        self.subscribers.push((self.next_subscriber, after));
+        self.next_subscriber
+    }
+
+    /// Subscription `id` has everything through `seq`.
+    fn advance(&mut self, id: u64, seq: Seq, log: &EventLog) {
+        if let Some((_, taken)) = self.subscribers.iter_mut().find(|(subscriber, _)| *subscriber == id) {
+            *taken = seq;
+        }
+        self.took(seq, log);
     }
 
     /// A reader has everything through `seq`. Returns whether it is the first to.
@@ -88,15 +111,12 @@ impl Held {
         self.0.read(after, max_bytes, wait).await
     }
 
+    /// Settles what `change` has changed, if it says that it has.
     fn change(&self, change: impl FnOnce(&mut Audience, &mut EventLog) -> bool) {
-        let mut reading = self.reading();
-        let before = reading.log.retained_bytes();
-        let super::handle::Reading { log, audience, .. } = &mut *reading;
-        if change(audience, log) {
-            reading.settle(&self.host, before);
-            drop(reading);
-            self.drained.notify_one();
-        }
+        self.0.change_reading(|reading| {
+            let super::reading::Reading { log, audience, .. } = reading;
+            change(audience, log)
+        });
     }
 }
 
@@ -117,6 +137,7 @@ impl Drop for Held {
 /// One subscription to a process's events.
 pub(crate) struct Subscription {
     held: Held,
+    id: u64,
     cursor: LogCursor,
 }
 
@@ -125,28 +146,41 @@ impl Subscription {
     pub(crate) fn new(held: &Held, after: Seq) -> Self {
         let held = Held::new(Arc::clone(held));
         let cursor = LogCursor::new(after, &mut held.reading().log);
+        let mut id = 0;
         held.change(|audience, log| {
-            audience.subscribers += 1;
+            id = audience.subscribe(after);
             audience.took(after, log);
             true
         });
-        Self { held, cursor }
+        Self { held, id, cursor }
     }
 
     /// The next event; see [`LogCursor::next`]. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Option<Result<ExecProcessEvent, ExecError>> {
         loop {
-            let grew = self.held.0.grew.notified();
-            let mut next = None;
-            let cursor = &mut self.cursor;
-            self.held.change(|audience, log| {
-                next = cursor.next(log);
-                next.is_some() && audience.took(cursor.position(), log)
+            let Self { held, id, cursor } = self;
+            let grew = held.0.grew.notified();
+            let mut given = Given::Nothing;
+            held.change(|audience, log| {
+                given = cursor.next(log);
+                let is_event = matches!(given, Given::Event(_));
+                if is_event {
+                    audience.advance(*id, cursor.position(), log);
+                }
+                is_event
             });
-            if next.is_some() || self.cursor.is_ended() {
-                return next;
+            match given {
+                Given::Event(event) => return Some(event),
+                Given::Filed(segment) => {
+                    let stored = held.0.spool.fetch(&segment).await;
+                    held.change(|_, log| {
+                        cursor.fetch(log, &segment, stored);
+                        true
+                    });
+                }
+                Given::Nothing if cursor.is_ended() => return None,
+                Given::Nothing => grew.await,
             }
-            grew.await;
         }
     }
 }
@@ -154,7 +188,7 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.held.change(|audience, _| {
-            audience.subscribers -= 1;
+            audience.subscribers.retain(|(id, _)| *id != self.id);
             true
         });
     }

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_exec_server_core::event_log::{Event, EventLog, Floor};
+use codex_exec_server_core::event_log::{Event, EventLog, Next, Place};
+use codex_exec_server_core::spool::Segment;
 use codex_exec_server_protocol::ids::Seq;
 use tokio::time::Instant;
 
@@ -27,19 +28,18 @@ pub struct FollowId(pub(super) u64);
 pub struct Draw {
     /// Events in order.
     pub events: Vec<Event>,
-    /// Whether there is more to draw right now; the follower is not told again.
+    /// Whether there is more to draw right now; otherwise the follower is told again.
     pub more: bool,
 }
 
 /// How long a client that came back may leave what it missed unread, or stop reading it, before that may be dropped.
 const CATCH_UP: Duration = Duration::from_secs(10);
 
-/// The follower of one process.
+/// One follower of one process.
 pub(super) struct Follow {
     pub(super) id: FollowId,
     pub(super) follower: Arc<dyn Follower>,
-    /// The last position taken.
-    taken: Seq,
+    pub(super) place: Place,
     /// Whether the follower was told and has not emptied the log since.
     told: bool,
     /// What was missed while nobody followed, and must stay until it was read.
@@ -49,43 +49,62 @@ pub(super) struct Follow {
 struct CatchUp {
     /// Read through here already.
     from: Seq,
-    /// The last position that was missed.
+    /// The last position that is to be read rather than pushed.
     tip: Seq,
     until: Instant,
+    /// Whether nothing is pushed meanwhile.
+    holds: bool,
 }
 
 impl Follow {
     /// From the first event on.
     pub(super) const fn from_start(id: FollowId, follower: Arc<dyn Follower>) -> Self {
-        Self { id, follower, taken: Seq::START, told: false, catch_up: None }
+        Self { id, follower, place: Place::new(Seq::START), told: false, catch_up: None }
     }
 
-    /// From the next event on. What is there already stays readable for whoever missed it.
+    /// From where one read of what was missed is sure to reach, on; the last follower took everything through `sent`.
+    ///
+    /// A client that comes back reads what it missed. If that is more than one answer holds, what follows is pushed behind
+    /// it: a client that takes one answer for all there is sees no gap, and one that reads page by page no byte twice.
     pub(super) fn from_now(
         id: FollowId,
         follower: Arc<dyn Follower>,
         log: &mut EventLog,
+        sent: Seq,
         now: Instant,
     ) -> Self {
         // The last chunk must not grow any more, or what is added to it would count as taken.
         log.seal();
         let from = log.dropped().map_or(Seq::START, |dropped| dropped.through_seq);
-        let catch_up =
-            (log.last() > Seq::START).then_some(CatchUp { from, tip: log.last(), until: now + CATCH_UP });
-        Self { id, follower, taken: log.last(), told: false, catch_up }
+        let tip = log.reach_of_one_read(sent);
+        let holds = tip < log.last();
+        let catch_up = (tip > Seq::START).then_some(CatchUp { from, tip, until: now + CATCH_UP, holds });
+        Self { id, follower, place: Place::new(tip), told: false, catch_up }
     }
 
-    /// What the log must keep on this follower's account.
-    pub(super) fn floor(&self) -> Floor {
-        match &self.catch_up {
-            Some(catch_up) => Floor::Keep(catch_up.from),
-            None => Floor::Taken(self.taken),
-        }
+    /// The last position taken.
+    pub(super) const fn taken(&self) -> Seq {
+        self.place.after()
     }
 
-    /// When [`Self::floor`] changes by itself.
+    /// The position through which nothing is wanted any more, except what was lost on its way.
+    pub(super) fn settled(&self) -> Seq {
+        self.catch_up.as_ref().map_or(self.taken(), |catch_up| catch_up.from.min(self.taken()))
+    }
+
+    /// Whether it is still to read what it missed.
+    pub(super) const fn is_catching_up(&self) -> bool {
+        self.catch_up.is_some()
+    }
+
+    /// When what was missed is given up, unless it is read further.
     pub(super) fn expires_at(&self) -> Option<Instant> {
         self.catch_up.as_ref().map(|catch_up| catch_up.until)
+    }
+
+    /// Whether nothing is pushed before that.
+    pub(super) fn is_held(&self) -> bool {
+        self.catch_up.as_ref().is_some_and(|catch_up| catch_up.holds)
     }
 
     /// Time has passed.
@@ -111,36 +130,46 @@ impl Follow {
 
     /// Whether the follower must be told now; if so, it counts as told.
     pub(super) fn tell(&mut self, log: &EventLog) -> bool {
-        let tell = !self.told && log.last() > self.taken;
+        let tell = !self.told && !self.is_held() && log.last() > self.taken();
         self.told |= tell;
         tell
     }
 
-    /// Takes events of up to about `max_bytes` of output: at least one event, and never a chunk cut in two.
-    pub(super) fn draw(&mut self, log: &mut EventLog, max_bytes: usize) -> Draw {
+    /// What it waited for is there, so it is to be told again.
+    pub(super) const fn untell(&mut self) {
+        self.told = false;
+    }
+
+    /// Takes events of up to about `max_bytes` of output: at least one event, and never a chunk cut in two. What is next
+    /// may have to be fetched first; then the follower stays told.
+    pub(super) fn draw(&mut self, log: &mut EventLog, max_bytes: usize) -> (Draw, Option<Segment>) {
         let mut draw = Draw::default();
         let mut bytes = 0;
-        while bytes < max_bytes
-            && let Some(event) = log.next_after(self.taken)
-        {
-            self.taken = event.seq();
-            if let Event::Output(chunk) = &event {
-                bytes += chunk.bytes.len();
+        while bytes < max_bytes {
+            match log.next(&mut self.place) {
+                Next::Event(event) => {
+                    self.place.advance(event.seq());
+                    if let Event::Output(chunk) = &event {
+                        bytes += chunk.bytes.len();
+                    }
+                    draw.events.push(event);
+                }
+                Next::Filed(segment) if draw.events.is_empty() => return (draw, Some(segment)),
+                Next::Filed(_) | Next::Nothing => break,
             }
-            draw.events.push(event);
         }
-        draw.more = log.last() > self.taken;
+        draw.more = log.last() > self.taken();
         self.told = draw.more;
-        draw
+        (draw, None)
     }
 
     /// Bytes of output that were not taken yet.
     pub(super) fn waiting_bytes(&self, log: &EventLog) -> u64 {
-        log.bytes_after(self.taken)
+        log.bytes_after(self.taken())
     }
 
     /// Whether everything was taken.
     pub(super) fn is_done(&self, log: &EventLog) -> bool {
-        log.is_closed() && self.taken == log.last() && self.catch_up.is_none()
+        log.is_closed() && self.taken() == log.last() && self.catch_up.is_none()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use codex_exec_server_core::error::ServiceError;
-use codex_exec_server_core::event_log::{EventLog, Exit, Floor};
+use codex_exec_server_core::event_log::{Chunk, EventLog, Exit, Page, PageReader, Room};
 use codex_exec_server_protocol::ids::{ProcessId, RequestKey, Seq};
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::{
@@ -13,11 +13,14 @@ use codex_exec_server_protocol::process::{
 use codex_linux_sandbox::Held;
 use tokio::sync::{Notify, SetOnce};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::audience::Audience;
-use super::follow::{Draw, Follow, FollowId, Follower};
-use super::host::ProcessHost;
+use super::follow::{Follow, FollowId, Follower};
+use super::host::{Holding, ProcessHost};
 use super::input::Stdin;
+use super::reading::Reading;
+use super::spool::SpoolFile;
 use crate::os;
 
 /// Longer waits than this are as good as for ever, and safe to add to any instant.
@@ -45,6 +48,9 @@ pub struct Process {
     /// Set when everybody who waited for its start has stopped waiting: it is to be ended.
     pub(super) unwanted: SetOnce<()>,
     reading: Mutex<Reading>,
+    /// What the log keeps in a file.
+    pub(super) spool: SpoolFile,
+    pub(super) crew: Crew,
     pub(super) grew: Notify,
     /// Something was taken or read, so that the supervisor may be allowed to read on.
     pub(super) drained: Notify,
@@ -62,13 +68,12 @@ pub(super) struct About {
     pub(super) request_key: Option<RequestKey>,
 }
 
-/// A log and who reads it. A connection follows; local callers are an audience. A process has one or the other.
-pub(super) struct Reading {
-    pub(super) log: EventLog,
-    follow: Option<Follow>,
-    pub(super) audience: Audience,
-    /// What the log keeps while nobody follows.
-    unfollowed: Floor,
+/// Who sees to what goes on for a process beside its requests: its table.
+#[derive(Debug, Clone)]
+pub(super) struct Crew {
+    pub(super) tasks: TaskTracker,
+    /// Set when the table ends.
+    pub(super) ended: CancellationToken,
 }
 
 impl Process {
@@ -76,8 +81,8 @@ impl Process {
         id: ProcessId,
         about: About,
         host: Arc<ProcessHost>,
-        log: EventLog,
-        unfollowed: Floor,
+        crew: Crew,
+        reading: Reading,
     ) -> Self {
         Self {
             id,
@@ -90,7 +95,9 @@ impl Process {
             ending: Mutex::new(None),
             killed: SetOnce::new(),
             unwanted: SetOnce::new(),
-            reading: Mutex::new(Reading { log, follow: None, audience: Audience::default(), unfollowed }),
+            reading: Mutex::new(reading),
+            spool: SpoolFile::new(),
+            crew,
             grew: Notify::new(),
             drained: Notify::new(),
             host,
@@ -155,35 +162,43 @@ impl Process {
         self.push(EventLog::push_closed);
     }
 
-    fn push(self: &Arc<Self>, change: impl FnOnce(&mut EventLog)) {
-        let mut reading = self.reading();
-        let before = reading.log.retained_bytes();
-        change(&mut reading.log);
-        reading.settle(&self.host, before);
-        let Reading { log, follow, .. } = &mut *reading;
-        let told = follow.as_mut().and_then(|follow| follow.tell(log).then(|| Arc::clone(&follow.follower)));
-        drop(reading);
-        if let Some(follower) = told {
-            follower.ready(Arc::clone(self));
-        }
+    fn push(self: &Arc<Self>, push: impl FnOnce(&mut EventLog)) {
+        self.change_reading(|reading| {
+            push(&mut reading.log);
+            true
+        });
         self.grew.notify_waiters();
     }
 
     /// Whether the log has no room, and if so when it may have some without anybody reading.
-    pub(super) fn must_wait(&self) -> Option<Option<Instant>> {
+    pub(super) fn must_wait(self: &Arc<Self>) -> Option<Option<Instant>> {
+        let now = Instant::now();
         let mut reading = self.reading();
-        if reading.log.must_wait(self.host.is_crowded()) {
-            // Only now does it matter whether the time to catch up is over.
-            let before = reading.log.retained_bytes();
-            if let Some(follow) = &mut reading.follow {
-                follow.expire(Instant::now());
-            }
-            reading.settle(&self.host, before);
-            if reading.log.must_wait(self.host.is_crowded()) {
-                return Some(reading.follow.as_ref().and_then(Follow::expires_at));
+        match reading.log.room(now.into_std(), self.host.means()) {
+            Room::Open => return None,
+            Room::Until(until) => return Some(Some(until.into())),
+            Room::Full => {}
+        }
+        // Only now does it matter whether the time to catch up is over.
+        if reading.follow.as_ref().and_then(Follow::expires_at).is_some_and(|until| until <= now) {
+            drop(reading);
+            self.give_up_what_was_missed(now);
+            reading = self.reading();
+            if reading.log.room(now.into_std(), self.host.means()) == Room::Open {
+                return None;
             }
         }
-        None
+        let expires_at = reading.follow.as_ref().and_then(Follow::expires_at);
+        Some(expires_at.into_iter().chain(self.host.spool.retry_at()).min())
+    }
+
+    /// What nobody read in time may go, and what follows it is pushed.
+    fn give_up_what_was_missed(self: &Arc<Self>, now: Instant) {
+        self.change_reading(|reading| {
+            let Some(follow) = &mut reading.follow else { return false };
+            follow.expire(now);
+            true
+        });
     }
 
     // What followers and readers do.
@@ -197,43 +212,61 @@ impl Process {
     }
 
     pub(super) fn follow_from_now(self: &Arc<Self>, id: FollowId, follower: &Arc<dyn Follower>) {
-        let follow = Follow::from_now(id, Arc::clone(follower), &mut self.reading().log, Instant::now());
-        self.set_follow(follow);
-    }
-
-    fn set_follow(self: &Arc<Self>, mut follow: Follow) {
-        let mut reading = self.reading();
-        let before = reading.log.retained_bytes();
-        let told = follow.tell(&reading.log).then(|| Arc::clone(&follow.follower));
-        reading.follow = Some(follow);
-        reading.settle(&self.host, before);
-        drop(reading);
-        if let Some(follower) = told {
-            follower.ready(Arc::clone(self));
-        }
-        self.drained.notify_one();
-    }
-
-    pub(super) fn unfollow(&self, id: FollowId) {
-        let mut reading = self.reading();
-        if reading.follow.as_ref().is_some_and(|follow| follow.id == id) {
-            reading.follow = None;
-            let before = reading.log.retained_bytes();
-            reading.settle(&self.host, before);
+        let mut until = None;
+        self.change_reading(|reading| {
+            reading.let_go();
+            let (sent, now) = (reading.sent, Instant::now());
+            let follow = Follow::from_now(id, Arc::clone(follower), &mut reading.log, sent, now);
+            until = follow.expires_at().filter(|_| follow.is_held());
+            reading.follow = Some(follow);
+            reading.is_attached = true;
+            true
+        });
+        if let Some(until) = until {
+            let (process, ended) = (Arc::clone(self), self.crew.ended.clone());
+            self.crew.tasks.spawn(async move {
+                tokio::select! {
+                    () = process.push_on_behind_what_was_missed(id, until) => {}
+                    () = ended.cancelled() => {}
+                }
+            });
         }
     }
 
-    /// Takes what is new for the follower `id`, about `max_bytes` of output at most. Nothing if it was replaced.
-    pub fn draw(&self, id: FollowId, max_bytes: usize) -> Draw {
-        let mut reading = self.reading();
-        let before = reading.log.retained_bytes();
-        let Reading { log, follow, .. } = &mut *reading;
-        let Some(follow) = follow.as_mut().filter(|follow| follow.id == id) else { return Draw::default() };
-        let draw = follow.draw(log, max_bytes);
-        reading.settle(&self.host, before);
-        drop(reading);
-        self.drained.notify_one();
-        draw
+    /// Waits until `id` has read what it missed, or does not read it in time.
+    async fn push_on_behind_what_was_missed(self: &Arc<Self>, id: FollowId, mut until: Instant) {
+        loop {
+            tokio::time::sleep_until(until).await;
+            let mut reading = self.reading();
+            let Some((follow, _)) = reading.follower(id) else { return };
+            match follow.expires_at() {
+                Some(at) if at <= Instant::now() => {
+                    drop(reading);
+                    return self.give_up_what_was_missed(Instant::now());
+                }
+                Some(at) => until = at,
+                None => return,
+            }
+        }
+    }
+
+    fn set_follow(self: &Arc<Self>, follow: Follow) {
+        self.change_reading(|reading| {
+            reading.follow = Some(follow);
+            reading.is_attached = true;
+            true
+        });
+    }
+
+    /// `id` is gone; if it held the session, nobody does.
+    pub(super) fn unfollow(self: &Arc<Self>, id: FollowId) {
+        self.change_reading(|reading| {
+            if reading.follow.as_ref().is_some_and(|follow| follow.id != id) {
+                return false;
+            }
+            reading.let_go();
+            true
+        });
     }
 
     /// Bytes of output that wait for the follower; a measure of whether it is a trickle or a flood.
@@ -252,7 +285,7 @@ impl Process {
     /// `process/read`. Waits as long as asked while there is nothing new; a terminal event that the reader has not
     /// seen is new.
     pub(super) async fn read(
-        &self,
+        self: &Arc<Self>,
         after: Seq,
         max_bytes: Option<u64>,
         wait: Duration,
@@ -265,39 +298,34 @@ impl Process {
             // A time-out is no failure: the answer then is what there is.
             let _ = tokio::time::timeout(wait, self.wait_until_ready(after)).await;
         }
-        let mut reading = self.reading();
-        let page = reading.log.read(after, max_bytes);
-        // As of this page: being read may let go of some of it.
-        let dropped = reading.log.dropped();
-        let before = reading.log.retained_bytes();
-        if let Some(follow) = &mut reading.follow {
-            follow.was_read(after, page.next, Instant::now());
+        let mut page = PageReader::new(after, max_bytes);
+        loop {
+            let (mut filed, mut response) = (None, None);
+            self.change_reading(|reading| {
+                filed = page.read(&mut reading.log);
+                if filed.is_some() {
+                    return false;
+                }
+                let page = page.page(&reading.log);
+                let next = page.next;
+                // As of this page: being read may let go of some of it.
+                response = Some(response_of(&reading.log, page));
+                if let Some(follow) = &mut reading.follow {
+                    follow.was_read(after, next, Instant::now());
+                }
+                true
+            });
+            match (filed, response) {
+                (Some(segment), _) => {
+                    let stored = self.spool.fetch(&segment).await;
+                    self.change_reading(|reading| {
+                        page.fetch(&mut reading.log, &segment, stored);
+                        true
+                    });
+                }
+                (None, response) => return Ok(response.expect("it was made")),
+            }
         }
-        reading.settle(&self.host, before);
-        let log = &reading.log;
-        let response = ProcessReadResponse {
-            chunks: page
-                .chunks
-                .into_iter()
-                .map(|chunk| ProcessOutputChunk {
-                    seq: chunk.seq,
-                    stream: chunk.stream,
-                    chunk: chunk.bytes.into(),
-                    offset: Some(chunk.offset),
-                })
-                .collect(),
-            next_seq: page.next,
-            exited: log.exit().is_some(),
-            exit_code: log.exit().map(|exit| exit.code),
-            closed: log.is_closed(),
-            failure: None,
-            sandbox_denied: Some(log.exit().is_some_and(|exit| exit.sandbox_denied)),
-            dropped,
-            output_bytes: Some(log.totals().output_bytes),
-        };
-        drop(reading);
-        self.drained.notify_one();
-        Ok(response)
     }
 
     async fn wait_until_ready(&self, after: Seq) {
@@ -360,23 +388,29 @@ impl Process {
     }
 }
 
-impl Reading {
-    /// Brings floor, retention and the host's account in line with what has changed.
-    pub(super) fn settle(&mut self, host: &ProcessHost, before: u64) {
-        let floor = match (&self.follow, self.unfollowed) {
-            (_, Floor::Free) => Floor::Free,
-            (Some(follow), _) => follow.floor(),
-            (None, unfollowed) => self.audience.floor().unwrap_or(unfollowed),
-        };
-        self.log.set_floor(floor);
-        self.log.trim(host.is_crowded());
-        host.account(before, self.log.retained_bytes());
+fn response_of(log: &EventLog, page: Page) -> ProcessReadResponse {
+    let chunk = |chunk: Chunk| ProcessOutputChunk {
+        seq: chunk.seq,
+        stream: chunk.stream,
+        chunk: chunk.bytes.into(),
+        offset: Some(chunk.offset),
+    };
+    ProcessReadResponse {
+        chunks: page.chunks.into_iter().map(chunk).collect(),
+        next_seq: page.next,
+        exited: log.exit().is_some(),
+        exit_code: log.exit().map(|exit| exit.code),
+        closed: log.is_closed(),
+        failure: None,
+        sandbox_denied: Some(log.exit().is_some_and(|exit| exit.sandbox_denied)),
+        dropped: log.dropped(),
+        output_bytes: Some(log.totals().output_bytes),
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let retained = self.reading().log.retained_bytes();
-        self.host.account(retained, /*after*/ 0);
+        let held = Holding::of(&self.reading().log);
+        self.host.account(held, Holding::default());
     }
 }

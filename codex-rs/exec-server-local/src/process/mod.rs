@@ -11,11 +11,14 @@ mod handle;
 mod host;
 mod input;
 mod kill;
+mod reading;
+mod spool;
 mod start;
 mod stdin;
 mod supervise;
 mod table;
 mod tap;
+mod tend;
 mod watch;
 
 pub(crate) use audience::{Held, Subscription};

@@ -9,9 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use codex_exec_server_core::error::{ServiceError, StartStage};
-use codex_exec_server_core::event_log::Floor;
 use codex_exec_server_core::limits::LogLimits;
-use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::path_uri::{HostOs, PathUri};
 use codex_exec_server_protocol::process::{ProcessStartParams, WhenFull};
 use codex_exec_server_protocol::sandbox::SandboxContext;
@@ -40,7 +38,7 @@ pub(super) struct Plan {
     pub(super) sandbox: Option<SandboxContext>,
     pub(super) about: About,
     pub(super) log: LogLimits,
-    pub(super) unfollowed: Floor,
+    pub(super) when_full: Option<WhenFull>,
 }
 
 /// Checks `params` and makes a plan of them.
@@ -85,8 +83,9 @@ pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Pl
         timeout: params.timeout_ms.map(Duration::from_millis),
         request_key: params.request_key.clone(),
     };
-    let (log, unfollowed) = output_budget(host, params);
-    Ok(Plan { command, sandbox: params.sandbox.clone(), about, log, unfollowed })
+    let when_full = params.output.as_ref().and_then(|budget| budget.when_full);
+    let log = output_budget(host, params);
+    Ok(Plan { command, sandbox: params.sandbox.clone(), about, log, when_full })
 }
 
 /// A terminal size as the protocol allows it.
@@ -99,19 +98,16 @@ pub(super) fn check_size(rows: u16, cols: u16) -> Result<(), ServiceError> {
     Ok(())
 }
 
-fn output_budget(host: &ProcessHost, params: &ProcessStartParams) -> (LogLimits, Floor) {
+fn output_budget(host: &ProcessHost, params: &ProcessStartParams) -> LogLimits {
     let mut log = host.limits.log;
-    let budget = params.output.clone().unwrap_or_default();
-    if let Some(bytes) = budget.retain_bytes {
-        log.retain_bytes = log.retain_bytes.min(usize::try_from(bytes).unwrap_or(usize::MAX));
+    if let Some(bytes) = params.output.as_ref().and_then(|budget| budget.retain_bytes) {
+        // One that keeps nothing would never write anything either.
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(1);
+        log.retain_bytes = log.retain_bytes.min(bytes);
         // Output is dropped by whole chunks, so a small budget needs small ones to be used.
         log.chunk_bytes = log.chunk_bytes.min((log.retain_bytes / 8).max(SMALLEST_CHUNK_BYTES));
     }
-    let unfollowed = match budget.when_full {
-        None | Some(WhenFull::Wait) => Floor::Keep(Seq::START),
-        Some(WhenFull::DropOldest) => Floor::Free,
-    };
-    (log, unfollowed)
+    log
 }
 
 fn host_path(field: &str, uri: &PathUri) -> Result<PathBuf, ServiceError> {

@@ -27,10 +27,11 @@ use tokio_util::task::TaskTracker;
 
 use super::audience::Held;
 use super::follow::{FollowId, Follower};
-use super::handle::Process;
+use super::handle::{Crew, Process};
 use super::host::ProcessHost;
 use super::input::{Input, Stdin, StdinState};
 use super::kill::{end, give_notice};
+use super::reading::Reading;
 use super::start::{self, Plan};
 use super::stdin::StdinPipe;
 use super::supervise::supervise;
@@ -150,10 +151,11 @@ impl ProcessTable {
             return Err(ServiceError::ProcessExists(params.process_id));
         }
         inner.make_room(self.host.limits.processes_per_session)?;
-        let Plan { command, sandbox, about, log, unfollowed } = plan;
+        let Plan { command, sandbox, about, log, when_full } = plan;
         let id = params.process_id;
-        let process =
-            Arc::new(Process::new(id.clone(), about, Arc::clone(&self.host), EventLog::new(log), unfollowed));
+        let reading = Reading::new(EventLog::new(log), when_full, inner.follower.is_some());
+        let crew = Crew { tasks: self.tasks.clone(), ended: self.ended.clone() };
+        let process = Arc::new(Process::new(id.clone(), about, Arc::clone(&self.host), crew, reading));
         // Held before anybody else can find the process, so whatever is asked of its stdin queues behind its start.
         let stdin = Arc::clone(&process.stdin).try_lock_owned().expect("nobody else knows of it yet");
         inner.processes.insert(id, Arc::clone(&process));
@@ -446,6 +448,8 @@ impl ProcessTable {
         self.tasks.close();
         self.tasks.wait().await;
         drop(forgotten);
+        // Those that were closed only now: their output goes with the session.
+        self.lock().closed.clear();
     }
 }
 

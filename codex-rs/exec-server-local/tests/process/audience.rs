@@ -16,19 +16,23 @@ use tokio::runtime::Builder;
 use crate::support::{RETAIN_BYTES, numbers, shell, small};
 
 fn backend() -> LocalBackend {
-    LocalBackend::new([("PATH".into(), "/usr/bin:/bin".into())].into(), small())
+    LocalBackend::new(
+        [("PATH".into(), "/usr/bin:/bin".into())].into(),
+        small(),
+        /*state_directory*/ None,
+    )
 }
 
 async fn start(backend: &LocalBackend, params: ProcessStartParams) -> Arc<dyn ExecProcess> {
     backend.start(params).await.expect("it starts")
 }
 
-async fn next(events: &mut Box<dyn ExecEvents>) -> ExecProcessEvent {
+pub(crate) async fn next(events: &mut Box<dyn ExecEvents>) -> ExecProcessEvent {
     events.next().await.expect("there is more").expect("the log is in order")
 }
 
 /// Output and gaps up to the close: bytes, bytes that are gone, and the proof.
-async fn drain(events: &mut Box<dyn ExecEvents>) -> (Vec<u8>, u64, Proof) {
+pub(crate) async fn drain(events: &mut Box<dyn ExecEvents>) -> (Vec<u8>, u64, Proof) {
     let (mut output, mut gone) = (Vec::new(), 0);
     loop {
         match next(events).await {

@@ -22,9 +22,17 @@ fn flood() -> Vec<u8> {
     numbers(200_000)
 }
 
-fn drop_oldest(mut params: ProcessStartParams) -> ProcessStartParams {
-    params.output = Some(OutputBudget { retain_bytes: None, when_full: Some(WhenFull::DropOldest) });
+fn when_full(when_full: WhenFull, mut params: ProcessStartParams) -> ProcessStartParams {
+    params.output = Some(OutputBudget { retain_bytes: None, when_full: Some(when_full) });
     params
+}
+
+fn drop_oldest(params: ProcessStartParams) -> ProcessStartParams {
+    when_full(WhenFull::DropOldest, params)
+}
+
+fn wait(params: ProcessStartParams) -> ProcessStartParams {
+    when_full(WhenFull::Wait, params)
 }
 
 fn is_full(page: &codex_exec_server_protocol::process::ProcessReadResponse) -> bool {
@@ -34,7 +42,7 @@ fn is_full(page: &codex_exec_server_protocol::process::ProcessReadResponse) -> b
 #[tokio::test]
 async fn a_process_that_nobody_follows_stops_at_its_budget_and_goes_on_when_it_is_followed_and_read() {
     let table = table(small());
-    table.start(shell("p", FLOOD)).await.expect("it starts");
+    table.start(wait(shell("p", FLOOD))).await.expect("it starts");
     let page = read_until(&table, "p", is_full).await;
     let stopped_at = page.output_bytes.expect("told");
     assert!(stopped_at <= RETAIN_BYTES as u64 + SLACK_BYTES);
@@ -70,7 +78,7 @@ async fn a_process_that_nobody_follows_stops_at_its_budget_and_goes_on_when_it_i
 #[tokio::test]
 async fn what_was_missed_is_held_for_ten_seconds_and_then_may_go() {
     let table = table(small());
-    table.start(shell("p", FLOOD)).await.expect("it starts");
+    table.start(wait(shell("p", FLOOD))).await.expect("it starts");
     read_until(&table, "p", is_full).await;
     let (recorder, follow) = Recorder::follow(&table);
     // Not the whole ten seconds: real ones pass as well while another process runs and this one could go on.
@@ -177,7 +185,7 @@ async fn a_follower_that_draws_gets_everything_in_order() {
 
 #[tokio::test]
 async fn a_crowded_server_keeps_less_of_each_process_and_loses_nothing_on_the_way() {
-    let table = table(Limits { retained_output_total_bytes: 20 << 10, ..small() });
+    let table = table(Limits { output_memory_total_bytes: 20 << 10, ..small() });
     let (recorder, follow) = Recorder::follow(&table);
     for name in ["one", "two", "three"] {
         start_followed(&table, follow, shell(name, FLOOD)).await;

@@ -10,4 +10,5 @@ mod follow;
 mod identity;
 mod requests;
 mod retention;
+mod spool;
 mod support;

@@ -26,10 +26,12 @@ pub(crate) fn small() -> Limits {
     Limits {
         log: LogLimits {
             retain_bytes: RETAIN_BYTES,
-            retain_chunks: 1_000,
+            memory_chunks: 1_000,
+            crowded_memory_bytes: 8 << 10,
             chunk_bytes: 8 << 10,
             unread_bytes: 16 << 10,
-            crowded_retain_bytes: 8 << 10,
+            in_flight_bytes: 40 << 10,
+            ..LogLimits::default()
         },
         ..usual()
     }
@@ -41,7 +43,7 @@ pub(crate) fn usual() -> Limits {
 }
 
 pub(crate) fn table(limits: Limits) -> Arc<ProcessTable> {
-    ProcessTable::new(ProcessHost::new(BTreeMap::new(), limits))
+    ProcessTable::new(ProcessHost::new(BTreeMap::new(), limits, /*state_directory*/ None))
 }
 
 /// `script` run by `/bin/sh`, with a pipe as stdin.
@@ -87,7 +89,10 @@ pub(crate) async fn read_until(
         if enough(&page) {
             return page;
         }
-        seen = page.next_seq.0 - 1;
+        // The page may not have held everything.
+        let rows = table.list().processes;
+        let row = rows.iter().find(|row| row.process_id.as_str() == process);
+        seen = row.expect("the process is known").last_seq.0;
     }
 }
 

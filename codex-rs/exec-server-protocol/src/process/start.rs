@@ -196,7 +196,7 @@ pub struct ProcessMetadata {
     pub tool_call_id: Option<String>,
 }
 
-/// How much output of a process is kept.
+/// How much output of a process is kept for those who have still to read it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct OutputBudget {
@@ -204,7 +204,7 @@ pub struct OutputBudget {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub retain_bytes: Option<u64>,
-    /// What happens at the budget.
+    /// What happens at the budget. Absent: `wait` while a connection holds the session, `dropOldest` while none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub when_full: Option<WhenFull>,
@@ -214,7 +214,7 @@ pub struct OutputBudget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]
 pub enum WhenFull {
-    /// The process waits; nothing is dropped.
+    /// The process waits; nothing is dropped that nobody has had.
     Wait,
     /// The process runs on; the oldest output is dropped and accounted for.
     DropOldest,

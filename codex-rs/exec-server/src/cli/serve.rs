@@ -65,6 +65,10 @@ pub(super) struct ServeArgs {
     /// Admit web pages of this origin, such as https://example.org; may be repeated. All others are refused
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// Directory for output that memory has no room for, made when it is needed
+    /// [default: codex-exec-server under $XDG_STATE_HOME, ~/.local/state, or /var/lib for root]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
     /// File of settings to read in place of those of machine and user, or none
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
@@ -117,14 +121,17 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let orphans = Orphans::adopt()?;
 
-    let ServeSettings { listen, auth, allowed_origins, threads: _, limits } = settings;
+    let ServeSettings { listen, auth, allowed_origins, threads: _, state_directory, limits } = settings;
     let secrets = auth.iter().filter_map(secret_file).collect();
     let auth = match auth {
         Some(auth) => Some(authenticator(auth).await?),
         None => None,
     };
     let sandbox = sandbox().hiding(secrets);
-    let config = ServerConfig { sandbox: sandbox.clone(), ..ServerConfig::with_limits(limits) };
+    let mut config = ServerConfig { sandbox: sandbox.clone(), ..ServerConfig::with_limits(limits) };
+    if state_directory.is_some() {
+        config.state_directory = state_directory;
+    }
     let wire = config.wire.clone();
     let server = Server::new(config);
     let serving = Arc::clone(&server);
@@ -194,6 +201,8 @@ impl ServeArgs {
         let mut layer = Layer::default();
         layer.set_flag(&keys::LISTEN, listen.as_deref())?;
         layer.set_flag(&keys::ALLOWED_ORIGINS, origins.as_deref())?;
+        let state_dir = self.state_dir.as_deref().map(|path| path.to_string_lossy());
+        layer.set_flag(&keys::STATE_DIRECTORY, state_dir.as_deref())?;
         layer.set_flag(&keys::AUTH_MODE, self.ws_auth.map(AuthMode::as_str))?;
         layer.set_flag(&keys::TOKEN_FILE, token_file.as_deref())?;
         layer.set_flag(&keys::TOKEN_SHA256, self.ws_token_sha256.as_deref())?;

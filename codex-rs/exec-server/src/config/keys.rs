@@ -43,6 +43,9 @@ keys! {
     ALLOWED_ORIGINS: Vec<String> = list("server.allowed_origins"), "--allow-origin";
     /// Threads that carry connections and output; half of the processors when nothing is said, at least one
     THREADS: u64 = count("server.threads", 1, 1024);
+    /// Directory for output that memory has no room for, made when it is needed; otherwise codex-exec-server under
+    /// $XDG_STATE_HOME, ~/.local/state, or /var/lib for root
+    STATE_DIRECTORY: PathBuf = path("server.state_directory"), "--state-dir";
 
     /// How clients of a WebSocket must prove themselves; required off loopback
     AUTH_MODE: String = choice("server.auth.mode", &[CAPABILITY_TOKEN, SIGNED_BEARER_TOKEN, NO_AUTH]), "--ws-auth";
@@ -69,11 +72,12 @@ keys! {
     PROCESSES_PER_SESSION: u64 = count("server.limits.processes_per_session", 1, 1_000_000);
     /// How long a closed process stays readable
     CLOSED_PROCESS_RETENTION: Duration = seconds("server.limits.closed_process_retention_sec", 0.0, DAY);
-    /// Output kept of each process for a client that comes back, 2 to 10 MiB: more than may wait for a connected client, and
-    /// no more than fits one message that ordinary clients take
-    RETAINED_OUTPUT: u64 = count("server.limits.retained_output_bytes", 2 * MIB, 10 * MIB);
-    /// Output kept of all processes together before each is cut down
-    RETAINED_OUTPUT_TOTAL: u64 = count("server.limits.retained_output_total_bytes", 16 * MIB, 1 << 40);
+    /// Output kept of each process for those who have still to read it, in memory and beyond 6 MiB in a file
+    RETAINED_OUTPUT: u64 = count("server.limits.retained_output_bytes", 2 * MIB, 1 << 40);
+    /// What the files of all processes together may take before none grows any more
+    RETAINED_OUTPUT_TOTAL: u64 = count("server.limits.retained_output_total_bytes", 0, 1 << 50);
+    /// Output of all processes together in memory before each keeps less there
+    OUTPUT_MEMORY_TOTAL: u64 = count("server.limits.output_memory_total_bytes", 16 * MIB, 1 << 40);
     /// Bytes that may wait for a process to read its stdin
     QUEUED_STDIN: u64 = count("server.limits.queued_stdin_bytes", 64 << 10, 1 << 30);
     /// Requests of one connection that may wait for their answers
@@ -118,7 +122,8 @@ pub(crate) fn defaults() -> Layer {
     layer.set_default(&PROCESSES_PER_SESSION, limits.processes_per_session as u64);
     layer.set_default(&CLOSED_PROCESS_RETENTION, limits.closed_process_retention);
     layer.set_default(&RETAINED_OUTPUT, limits.log.retain_bytes as u64);
-    layer.set_default(&RETAINED_OUTPUT_TOTAL, limits.retained_output_total_bytes as u64);
+    layer.set_default(&RETAINED_OUTPUT_TOTAL, limits.retained_output_total_bytes);
+    layer.set_default(&OUTPUT_MEMORY_TOTAL, limits.output_memory_total_bytes as u64);
     layer.set_default(&QUEUED_STDIN, limits.queued_stdin_bytes as u64);
     layer.set_default(&REQUESTS_IN_FLIGHT, limits.requests_in_flight as u64);
     layer.set_default(&CONNECT_TIMEOUT, client.connect_timeout);

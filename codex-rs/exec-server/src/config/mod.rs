@@ -14,8 +14,10 @@ pub(crate) mod keys;
 pub mod serve;
 pub mod sources;
 
+use std::path::PathBuf;
+
 use codex_exec_server_core::limits::Limits;
-use codex_exec_server_local::Sandbox;
+use codex_exec_server_local::{Sandbox, default_state_directory};
 use codex_exec_server_local::env::Environment;
 use codex_exec_server_protocol::scan::{MAX_DEPTH, MAX_VALUES};
 use codex_exec_server_protocol::session::ServerLimits;
@@ -33,16 +35,20 @@ pub struct ServerConfig {
     pub environment: Environment,
     /// What confines them.
     pub sandbox: Sandbox,
+    /// Where output goes that memory has no room for; made when it is needed. Without one, memory is all there is.
+    pub state_directory: Option<PathBuf>,
 }
 
 impl ServerConfig {
     /// Default bounds, this process's own environment, and no sandbox: what asks for one is refused.
     #[must_use]
     pub fn from_process() -> Self {
+        let environment: Environment = std::env::vars_os().collect();
         Self {
             limits: Limits::default(),
             wire: WireLimits::for_server(),
-            environment: std::env::vars_os().collect(),
+            state_directory: default_state_directory(&environment),
+            environment,
             sandbox: Sandbox::unavailable(),
         }
     }
@@ -67,7 +73,9 @@ impl ServerConfig {
             request_bytes_in_flight: count(self.limits.request_bytes_in_flight),
             processes_per_session: count(self.limits.processes_per_session),
             retained_output_bytes: count(self.limits.log.retain_bytes),
-            retained_output_chunks: count(self.limits.log.retain_chunks),
+            retained_output_chunks: count(self.limits.log.memory_chunks),
+            retained_output_total_bytes: Some(self.limits.retained_output_total_bytes),
+            read_output_bytes: Some(count(self.limits.log.read_bytes)),
             output_chunk_bytes: count(self.limits.log.chunk_bytes),
             closed_process_retention_ms: ms(self.limits.closed_process_retention),
             detached_session_ms: ms(self.limits.detached_session),

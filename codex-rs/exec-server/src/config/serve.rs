@@ -19,6 +19,8 @@ pub struct ServeSettings {
     pub allowed_origins: Vec<String>,
     /// Threads that carry connections and output, if somebody has chosen.
     pub threads: Option<usize>,
+    /// Where it keeps output that memory has no room for, if that was said.
+    pub state_directory: Option<PathBuf>,
     /// Bounds on what clients can make it hold.
     pub limits: Limits,
 }
@@ -97,6 +99,7 @@ impl ServeSettings {
             listen: listen.value,
             allowed_origins: effective.value(&keys::ALLOWED_ORIGINS).unwrap_or_default(),
             threads: effective.value(&keys::THREADS).and_then(|threads| usize::try_from(threads).ok()),
+            state_directory: effective.value(&keys::STATE_DIRECTORY),
             limits: limits(effective),
         })
     }
@@ -193,7 +196,8 @@ fn limits(effective: &Effective) -> Limits {
     set_size(&mut limits.processes_per_session, effective, &keys::PROCESSES_PER_SESSION);
     set(&mut limits.closed_process_retention, effective, &keys::CLOSED_PROCESS_RETENTION);
     set_size(&mut limits.log.retain_bytes, effective, &keys::RETAINED_OUTPUT);
-    set_size(&mut limits.retained_output_total_bytes, effective, &keys::RETAINED_OUTPUT_TOTAL);
+    set(&mut limits.retained_output_total_bytes, effective, &keys::RETAINED_OUTPUT_TOTAL);
+    set_size(&mut limits.output_memory_total_bytes, effective, &keys::OUTPUT_MEMORY_TOTAL);
     set_size(&mut limits.queued_stdin_bytes, effective, &keys::QUEUED_STDIN);
     set_size(&mut limits.requests_in_flight, effective, &keys::REQUESTS_IN_FLIGHT);
     // Who keeps sessions for longer by themselves lets clients ask for as much.

@@ -43,6 +43,7 @@ fn without_a_word_it_serves_this_machine_with_the_default_bounds() {
         auth: None,
         allowed_origins: Vec::new(),
         threads: None,
+        state_directory: None,
         limits: Limits::default(),
     };
     assert_eq!(serve(&Said::default()).expect("it is good"), expected);
@@ -52,7 +53,8 @@ fn without_a_word_it_serves_this_machine_with_the_default_bounds() {
 fn every_bound_arrives() {
     let user = "[server.limits]\nsessions = 1\ndetached_session_sec = 2\ndetached_session_max_sec = 3.5\n\
                 processes_per_session = 4\nclosed_process_retention_sec = 5\nretained_output_bytes = 3145728\n\
-                retained_output_total_bytes = 16777216\nqueued_stdin_bytes = 65536\nrequests_in_flight = 6";
+                retained_output_total_bytes = 4096\n\
+                output_memory_total_bytes = 16777216\nqueued_stdin_bytes = 65536\nrequests_in_flight = 6";
     let found = serve(&Said { user, ..Said::default() }).expect("it is good").limits;
     let mut expected = Limits {
         sessions: 1,
@@ -60,7 +62,8 @@ fn every_bound_arrives() {
         detached_session_max: Duration::from_millis(3_500),
         processes_per_session: 4,
         closed_process_retention: Duration::from_secs(5),
-        retained_output_total_bytes: 16 << 20,
+        retained_output_total_bytes: 4 << 10,
+        output_memory_total_bytes: 16 << 20,
         queued_stdin_bytes: 64 << 10,
         requests_in_flight: 6,
         ..Limits::default()

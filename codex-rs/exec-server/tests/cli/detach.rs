@@ -63,7 +63,10 @@ fn logs_follow_to_the_end_or_begin_where_they_are_told() {
 
 #[test]
 fn a_command_that_nobody_reads_runs_to_its_end_and_what_was_dropped_is_told() {
-    let (server, home) = (Server::websocket(&[]), Home::new());
+    let home = Home::new();
+    let settings = home.path().join("settings.toml");
+    std::fs::write(&settings, "[server.limits]\nretained_output_bytes = 4194304\n").expect("it is written");
+    let server = Server::websocket(&["--config", &settings.display().to_string()]);
     let done = home.fifo("done");
     let script = format!("seq 1 2000000; echo >{}", done.display());
     let id = home.detach(server.url(), &[], &script);

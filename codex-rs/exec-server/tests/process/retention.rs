@@ -14,10 +14,12 @@ fn small_logs() -> ServerConfig {
     let mut config = ServerConfig::from_process();
     config.limits.log = LogLimits {
         retain_bytes: 64 << 10,
-        retain_chunks: 1_000,
+        memory_chunks: 1_000,
+        crowded_memory_bytes: 8 << 10,
         chunk_bytes: 8 << 10,
         unread_bytes: 16 << 10,
-        crowded_retain_bytes: 8 << 10,
+        in_flight_bytes: 40 << 10,
+        ..LogLimits::default()
     };
     config
 }
@@ -73,11 +75,11 @@ fn dropping(script: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_drops_its_oldest_output_runs_on_without_a_reader() {
+async fn a_process_runs_on_without_a_reader_and_drops_its_oldest_output() {
     with(small_logs(), async |server: Arc<Harness>| {
         let mut client = server.connect().await;
         let session = client.initialize().await;
-        client.start(dropping("seq 200000")).await;
+        client.start(start_params("p", &["seq", "200000"])).await;
         client.vanish();
         server.idle().await;
         let mut client = server.connect().await;
@@ -104,11 +106,11 @@ async fn a_smaller_budget_of_the_client_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_without_a_reader_waits_rather_than_lose_anything() {
+async fn a_process_without_a_reader_waits_rather_than_lose_anything_if_its_start_asks_for_that() {
     with(small_logs(), async |server: Arc<Harness>| {
         let mut client = server.connect().await;
         let session = client.initialize().await;
-        client.start(start_params("p", &["seq", "200000"])).await;
+        client.start(shell_with("p", "seq 200000", json!({"output": {"whenFull": "wait"}}))).await;
         client.vanish();
         server.idle().await;
         let mut client = server.connect().await;
