@@ -1265,11 +1265,11 @@ export type NetworkUnixSocketAccess = "allow" | "deny";
 /** Parameters of a method that has none: `null`, nothing, or `{}`. */
 export type NoParams = Record<string, never> | null;
 
-/** How much output of a process is kept. */
+/** How much output of a process is kept for those who have still to read it. */
 export type OutputBudget = {
   /** Bytes to keep; the server's own bound otherwise, and at most. */
   readonly retainBytes?: number;
-  /** What happens at the budget. */
+  /** What happens at the budget. Absent: `wait` while a connection holds the session, `dropOldest` while none does. */
   readonly whenFull?: WhenFull;
 };
 
@@ -1754,10 +1754,17 @@ export type ServerLimits = {
   readonly requestBytesInFlight: number;
   /** Processes of one session, closed ones that are still readable included. */
   readonly processesPerSession: number;
-  /** Output kept in one process's log. */
+  /** Output kept in one process's log, in memory and in its file. */
   readonly retainedOutputBytes: number;
-  /** Events kept in one process's log, however small. */
+  /** Output events kept in memory, however small. Where there is no place for files, all that are kept. */
   readonly retainedOutputChunks: number;
+  /** What the files of all logs together may take. Absent from servers that keep no files. */
+  readonly retainedOutputTotalBytes?: number;
+  /**
+   * Output in the answer to one `process/read`, whatever its `maxBytes`. Absent from servers
+   * that give what they have.
+   */
+  readonly readOutputBytes?: number;
   /** Largest chunk that the server emits. */
   readonly outputChunkBytes: number;
   /** How long a closed process stays readable. */

@@ -24,7 +24,8 @@ fn limits() -> Limits {
 
 /// Runs `case` on this machine.
 pub(crate) async fn on_local<C: Future<Output = ()>>(case: impl FnOnce(Backend) -> C) {
-    let backend = Arc::new(LocalBackend::new(std::env::vars_os().collect(), limits()));
+    let environment = std::env::vars_os().collect();
+    let backend = Arc::new(LocalBackend::new(environment, limits(), Some(std::env::temp_dir())));
     case(Arc::clone(&backend) as Backend).await;
     backend.shut_down().await;
 }

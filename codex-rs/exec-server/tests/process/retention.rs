@@ -5,7 +5,7 @@ use std::sync::Arc;
 use codex_exec_server::ServerConfig;
 use codex_exec_server_core::limits::LogLimits;
 use codex_exec_server_testkit::{Client, Harness, shell_with, start_params};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::with;
 
@@ -68,10 +68,6 @@ async fn a_follower_gets_everything_and_what_is_dropped_behind_it_is_accounted_f
         check_gap(&mut client, "p", &all).await;
     })
     .await;
-}
-
-fn dropping(script: &str) -> Value {
-    shell_with("p", script, json!({"output": {"whenFull": "dropOldest"}}))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
