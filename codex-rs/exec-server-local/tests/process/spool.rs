@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use codex_exec_server_core::limits::{Limits, LogLimits};
 use codex_exec_server_core::process_event::Proof;
-use codex_exec_server_core::service::{ExecBackend, ExecProcess};
+use codex_exec_server_core::service::ExecBackend;
 use codex_exec_server_local::LocalBackend;
 use codex_exec_server_local::process::{ProcessHost, ProcessTable};
 use codex_exec_server_protocol::ids::Seq;
