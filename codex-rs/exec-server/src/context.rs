@@ -37,8 +37,7 @@ impl Context {
         let files = FsHost::new(config.limits.files);
         let request_keys = config.limits.remembered_request_keys;
         let (limits, sandbox) = (config.limits.clone(), config.sandbox.clone());
-        let host =
-            ProcessHost::with_sandbox(config.environment, limits, config.state_directory, sandbox);
+        let host = ProcessHost::with_sandbox(config.environment, limits, config.state_directory, sandbox);
         Self {
             limits: config.limits,
             told_limits,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use codex_exec_server_client::Client;
 use codex_exec_server_core::limits::Limits;
 use codex_exec_server_core::service::ExecBackend;
-use codex_exec_server_local::{LocalBackend, Orphans};
+use codex_exec_server_local::{LocalBackend, Orphans, default_state_directory};
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::EnvPolicy;
 use tokio::time::timeout;
@@ -45,11 +45,10 @@ impl Machine {
     pub(super) async fn find(args: &ReachArgs, command: &str) -> Result<Self, Failure> {
         match args.find()? {
             Goal::Here => {
-                let local = Arc::new(LocalBackend::with_sandbox(
-                    std::env::vars_os().collect(),
-                    Limits::default(),
-                    sandbox(),
-                ));
+                let environment = std::env::vars_os().collect();
+                let state = default_state_directory(&environment);
+                let limits = Limits::default();
+                let local = Arc::new(LocalBackend::with_sandbox(environment, limits, state, sandbox()));
                 let place = Place::Here { local: Arc::clone(&local), _orphans: Orphans::adopt()? };
                 Ok(Self { backend: local, place })
             }

@@ -17,8 +17,8 @@ pub mod sources;
 use std::path::PathBuf;
 
 use codex_exec_server_core::limits::Limits;
-use codex_exec_server_local::{Sandbox, default_state_directory};
 use codex_exec_server_local::env::Environment;
+use codex_exec_server_local::{Sandbox, default_state_directory};
 use codex_exec_server_protocol::scan::{MAX_DEPTH, MAX_VALUES};
 use codex_exec_server_protocol::session::ServerLimits;
 use codex_exec_server_settings::Effective;

@@ -41,7 +41,11 @@ async fn replies_leave_in_their_order_before_anything_is_followed() {
 #[tokio::test]
 async fn a_short_reply_overtakes_long_ones() {
     let outbound = Arc::new(Outbound::new());
-    let processes = ProcessTable::new(ProcessHost::new(BTreeMap::new(), Limits::default()));
+    let processes = ProcessTable::new(ProcessHost::new(
+        BTreeMap::new(),
+        Limits::default(),
+        /*state_directory*/ None,
+    ));
     outbound.open(processes.follow(Arc::clone(&outbound) as _), Form::Text);
     for reply in [long("a"), short("b"), long("c"), short("d")] {
         outbound.reply(reply);

@@ -40,7 +40,7 @@ pub(crate) fn backend() -> LocalBackend {
         panic!("no sandbox can be enforced here: {reason}");
     }
     let environment = [("SERVER_SECRET".into(), "server".into())].into();
-    LocalBackend::with_sandbox(environment, Limits::default(), sandbox)
+    LocalBackend::with_sandbox(environment, Limits::default(), /*state_directory*/ None, sandbox)
 }
 
 fn launcher_program() -> PathBuf {

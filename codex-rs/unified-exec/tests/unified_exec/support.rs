@@ -25,7 +25,8 @@ fn limits() -> Limits {
 
 /// Runs `case` on this machine.
 pub(crate) async fn on_local<C: Future<Output = ()>>(case: impl FnOnce(UnifiedExec) -> C) {
-    let backend = Arc::new(LocalBackend::new(std::env::vars_os().collect(), limits()));
+    let backend =
+        Arc::new(LocalBackend::new(std::env::vars_os().collect(), limits(), /*state_directory*/ None));
     case(service(Arc::clone(&backend) as Arc<dyn ExecBackend>)).await;
     backend.shut_down().await;
 }
