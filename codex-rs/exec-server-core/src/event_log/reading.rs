@@ -134,6 +134,13 @@ impl PageReader {
 }
 
 impl EventLog {
+    /// The newest output: what is in memory of it. Seeing it settles its extent.
+    #[must_use]
+    pub fn newest(&mut self) -> &VecDeque<Chunk> {
+        self.seal();
+        &self.chunks
+    }
+
     /// How far the answer to one read without a bound is sure to reach, for somebody who was sent everything through
     /// `sent` and may have lost the last of it.
     #[must_use]

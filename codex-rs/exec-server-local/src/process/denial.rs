@@ -5,7 +5,6 @@
 //! is taken for one that was not refused, and one that merely speaks of sandboxes for one that was.
 
 use codex_exec_server_core::event_log::EventLog;
-use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::process::OutputStream;
 
 /// Output that is looked at, from the end.
@@ -31,7 +30,8 @@ pub(super) fn is_suspected(log: &mut EventLog, exit_code: i32) -> bool {
 }
 
 fn speaks_of_refusal(log: &mut EventLog) -> bool {
-    let chunks = log.read(Seq::START, /*max_bytes*/ None).chunks;
+    // More than the window, if there was more: what has gone to a file is older.
+    let chunks = log.newest();
     let is = |stream: OutputStream| move |of: OutputStream| of == stream;
     let every = |_: OutputStream| true;
     let takes: [&dyn Fn(OutputStream) -> bool; 3] =
