@@ -14,6 +14,8 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+# The checkout stays as it is.
+sys.dont_write_bytecode = True
 
 import mcp_web
 from machines import Server, run, steady

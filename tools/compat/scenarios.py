@@ -79,7 +79,7 @@ PICTURE = base64.b64decode(
 
 def mcp_config(folder):
     return (
-        f'[mcp_servers.near]\ncommand = "{sys.executable}"\nargs = ["{HERE}/mcp_stdio.py"]\n'
+        f'[mcp_servers.near]\ncommand = "{sys.executable}"\nargs = ["-B", "{HERE}/mcp_stdio.py"]\n'
         f'environment_id = "remote"\ncwd = "{HERE}"\n'
         f'[mcp_servers.web]\nurl = "{(pathlib.Path(folder) / "mcp-url").read_text()}"\nenvironment_id = "remote"\n'
     )
