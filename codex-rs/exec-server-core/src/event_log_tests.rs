@@ -108,10 +108,10 @@ fn a_full_log_forgets_old_output_but_never_how_the_process_ended() {
     log.trim(NO_FILE);
     assert_eq!(texts(&read(&mut log, /*after*/ 0, /*max_bytes*/ None)), [(3, "bbbb".to_owned())]);
     assert_eq!(log.dropped(), Some(DroppedOutput { through_seq: Seq(1), bytes: 4 }));
-    assert_eq!(next_after(&mut log, 0), Next::Event(Event::Exited(Seq(2), exit(/*code*/ 1))));
+    assert_eq!(next_after(&mut log, /*after*/ 0), Next::Event(Event::Exited(Seq(2), exit(/*code*/ 1))));
     let totals = Totals { output_bytes: 8, crc32c: crc32c::crc32c(b"aaaabbbb") };
-    assert_eq!(next_after(&mut log, 3), Next::Event(Event::Closed(Seq(4), totals)));
-    assert_eq!(next_after(&mut log, 4), Next::Nothing);
+    assert_eq!(next_after(&mut log, /*after*/ 3), Next::Event(Event::Closed(Seq(4), totals)));
+    assert_eq!(next_after(&mut log, /*after*/ 4), Next::Nothing);
 }
 
 #[test]

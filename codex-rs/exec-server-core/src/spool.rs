@@ -283,7 +283,8 @@ mod tests {
     #[test]
     fn what_was_not_written_for_a_segment_is_not_taken_for_it() {
         let mut filed = Filed::new(/*budget_bytes*/ 1_000, CHUNK_BYTES);
-        let chunks = [chunk(/*seq*/ 5, /*offset*/ 9, b"abc".to_vec()), chunk(6, 12, b"d".to_vec())];
+        let chunks =
+            [chunk(/*seq*/ 5, /*offset*/ 9, b"abc".to_vec()), chunk(/*seq*/ 6, /*offset*/ 12, b"d".to_vec())];
         let spill = filed.begin(chunks.iter(), Filing::Free, /*urgent*/ true).expect("there is room");
         let good: Vec<u8> = spill.parts().concat();
         assert_eq!(spill.segment.decode(good.clone().into()), Some(chunks.into()));

@@ -124,7 +124,9 @@ async fn a_reader_that_keeps_up_never_touches_the_disk() {
     let host = host(limits, &directory);
     let table = ProcessTable::new(Arc::clone(&host));
     let (recorder, follow) = Recorder::follow(&table);
-    start_followed(&table, follow, shell("p", FLOOD)).await;
+    // It has nobody to keep up with before it is followed.
+    start_followed(&table, follow, shell("p", &format!("read line; {FLOOD}"))).await;
+    close_stdin(&table, "p").await;
     let events = recorder.draw_to_close(follow).await;
     assert!(output(&events) == flood());
     assert!(!directory.exists());
