@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, symlinkat};
+use rustix::fs::{CWD, Mode, OFlags, fstat, mkdirat, open, symlinkat};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
@@ -72,8 +72,16 @@ fn terminals() -> io::Result<OwnedFd> {
 #[allow(unsafe_code)]
 fn show_terminal(dev: &OwnedFd) -> io::Result<()> {
     let stdin = std::io::stdin();
+    // The descriptor's own mount is the server's, which can't be cloned here: the terminal is found by its path, and must be
+    // the same one.
+    let path = rustix::fs::readlink("/proc/self/fd/0", Vec::new())?;
+    let found = open(path.as_c_str(), OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())?;
+    let (own, found_stat) = (fstat(&stdin)?, fstat(&found)?);
+    if (own.st_dev, own.st_ino, own.st_rdev) != (found_stat.st_dev, found_stat.st_ino, found_stat.st_rdev) {
+        return Err(io::Error::from_raw_os_error(libc::ESTALE));
+    }
     let tree = open_tree(
-        &stdin,
+        &found,
         "",
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH,
     )?;

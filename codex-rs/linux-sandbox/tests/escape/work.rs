@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_exec_server_core::process_event::ExecProcessEvent;
-use codex_exec_server_core::service::{ExecError, ServiceFuture};
-use codex_exec_server_protocol::ids::Seq;
-use codex_exec_server_protocol::process::{ExitReason, ProcessSignal};
+use codex_exec_server_core::service::{ExecBackend as _, ExecError, ServiceFuture};
+use codex_exec_server_protocol::ids::{ProcessId, Seq};
+use codex_exec_server_protocol::path_uri::PathUri;
+use codex_exec_server_protocol::process::{ExitReason, ProcessSignal, ProcessStartParams};
 use codex_exec_server_unified_exec::{
     Approver, Decision, Denied, ExecCommand, Proposed, SandboxReview, UnifiedExec, UnifiedExecConfig,
 };
@@ -69,6 +70,26 @@ async fn signals_reach_the_program_and_a_kill_everybody() {
         }
     }
     assert_eq!(reason, Some(ExitReason::Terminated));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_has_a_name_a_size_and_a_session_inside() {
+    let (_folder, scene) = scene();
+    let backend = backend();
+    for profile in [Profile::Workspace, Profile::Offline] {
+        let script = "test -t 0 && stty size && echo to-tty >/dev/tty && echo to-stdout >/dev/stdout";
+        let mut params = ProcessStartParams::new(
+            ProcessId::from(format!("{profile:?}")),
+            ["/bin/sh", "-ec", script].map(str::to_owned).to_vec(),
+            PathUri::try_from(scene.workspace().as_path()).expect("an absolute path"),
+        );
+        params.tty = true;
+        params.env.insert(PATH.0.to_owned(), PATH.1.to_owned());
+        params.sandbox = Some(scene.context(profile));
+        let process = backend.start(params).await.expect("it starts");
+        let ran = finish(&*process).await;
+        assert_eq!((ran.code, ran.output.as_str()), (0, "24 80\r\nto-tty\r\nto-stdout\r\n"), "{profile:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
