@@ -7,8 +7,9 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::ledger;
@@ -111,20 +112,30 @@ impl Child {
         }
     }
 
-    /// The group of the program's process. Whoever stands before it is killed as well, since that ends everybody, but is
-    /// otherwise left to see the end.
+    /// The group of the program's process. Whoever stands before it is left to see the end, and to take everybody with it.
     fn signal_command(&self, command: BorrowedFd<'_>, signal: Signal) -> io::Result<bool> {
-        let found = match sys::signal_group(command, signal) {
+        match sys::signal_group(command, signal) {
             // Before Linux 6.9: the process alone, since its number is another one's business to hold on to.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
                 sys::signal_process(command, Some(signal))
             }
             answer => answer,
-        }?;
-        if signal == Signal::KILL {
-            return Ok(self.signal(signal)? || found);
         }
-        Ok(found)
+    }
+
+    /// Kills the program that this process stands before, and leaves this one until `deadline` to take everybody inside with
+    /// it and to end. Killed together with them it would leave its children to the system's init, and nobody inside is dead
+    /// before that has collected them.
+    pub(super) fn end_command(&self, deadline: Instant) -> io::Result<()> {
+        let Some(command) = &self.command else { return Ok(()) };
+        sys::signal_process(command.as_fd(), Some(Signal::KILL))?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], Some(&left)))?;
+        Ok(())
     }
 
     fn signal_group_by_number(&self, signal: Signal) -> io::Result<bool> {
@@ -228,8 +239,6 @@ fn duration(time: libc::timeval) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use rustix::event::{PollFd, PollFlags, poll};
-
     use super::*;
     use crate::os::{Command, Stdin, Stdio, spawn};
 

@@ -47,6 +47,7 @@ pub struct KillReport {
 /// When `/proc` cannot be read or no descriptor can be had. The root's process group and whoever was found
 /// until then have been killed even so.
 pub fn kill_tree(root: &Child, deadline: Instant) -> io::Result<KillReport> {
+    root.end_command(deadline)?;
     let mut hunt = match Census::new(root) {
         Ok(census) => Hunt { root, deadline, census, killed: HashSet::new() },
         Err(error) => {
