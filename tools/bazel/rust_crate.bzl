@@ -105,6 +105,7 @@ def codex_rust_crate(
             name = binary,
             srcs = [main] if has_library else native.glob(["src/**/*.rs"]),
             aliases = aliases(package_name = manifest),
+            compile_data = compile_data,
             crate_root = main,
             edition = EDITION,
             proc_macro_deps = macros,

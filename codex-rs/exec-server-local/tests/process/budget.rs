@@ -101,7 +101,7 @@ async fn what_was_missed_is_held_for_ten_seconds_and_then_may_go() {
 #[tokio::test]
 async fn what_was_missed_is_held_for_as_long_as_it_is_being_read() {
     let table = table(small());
-    table.start(shell("p", FLOOD)).await.expect("it starts");
+    table.start(wait(shell("p", FLOOD))).await.expect("it starts");
     read_until(&table, "p", is_full).await;
     let (recorder, follow) = Recorder::follow(&table);
     let tip = table.list().processes[0].last_seq.0;
