@@ -101,6 +101,10 @@ fn replace(
     condition: Option<&str>,
 ) -> Result<Statx, FsFault> {
     let target = target(place)?;
+    // Before anything is written beside what will not be replaced.
+    if let Ok(found) = look(target.dir(), target.name(), AtFlags::SYMLINK_NOFOLLOW) {
+        must_be_a_file(&target, &found)?;
+    }
     let mut replacement = Replacement::new(&target)?;
     replacement.fill(data)?;
     for _ in 0..TRIES {
@@ -122,11 +126,7 @@ fn replace(
             }
             continue;
         };
-        match kind(&old) {
-            FileType::RegularFile => {}
-            FileType::Directory => return Err(target.fault(Errno::ISDIR)),
-            _ => return Err(target.not_a_file()),
-        }
+        must_be_a_file(&target, &old)?;
         let _turn = host.writing(device(&old), old.stx_ino);
         // It may have changed, or been replaced, while this writer waited for its turn.
         match look(target.dir(), target.name(), AtFlags::SYMLINK_NOFOLLOW) {
@@ -139,6 +139,14 @@ fn replace(
         }
     }
     Err(target.fault(Errno::BUSY))
+}
+
+fn must_be_a_file(place: &Place, stat: &Statx) -> Result<(), FsFault> {
+    match kind(stat) {
+        FileType::RegularFile => Ok(()),
+        FileType::Directory => Err(place.fault(Errno::ISDIR)),
+        _ => Err(place.not_a_file()),
+    }
 }
 
 fn is_same(a: &Statx, b: &Statx) -> bool {

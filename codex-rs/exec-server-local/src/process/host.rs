@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use codex_exec_server_core::event_log::{EventLog, Means};
 use codex_exec_server_core::limits::Limits;
+use codex_exec_server_core::spool::Filing;
 
 use super::spool::SpoolSpace;
 use crate::env::Environment;
@@ -72,6 +73,11 @@ impl ProcessHost {
     pub(super) fn means(&self) -> Means {
         let is_crowded = self.output_memory_bytes() > self.limits.output_memory_total_bytes as u64;
         Means { is_crowded, filing: self.spool.filing() }
+    }
+
+    /// Whether any output can go beyond memory.
+    pub(super) fn can_file(&self) -> bool {
+        self.spool.filing() != Filing::Never
     }
 
     /// One log's holding has changed.

@@ -66,14 +66,15 @@ impl Reading {
 
     /// Brings interest, retention and the host's account in line with what has changed since the log held `before`.
     pub(super) fn settle(&mut self, host: &ProcessHost, before: Holding) {
-        self.log.set_interest(self.interest());
+        self.log.set_interest(self.interest(host));
         self.log.trim(host.means());
         host.account(before, Holding::of(&self.log));
     }
 
     /// While somebody is attached the process waits rather than lose what they have not had, and while nobody is, it
-    /// runs on; unless its start asked for one or the other.
-    fn interest(&self) -> Interest {
+    /// runs on; unless its start asked for one or the other. Where memory is all there is, nobody's absence costs them
+    /// output either: a connection that breaks for a moment would lose what a flood writes meanwhile.
+    fn interest(&self, host: &ProcessHost) -> Interest {
         let mut interest = match (&self.follow, self.audience.interest()) {
             (Some(follow), _) => Interest {
                 keep: Some(follow.settled()),
@@ -83,7 +84,8 @@ impl Reading {
             },
             (None, Some(audience)) => audience,
             (None, None) => Interest {
-                keep: (self.is_attached || self.when_full == Some(WhenFull::Wait)).then_some(self.sent),
+                keep: (self.is_attached || self.when_full == Some(WhenFull::Wait) || !host.can_file())
+                    .then_some(self.sent),
                 wanted: self.sent,
                 sent: Some(self.sent),
                 pacer: None,

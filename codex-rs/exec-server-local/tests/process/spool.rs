@@ -199,12 +199,18 @@ async fn the_budget_of_the_server_bounds_all_files_together_and_each_process_goe
     }
 }
 
-/// A process floods while its output can't be filed: it ends all the same, and what is kept in memory is right.
+/// Processes flood while their output can't be filed. One that drops its oldest ends all the same, and what is kept in
+/// memory is right. One that says nothing of it waits at what memory holds.
 async fn runs_within_memory(directory: PathBuf) {
     let host = host(spooling(), &directory);
     let table = ProcessTable::new(Arc::clone(&host));
-    table.start(shell("p", FLOOD)).await.expect("it starts");
+    table.start(shell("waits", FLOOD)).await.expect("it starts");
+    let mut params = shell("p", FLOOD);
+    params.output = Some(OutputBudget { retain_bytes: None, when_full: Some(WhenFull::DropOldest) });
+    table.start(params).await.expect("it starts");
     closed(&table, "p").await;
+    let page = read_until(&table, "waits", |page| page.output_bytes >= Some(32 << 10)).await;
+    assert_eq!((page.dropped, page.exited), (None, false));
     let (gone, all) = read_all(&table, "p").await;
     assert!(gone > 0 && all == flood()[usize::try_from(gone).expect("it fits")..]);
     assert!(all.len() > 32 << 10 && all.len() <= 64 << 10, "{}", all.len());

@@ -160,10 +160,25 @@ pub(crate) fn try_inside(attempts: &[Attempt]) {
     assert!(through.0.is_empty(), "got through: {}", through.0.join(", "));
 }
 
+/// Whether a process of this user namespace can become the user.
+fn is_mapped(user: u32) -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").expect("/proc is mounted");
+    map.lines().any(|line| {
+        let mut numbers = line.split_whitespace().map(|number| number.parse::<u64>().expect("a number"));
+        let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());
+        let (first, count) = (first.expect("a first user"), count.expect("a count"));
+        (first..first + count).contains(&user.into())
+    })
+}
+
 /// Runs the test of this name as an ordinary user; where the tests run as one anyway there is nothing to add.
 pub(crate) fn run_all_as_ordinary_user(test: &str) {
     if !rustix::process::geteuid().is_root() || programs().is_some() {
         println!("skipped: this is an ordinary user already");
+        return;
+    }
+    if !is_mapped(ORDINARY_USER) {
+        println!("skipped: the user namespace of this test knows no user {ORDINARY_USER}");
         return;
     }
     // Where the programs were built, nobody else may be able to go.

@@ -88,8 +88,15 @@ pub(crate) fn attempts() -> Vec<Attempt> {
         Attempt::new(31, "what is not listed", Profile::Minimal, |scene, through| {
             look(through, &scene.outside_file());
             look(through, &scene.secrets().join("file"));
+            // What leads to this program, which is listed, is there, with nothing else in it.
+            let program = super::runner::this_program();
             for folder in ["/home", "/root", "/var", "/sys", "/run", "/opt"] {
-                through.must_fail(folder, fs::read_dir(folder));
+                match fs::read_dir(folder) {
+                    Ok(entries) if program.starts_with(folder) => {
+                        through.note(format!("more than one way in {folder}"), entries.count() > 1);
+                    }
+                    found => through.must_fail(folder, found),
+                }
             }
         }),
     ]
