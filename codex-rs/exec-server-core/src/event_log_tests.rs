@@ -1,3 +1,5 @@
+//! What a log keeps, where, and when its process waits.
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -382,148 +384,46 @@ fn a_crowded_server_keeps_less_in_memory_but_still_drops_nothing_that_is_owed() 
     assert_eq!(log.room(Instant::now(), NO_FILE), Room::Open);
 }
 
-/// What can happen to a log with readers and a file.
-#[derive(Debug, Clone)]
-enum Step {
-    Output(bool, Vec<u8>),
-    Exit,
-    Close,
-    /// A spill that was begun before, if one was, ends so; and perhaps another begins.
-    Spill(bool),
-    /// Reader n takes so many events.
-    Take(usize, usize),
-    Trim,
-    /// Which readers must not lose anything, and who may still lose what was sent.
-    Interest(bool, bool),
-    Means(Filing, bool),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let filing = prop_oneof![3 => Just(Filing::Free), 1 => Just(Filing::InPlace), 1 => Just(Filing::Never)];
-    prop_oneof![
-        8 => (any::<bool>(), proptest::collection::vec(any::<u8>(), 0..20)).prop_map(|(err, bytes)| Step::Output(err, bytes)),
-        1 => Just(Step::Exit),
-        1 => Just(Step::Close),
-        4 => (0..8_u8).prop_map(|n| Step::Spill(n > 0)),
-        4 => (0..3_usize, 0..6_usize).prop_map(|(reader, events)| Step::Take(reader, events)),
-        3 => Just(Step::Trim),
-        2 => any::<(bool, bool)>().prop_map(|(keep, sent)| Step::Interest(keep, sent)),
-        1 => (filing, any::<bool>()).prop_map(|(filing, crowded)| Step::Means(filing, crowded)),
-    ]
-}
-
-/// A reader, and what it has had and not had.
-#[derive(Default)]
-struct Reader {
-    place: Place,
-    /// Of each byte whether it was read.
-    seen: Vec<Option<u8>>,
-    exits: usize,
-}
-
-impl Reader {
-    fn take(&mut self, log: &mut EventLog, file: &File) -> bool {
-        let event = loop {
-            match log.next(&mut self.place) {
-                Next::Event(event) => break event,
-                Next::Filed(segment) => self.place.fetch(log, &segment, file.read(&segment)),
-                Next::Nothing => return false,
-            }
-        };
-        let before = usize::try_from(log.offset_of(&event)).expect("small");
-        // Nothing but output is ever missing, so a gap has bytes.
-        assert_eq!(event.seq() > self.place.after().next(), before > self.seen.len());
-        self.seen.resize(before, None);
-        self.place.advance(event.seq());
-        match event {
-            Event::Output(chunk) => self.seen.extend(chunk.bytes.iter().copied().map(Some)),
-            Event::Exited(..) => self.exits += 1,
-            Event::Closed(..) => {}
-        }
-        true
+#[test]
+fn without_a_file_a_process_waits_for_a_reader_that_does_not_keep_up_and_what_was_sent_last_stays() {
+    let mut log = EventLog::new(limits(/*retain_bytes*/ 1_000));
+    for _ in 0..2 {
+        out(&mut log, "12345678");
+        log.seal();
     }
+    log.set_interest(Interest { sent: Some(Seq(2)), ..taken(/*seq*/ 2) });
+    let mut now = Instant::now();
+    assert_eq!(log.room(now, NO_FILE), Room::Open);
+    out(&mut log, "1234");
+    now += Duration::from_secs(60);
+    assert_eq!(log.room(now, NO_FILE), Room::Full, "however long it takes");
+    log.trim(NO_FILE);
+    assert_eq!(log.dropped(), None);
+    // Whose reader wants no waiting goes on.
+    log.set_interest(Interest { keep: None, ..*log.interest() });
+    assert_ne!(log.room(now, NO_FILE), Room::Full);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn whatever_happens_every_byte_is_readable_or_accounted_for(steps in proptest::collection::vec(step(), 1..150)) {
-        let bounds = limits(/*retain_bytes*/ 100);
-        let (mut log, mut file, mut means) = (EventLog::new(bounds), File::default(), FREE);
-        let mut readers = [const { Reader { place: Place::new(Seq::START), seen: Vec::new(), exits: 0 } }; 3];
-        let (mut written, mut exits): (Vec<u8>, usize) = (Vec::new(), 0);
-        let (mut keep, mut sent) = (true, false);
-        let mut spilling: Option<Spill> = None;
-        let mut longest = 0;
-        for step in steps {
-            match step {
-                Step::Output(err, bytes) => {
-                    // A process that is told to wait writes no more than it can at once.
-                    if log.room(Instant::now(), means) == Room::Open {
-                        if !log.is_closed() { written.extend(&bytes); }
-                        log.push_output(if err { OutputStream::Stderr } else { OutputStream::Stdout }, bytes);
-                        log.trim(means);
-                    }
-                }
-                Step::Exit => {
-                    exits = exits.max(usize::from(!log.is_closed()));
-                    log.push_exited(exit(/*code*/ 3));
-                }
-                Step::Close => log.push_closed(),
-                Step::Spill(good) => {
-                    if let Some(spill) = spilling.take() {
-                        if good { file.write(&log, &spill); }
-                        log.finish_spill(good);
-                    }
-                    spilling = log.begin_spill(means);
-                    prop_assert!(spilling.is_none() || means.filing != Filing::Never);
-                }
-                Step::Take(reader, events) => {
-                    for _ in 0..events { readers[reader].take(&mut log, &file); }
-                }
-                Step::Trim => {
-                    let before = log.dropped().map_or(Seq(0), |dropped| dropped.through_seq);
-                    log.trim(means);
-                    let after = log.dropped().map_or(Seq(0), |dropped| dropped.through_seq);
-                    if let Some(keep) = log.interest().keep {
-                        prop_assert!(after <= keep.max(before), "dropped {after}, allowed {keep}");
-                    }
-                    if log.interest().keep.is_none() && spilling.is_none() {
-                        prop_assert!(log.retained_bytes() <= 100 + 8);
-                        if means.filing == Filing::Never { prop_assert!(log.memory_bytes() <= 24 + 8); }
-                    }
-                }
-                Step::Interest(now_keep, now_sent) => (keep, sent) = (now_keep, now_sent),
-                Step::Means(filing, is_crowded) => means = Means { is_crowded, filing },
-            }
-            // The first reader is one that follows; the others watch.
-            let follows = readers[0].place.after();
-            let wanted = readers.iter().map(|reader| reader.place.after()).min().expect("three");
-            log.set_interest(Interest { keep: keep.then_some(follows), wanted, sent: sent.then_some(follows), pacer: None });
-            longest = longest.max(log.file_bytes());
-            prop_assert!(longest <= 200, "the file has {longest} bytes");
-            // What the process was let write, and one write more.
-            prop_assert!(log.memory_bytes() <= 24 + 2 * 48 + 20, "memory has {} bytes", log.memory_bytes());
-            let dropped = log.dropped().map_or(0, |dropped| dropped.bytes);
-            prop_assert_eq!(log.totals(), Totals { output_bytes: written.len() as u64, crc32c: crc32c::crc32c(&written) });
-            prop_assert_eq!(log.bytes_after(Seq(0)), written.len() as u64 - dropped);
-        }
-        log.push_closed();
-        // A reader that comes now has all that is retained, and the others have that and what they had before.
-        let dropped = usize::try_from(log.dropped().map_or(0, |dropped| dropped.bytes)).expect("small");
-        let mut late = Reader::default();
-        for reader in readers.iter_mut().chain([&mut late]) {
-            while reader.take(&mut log, &file) {}
-            prop_assert_eq!(reader.place.after(), log.last());
-            prop_assert_eq!(reader.exits, exits);
-            prop_assert_eq!(reader.seen.len(), written.len());
-            for (at, (seen, byte)) in reader.seen.iter().zip(&written).enumerate() {
-                prop_assert!(seen.map_or(at < dropped, |seen| seen == *byte));
-            }
-        }
-        prop_assert!(late.seen[..dropped].iter().all(Option::is_none));
-        let page = file.page(&mut log, /*after*/ 0, /*max_bytes*/ None);
-        prop_assert_eq!(page.chunks.iter().map(|chunk| chunk.bytes.len()).sum::<usize>(), written.len() - dropped);
+#[test]
+fn who_is_gone_has_for_certain_what_was_sent_before_a_connection_may_have_swallowed_the_rest() {
+    let (mut log, mut file) = (EventLog::new(limits(/*retain_bytes*/ 1_000)), File::default());
+    assert_eq!(log.certain(Seq::START), Seq::START);
+    for _ in 0..8 {
+        out(&mut log, "12345678");
+        log.seal();
     }
+    for (sent, certain) in [(0, 0), (1, 0), (2, 1), (8, 7)] {
+        assert_eq!(log.certain(Seq(sent)), Seq(certain));
+    }
+    // In the file it is known by whole segments: rather too little than too much.
+    log.trim(FREE);
+    file.spill(&mut log, FREE);
+    assert!(log.file_bytes() > 0 && log.dropped().is_none());
+    for sent in 0..=8 {
+        assert!(log.certain(Seq(sent)) <= Seq(sent.saturating_sub(/*rhs*/ 1)));
+    }
+    assert_eq!(log.certain(Seq(8)), Seq(7));
 }
+
+#[path = "event_log_random_tests.rs"]
+mod random;

@@ -174,6 +174,12 @@ impl Filed {
         self.segments.get(self.segments.partition_point(|segment| segment.last <= after))
     }
 
+    /// The last position of which all output, and all before it, ends at `offset` at the latest.
+    pub(crate) fn through(&self, offset: u64) -> Option<Seq> {
+        let count = self.segments.partition_point(|segment| segment.offset + segment.bytes <= offset);
+        count.checked_sub(1).and_then(|last| self.segments.get(last)).map(|segment| segment.last)
+    }
+
     pub(crate) fn holds(&self, segment: &Segment) -> bool {
         self.behind(Seq(segment.first.0 - 1)) == Some(segment)
     }

@@ -125,6 +125,13 @@ impl EventLog {
             taken: self.offset_after(pacer),
             is_filed: self.filed.behind(pacer).is_some(),
         };
+        if !can_file
+            && self.interest.keep.is_some()
+            && self.bytes_after(pacer) >= self.limits.unread_bytes as u64
+        {
+            // There is nowhere to leave a reader that does not keep up, and what was sent last needs its room.
+            return Room::Full;
+        }
         let limits = PaceLimits { window: self.limits.unread_bytes as u64, within: self.limits.pace };
         let pace = self.pace.get_or_insert(Pace::new(now, at));
         pace.wait(now, limits, at).map_or(Room::Open, Room::Until)
@@ -175,6 +182,15 @@ impl EventLog {
             }
             None => unread,
         }
+    }
+
+    /// The position through which somebody has everything for certain who was sent everything through `sent` and is gone.
+    #[must_use]
+    pub fn certain(&self, sent: Seq) -> Seq {
+        let had = self.offset_after(sent).saturating_sub(self.limits.in_flight_bytes as u64);
+        let count = self.chunks.partition_point(|chunk| chunk.offset + chunk.bytes.len() as u64 <= had);
+        let in_memory = count.checked_sub(1).and_then(|last| self.chunks.get(last)).map(|chunk| chunk.seq);
+        in_memory.or_else(|| self.filed.through(had)).unwrap_or(self.dropped.through_seq)
     }
 
     /// Whether somebody wants output that ends at `end`.

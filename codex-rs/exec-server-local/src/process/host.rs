@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use codex_exec_server_core::event_log::{EventLog, Means};
 use codex_exec_server_core::limits::Limits;
-use codex_exec_server_core::spool::Filing;
 
 use super::spool::SpoolSpace;
 use crate::env::Environment;
@@ -75,9 +74,9 @@ impl ProcessHost {
         Means { is_crowded, filing: self.spool.filing() }
     }
 
-    /// Whether any output can go beyond memory.
+    /// Whether any output can go beyond memory, by what came of the last try.
     pub(super) fn can_file(&self) -> bool {
-        self.spool.filing() != Filing::Never
+        self.spool.works()
     }
 
     /// One log's holding has changed.

@@ -85,7 +85,7 @@ impl Reading {
             (None, Some(audience)) => audience,
             (None, None) => Interest {
                 keep: (self.is_attached || self.when_full == Some(WhenFull::Wait) || !host.can_file())
-                    .then_some(self.sent),
+                    .then(|| self.log.certain(self.sent)),
                 wanted: self.sent,
                 sent: Some(self.sent),
                 pacer: None,

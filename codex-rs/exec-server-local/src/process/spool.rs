@@ -87,6 +87,12 @@ impl SpoolSpace {
         if self.used_bytes() >= self.limit { Filing::InPlace } else { Filing::Free }
     }
 
+    /// Whether files can be written at all, as far as is known. That it is to be tried again does not make it so.
+    pub(super) fn works(&self) -> bool {
+        let never = || self.trouble().is_some_and(|trouble| trouble.filing == Filing::Never);
+        self.directory.is_some() && !(self.is_troubled.load(Ordering::Relaxed) && never())
+    }
+
     /// When more may be filed without anybody reading.
     pub(super) fn retry_at(&self) -> Option<Instant> {
         if self.is_troubled.load(Ordering::Relaxed) {

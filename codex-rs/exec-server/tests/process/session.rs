@@ -174,45 +174,60 @@ fn assert_is_flood(output: &[u8]) {
     );
 }
 
+async fn break_in_a_flood(server: Arc<Harness>) {
+    let proxy = Proxy::before(server.url()).await;
+    let mut first = proxy.connect().await;
+    let session = first.initialize().await;
+    first.start(shell("p", FLOOD)).await;
+    first.until("p", "a few megabytes", |seen| seen.output.len() > 3 << 20).await;
+    proxy.cut();
+    // What was on its way is lost with the connection.
+    assert_eq!(first.ended().await, Ended::Lost);
+    let before = first.transcript("p");
+    server.idle().await;
+
+    let mut second = server.connect().await;
+    second.resume(&session).await;
+    assert_is_flood(&second.recover("p", before.output, before.last_seq).await);
+}
+
+async fn take_over_in_a_flood(server: Arc<Harness>) {
+    let proxy = Proxy::before(server.url()).await;
+    let mut first = proxy.connect().await;
+    let session = first.initialize().await;
+    first.start(shell("p", FLOOD)).await;
+    let before = first.until("p", "a few megabytes", |seen| seen.output.len() > 3 << 20).await;
+    proxy.fall_silent();
+
+    let mut second = server.connect().await;
+    let params = json!({"clientName": "test", "resumeSessionId": session});
+    assert_eq!(second.refused("initialize", params).await.code, -32010);
+    second.take_over(&session).await;
+    assert_is_flood(&second.recover("p", before.output, before.last_seq).await);
+    proxy.cut();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_breaks_in_a_flood_costs_no_byte() {
-    over(Transport::WebSocket, async |server: Arc<Harness>| {
-        let proxy = Proxy::before(server.url()).await;
-        let mut first = proxy.connect().await;
-        let session = first.initialize().await;
-        first.start(shell("p", FLOOD)).await;
-        first.until("p", "a few megabytes", |seen| seen.output.len() > 3 << 20).await;
-        proxy.cut();
-        // What was on its way is lost with the connection.
-        assert_eq!(first.ended().await, Ended::Lost);
-        let before = first.transcript("p");
-        server.idle().await;
-
-        let mut second = server.connect().await;
-        second.resume(&session).await;
-        assert_is_flood(&second.recover("p", before.output, before.last_seq).await);
-    })
-    .await;
+    over(Transport::WebSocket, break_in_a_flood).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_half_open_connection_is_taken_over_at_once_and_costs_no_byte() {
-    over(Transport::WebSocket, async |server: Arc<Harness>| {
-        let proxy = Proxy::before(server.url()).await;
-        let mut first = proxy.connect().await;
-        let session = first.initialize().await;
-        first.start(shell("p", FLOOD)).await;
-        let before = first.until("p", "a few megabytes", |seen| seen.output.len() > 3 << 20).await;
-        proxy.fall_silent();
+    over(Transport::WebSocket, take_over_in_a_flood).await;
+}
 
-        let mut second = server.connect().await;
-        let params = json!({"clientName": "test", "resumeSessionId": session});
-        assert_eq!(second.refused("initialize", params).await.code, -32010);
-        second.take_over(&session).await;
-        assert_is_flood(&second.recover("p", before.output, before.last_seq).await);
-        proxy.cut();
-    })
-    .await;
+/// A server that has no file to put anything in: it has no directory, or one in which nobody can make a file.
+fn with_memory_alone(directory: Option<&str>) -> ServerConfig {
+    ServerConfig { state_directory: directory.map(Into::into), ..ServerConfig::from_process() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_connection_costs_a_byte_where_memory_is_all_there_is() {
+    for directory in [None, Some("/proc/sys/nobody may make one here")] {
+        with(with_memory_alone(directory), break_in_a_flood).await;
+        with(with_memory_alone(directory), take_over_in_a_flood).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
