@@ -14,6 +14,8 @@ mod flow;
 mod http;
 #[path = "client/interleaving.rs"]
 mod interleaving;
+#[path = "client/lost_answers.rs"]
+mod lost_answers;
 #[path = "client/model.rs"]
 mod model;
 #[path = "client/peers.rs"]

@@ -12,6 +12,7 @@ use codex_exec_server_transport::client::ConnectError;
 use codex_exec_server_transport::{Connection, Message, WireLimits, memory};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// The flags of a server that can do everything that this client knows of.
 pub(crate) const EVERYTHING: &[&str] = &[
@@ -262,6 +263,21 @@ pub(crate) fn page(chunks: &[Value], next_seq: u64) -> Value {
 pub(crate) fn params() -> ProcessStartParams {
     let params = json!({"processId": "p", "argv": ["x"], "cwd": "file:///", "env": {}, "tty": false});
     serde_json::from_value(params).expect("these are parameters")
+}
+
+/// A start of `p` under way, unanswered, whose caller can be made to lose interest.
+pub(crate) fn starting(client: &Client) -> JoinHandle<Result<(RemoteProcess, Events), StartError>> {
+    starting_as(client, "p")
+}
+
+/// The same by another id.
+pub(crate) fn starting_as(
+    client: &Client,
+    id: &str,
+) -> JoinHandle<Result<(RemoteProcess, Events), StartError>> {
+    let client = client.clone();
+    let params = ProcessStartParams { process_id: id.into(), ..params() };
+    tokio::spawn(async move { client.start(params, Lag::HoldConnection).await })
 }
 
 /// A process that is started and answered for.

@@ -4,6 +4,7 @@
 //! can't enforce is refused too: a sandbox or a limit that is silently ignored would be worse than none.
 
 use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,6 +28,14 @@ const DEFAULT_SIZE: os::Size = os::Size { rows: 24, cols: 80 };
 
 /// Chunks are not made smaller than this on account of a small budget.
 const SMALLEST_CHUNK_BYTES: usize = 1 << 10;
+
+/// Tells a repeat of a start from another start: by everything that its parameters say.
+pub(super) fn fingerprint(params: &ProcessStartParams) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // All maps in there are ordered, so equal parameters always look alike.
+    format!("{params:?}").hash(&mut hasher);
+    hasher.finish()
+}
 
 /// Used as `SHELL` by terminals whose environment names none, as the reference peer does.
 const DEFAULT_SHELL: &str = "/bin/bash";

@@ -4,7 +4,6 @@
 //! at once, writes and their like queue behind it in turn; reads and signals wait for the start alone.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -15,9 +14,9 @@ use codex_exec_server_core::idempotency::{Answers, Repeat};
 use codex_exec_server_protocol::ids::{ProcessId, RequestKey, WriteId};
 use codex_exec_server_protocol::process::{
     EmptyResponse, ExitReason, OutputStream, ProcessCloseStdinParams, ProcessListResponse, ProcessReadParams,
-    ProcessReadResponse, ProcessResizeParams, ProcessSignal, ProcessSignalParams, ProcessStartParams,
-    ProcessStartResponse, ProcessTerminateParams, ProcessTerminateResponse, ProcessWriteParams,
-    ProcessWriteResponse, SandboxType, WriteStatus,
+    ProcessReadResponse, ProcessResizeParams, ProcessSignalParams, ProcessStartParams, ProcessStartResponse,
+    ProcessTerminateParams, ProcessTerminateResponse, ProcessWriteParams, ProcessWriteResponse, SandboxType,
+    WriteStatus,
 };
 use codex_exec_server_protocol::sandbox::SandboxContext;
 use tokio::sync::{OwnedMutexGuard, SetOnce};
@@ -32,6 +31,7 @@ use super::host::ProcessHost;
 use super::input::{Input, Stdin, StdinState};
 use super::kill::{end, give_notice};
 use super::reading::Reading;
+use super::signal::os_signal;
 use super::start::{self, Plan};
 use super::stdin::StdinPipe;
 use super::supervise::supervise;
@@ -134,7 +134,7 @@ impl ProcessTable {
     /// The part of a start that happens at once: the id is taken and later requests find it.
     fn begin_start(self: &Arc<Self>, params: ProcessStartParams) -> Result<Start, ServiceError> {
         let plan = start::plan(&self.host, &params)?;
-        let fingerprint = params.request_key.as_ref().map_or(0, |_| fingerprint(&params));
+        let fingerprint = params.request_key.as_ref().map_or(0, |_| start::fingerprint(&params));
         let outcome: StartOutcome = Arc::default();
         let mut inner = self.lock();
         if let Some(key) = &params.request_key {
@@ -451,28 +451,6 @@ impl ProcessTable {
         // Those that were closed only now: their output goes with the session.
         self.lock().closed.clear();
     }
-}
-
-pub(crate) const fn os_signal(signal: ProcessSignal) -> os::Signal {
-    match signal {
-        ProcessSignal::Interrupt => os::Signal::INT,
-        ProcessSignal::Terminate => os::Signal::TERM,
-        ProcessSignal::Kill => os::Signal::KILL,
-        ProcessSignal::Hangup => os::Signal::HUP,
-        ProcessSignal::Quit => os::Signal::QUIT,
-        ProcessSignal::Stop => os::Signal::STOP,
-        ProcessSignal::Continue => os::Signal::CONT,
-        ProcessSignal::Usr1 => os::Signal::USR1,
-        ProcessSignal::Usr2 => os::Signal::USR2,
-    }
-}
-
-/// Tells a repeat of a start from another start: by everything that its parameters say.
-fn fingerprint(params: &ProcessStartParams) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    // All maps in there are ordered, so equal parameters always look alike.
-    format!("{params:?}").hash(&mut hasher);
-    hasher.finish()
 }
 
 impl Inner {
