@@ -35,6 +35,17 @@ pub(super) fn describe(error: &reqwest::Error, stage: HttpStage) -> HttpFailure 
     HttpFailure { cause, stage, detail: tell(&causes) }
 }
 
+/// Whether the request was on its way when the connection ended, with no answer to be seen.
+pub(super) fn was_left_unanswered(error: &reqwest::Error) -> bool {
+    error.is_request()
+        && !error.is_connect()
+        && Causes(Some(error)).any(|cause| {
+            let ended = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message);
+            let broken = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+            ended || matches!(broken, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
+        })
+}
+
 /// All messages, except those that their successor repeats.
 fn tell(causes: &[&(dyn Error + 'static)]) -> String {
     let mut told: Vec<String> = Vec::new();

@@ -11,6 +11,7 @@ use codex_exec_server_protocol::http::{HttpRequestHeader, HttpRequestParams};
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, Url};
 
+use super::failure;
 use crate::env::Environment;
 
 /// Variables whose content is never sent, whatever their case. They open accounts, and nobody who may ask for a request
@@ -73,6 +74,9 @@ impl Outgoing {
     }
 
     /// Sends it and waits for the headers of the answer.
+    ///
+    /// A connection that was kept may be closed by the other side at the moment at which it is used again. What may be
+    /// repeated without doing anything twice (RFC 9110 §9.2.2) is then sent a second time, so that nobody sees that.
     pub(super) async fn send(self, client: &Client) -> reqwest::Result<Response> {
         // The builder makes a header of what the URL says of a user, and appends what it is given.
         let mut request = client.request(self.method, self.url);
@@ -88,7 +92,11 @@ impl Outgoing {
                 request.headers_mut().append(name.clone(), value);
             }
         }
-        client.execute(request).await
+        let again = if request.method().is_idempotent() { request.try_clone() } else { None };
+        match (client.execute(request).await, again) {
+            (Err(error), Some(again)) if failure::was_left_unanswered(&error) => client.execute(again).await,
+            (outcome, _) => outcome,
+        }
     }
 }
 

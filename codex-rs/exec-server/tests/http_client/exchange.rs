@@ -87,8 +87,8 @@ async fn values_of_headers_may_be_any_text(machine: Machine) {
 
 async fn a_chunked_body_comes_without_its_chunks(machine: Machine) {
     let site = Site::raw(|_| {
-        let text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
-        text.into()
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+        [head, "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"].concat().into()
     })
     .await;
     assert_eq!(whole(&machine, get(&site.url("/"))).await, (200, b"abcde".to_vec()));
@@ -97,8 +97,8 @@ async fn a_chunked_body_comes_without_its_chunks(machine: Machine) {
 
 async fn an_answer_without_a_body_is_empty(machine: Machine) {
     let site = Site::raw(|asked| match asked.line.starts_with("HEAD") {
-        true => b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n".to_vec(),
-        false => b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(),
+        true => b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n".to_vec(),
+        false => b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".to_vec(),
     })
     .await;
     assert_eq!(whole(&machine, request("HEAD", &site.url("/"), json!({}))).await, (200, Vec::new()));

@@ -1,5 +1,7 @@
 //! Exchanges that don't get to their end: each says why, and nothing hangs.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use codex_exec_server_core::service::http::HttpBodyError;
 use codex_exec_server_protocol::http::HttpFailureCause;
 use codex_exec_server_testkit::patiently;
@@ -23,6 +25,7 @@ cases! {
         an_answer_that_is_no_http_is_told
     }
     not_on_reference {
+        a_request_that_was_left_unanswered_is_repeated_if_it_may_be: "it tells a failure"
         one_that_is_not_waited_for_any_longer_is_given_up: "it can't be told"
         a_body_that_nobody_reads_any_longer_is_given_up: "it can't be told"
     }
@@ -116,6 +119,24 @@ async fn an_answer_that_is_no_http_is_told(machine: Machine) {
         let error = failure(&machine, get(&site.url("/"))).await;
         assert_failure(&error, /*code*/ -32603, FAILED, Some(HttpFailureCause::Protocol));
     }
+}
+
+async fn a_request_that_was_left_unanswered_is_repeated_if_it_may_be(machine: Machine) {
+    let asked = AtomicUsize::new(0);
+    let site = Site::raw(move |_| match asked.fetch_add(1, Ordering::Relaxed) % 2 {
+        0 => Vec::new(),
+        _ => answer("200 OK", "", b"there"),
+    })
+    .await;
+    for method in ["GET", "PUT"] {
+        let (status, body) = whole(&machine, request(method, &site.url("/"), json!({}))).await;
+        assert_eq!((status, &body[..]), (200, &b"there"[..]), "{method}");
+    }
+    assert_eq!(site.asked().len(), 4);
+    // Nobody knows what it has done.
+    let error = failure(&machine, request("POST", &site.url("/"), json!({}))).await;
+    assert_failure(&error, /*code*/ -32603, FAILED, Some(HttpFailureCause::Protocol));
+    assert_eq!(site.asked().len(), 5);
 }
 
 /// A site that begins to answer with `head`, then tells when the other side is gone.

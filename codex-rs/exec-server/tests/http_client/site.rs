@@ -46,7 +46,8 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Answers each request, on a connection of its own, with the bytes that `answer` makes of it; then closes.
+    /// Answers each request, on a connection of its own, with the bytes that `answer` makes of it; then closes. An answer
+    /// after which another one follows says `Connection: close`: the next request may come on the same one otherwise.
     pub(crate) async fn raw(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let answer = Arc::new(answer);
         Self::talking(move |asked, mut stream| {
