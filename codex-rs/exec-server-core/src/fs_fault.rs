@@ -125,7 +125,7 @@ pub enum FsFault {
     #[error("unknown file handle `{id}`", id = .0.0)]
     UnknownHandle(FileHandleId),
     /// `ifMatch` does not hold; nothing was written.
-    #[error("file was changed by somebody else: its etag is \"{etag}\", not \"{expected}\"")]
+    #[error("{}", changed(.expected, .etag))]
     Changed {
         /// The file.
         path: PathUri,
@@ -220,6 +220,15 @@ impl FsFault {
             | Self::Sandbox => return None,
         };
         Some(FsErrorData { errno, path: path.clone(), etag })
+    }
+}
+
+/// What a caller of `ifMatch` got wrong, in words. The empty etag is that of a file that is not there.
+fn changed(expected: &str, etag: &str) -> String {
+    match (expected, etag) {
+        ("", _) => format!("file exists already: its etag is \"{etag}\""),
+        (_, "") => format!("file is not there any more: its etag was to be \"{expected}\""),
+        _ => format!("file was changed by somebody else: its etag is \"{etag}\", not \"{expected}\""),
     }
 }
 

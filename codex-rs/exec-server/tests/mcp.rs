@@ -2,6 +2,8 @@
 
 #[path = "mcp/bytes.rs"]
 mod bytes;
+#[path = "mcp/files.rs"]
+mod files;
 #[path = "mcp/machine.rs"]
 mod machine;
 #[path = "mcp/peers.rs"]

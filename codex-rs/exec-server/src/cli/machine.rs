@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use codex_exec_server_client::Client;
 use codex_exec_server_core::limits::Limits;
-use codex_exec_server_core::service::ExecBackend;
+use codex_exec_server_core::service::{ExecBackend, FileSystem};
+use codex_exec_server_local::fs::LocalFileSystem;
 use codex_exec_server_local::{LocalBackend, Orphans, default_state_directory};
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::EnvPolicy;
@@ -64,6 +65,14 @@ impl Machine {
         match &self.place {
             Place::Here { .. } => None,
             Place::There(reached) => Some(&reached.client),
+        }
+    }
+
+    /// Its files.
+    pub(super) fn files(&self) -> Arc<dyn FileSystem> {
+        match &self.place {
+            Place::Here { .. } => Arc::new(LocalFileSystem::with_defaults()),
+            Place::There(reached) => Arc::new(reached.client.clone()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! `codex-exec-server mcp`: running commands on a machine, as tools for any MCP client.
+//! `codex-exec-server mcp`: running commands and using files on a machine, as tools for any MCP client.
 
 use std::process::ExitCode;
 
@@ -11,8 +11,8 @@ use super::stop::Stop;
 
 /// What `--help` says below the flags.
 const HELP: &str = "\
-For the configuration of an MCP client. The tools are exec_command, write_stdin, read, list and terminate; there are none \
-for files yet, which commands read and write as well. Whatever the client asks for is run: let it ask you first.
+For the configuration of an MCP client. The tools are exec_command, write_stdin, read, list and terminate for commands; \
+read_file, write_file and list_directory for files. Whatever the client asks for is done: let it ask you first.
 
 A lost connection to the machine is resumed while calls wait. A call that the client cancels ends its command. When the \
 client goes away, or on SIGTERM, SIGINT or SIGHUP, everything that still runs is ended.
@@ -45,7 +45,7 @@ pub(super) fn main(args: &McpArgs) -> Result<ExitCode, Failure> {
 
 /// Serves until the client is gone or a signal comes; returns the exit code.
 async fn serve(machine: &Machine, stop: &mut Stop) -> Result<i32, Failure> {
-    let tools = ToolServer::new(machine.backend.clone());
+    let tools = ToolServer::new(machine.backend.clone(), machine.files());
     let serving = tools.serve(tokio::io::stdin(), tokio::io::stdout());
     let outcome = tokio::select! {
         served = serving => served.map(|()| 0),

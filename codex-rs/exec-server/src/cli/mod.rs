@@ -79,7 +79,7 @@ enum Command {
     Info(info::InfoArgs),
     /// List the environments, and whether they can be reached
     Envs(envs::EnvsArgs),
-    /// Serve an MCP client with tools that run commands on another machine, or on this one
+    /// Serve an MCP client with tools that run commands and use files on another machine, or on this one
     Mcp(mcp::McpArgs),
     /// Run a stdio MCP server on another machine, for an MCP client on this one
     McpStdio(mcp_stdio::McpStdioArgs),

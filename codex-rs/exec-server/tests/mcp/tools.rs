@@ -30,14 +30,14 @@ impl ClientHandler for Listener {
 }
 
 /// The program and a client of it.
-struct Agent {
+pub(crate) struct Agent {
     session: RunningService<RoleClient, Listener>,
     child: Child,
     progress: mpsc::UnboundedReceiver<ProgressNotificationParam>,
 }
 
 impl Agent {
-    async fn with(flags: &[&str]) -> Self {
+    pub(crate) async fn with(flags: &[&str]) -> Self {
         let mut command = program();
         // Whatever environments the machine of this test has are none of its business.
         command
@@ -60,7 +60,7 @@ impl Agent {
     }
 
     /// Calls a tool that does it: its output, and the facts.
-    async fn done(&self, tool: &'static str, arguments: Value) -> (String, Value) {
+    pub(crate) async fn done(&self, tool: &'static str, arguments: Value) -> (String, Value) {
         let result = self.call(tool, arguments).await;
         assert_eq!(result.is_error, Some(false), "{result:?}");
         let output = texts(&result).get(1).copied().unwrap_or_default().to_owned();
@@ -68,14 +68,14 @@ impl Agent {
     }
 
     /// Calls a tool that does not do it: why.
-    async fn refused(&self, tool: &'static str, arguments: Value) -> String {
+    pub(crate) async fn refused(&self, tool: &'static str, arguments: Value) -> String {
         let result = self.call(tool, arguments).await;
         assert_eq!(result.is_error, Some(true), "{result:?}");
         texts(&result)[0].to_owned()
     }
 
     /// Goes away in good order.
-    async fn leave(mut self) {
+    pub(crate) async fn leave(mut self) {
         patiently("the session to end", self.session.close()).await.expect("it ends");
         let status = patiently("the program to end", self.child.wait()).await.expect("it is our child");
         assert_eq!(status.code(), Some(0));
@@ -137,7 +137,19 @@ async fn it_says_what_it_can_do() {
     assert!(instructions.contains("working directory /usr"), "{instructions}");
     let tools = patiently("its tools", agent.session.list_all_tools()).await.expect("it has tools");
     let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
-    assert_eq!(names, ["exec_command", "write_stdin", "read", "list", "terminate"]);
+    assert_eq!(
+        names,
+        [
+            "exec_command",
+            "write_stdin",
+            "read",
+            "list",
+            "terminate",
+            "read_file",
+            "write_file",
+            "list_directory"
+        ]
+    );
     for tool in &tools {
         assert!(tool.description.as_ref().is_some_and(|words| words.len() > 50), "{tool:?}");
         let schema = &tool.input_schema;

@@ -1,7 +1,8 @@
-//! A backend as an MCP server: running commands as tools for any agent.
+//! A backend as an MCP server: running commands, and reading and writing files, as tools for any agent.
 //!
 //! ```text
-//! tools/call → ToolServer → a tool (arguments) → UnifiedExec → backend
+//! tools/call → ToolServer → a tool (arguments) ─┬→ UnifiedExec → backend
+//!                                               └→ FileSystem
 //! ```
 //!
 //! A tool is one file, and one line in [`table`]. What goes wrong with a call is an answer that the agent reads, in words
@@ -12,6 +13,7 @@
 //! goes away, everything that still runs is ended.
 
 mod exec_command;
+mod files;
 mod list;
 mod progress;
 mod read;
@@ -33,5 +35,8 @@ fn table() -> Vec<Entry> {
         Entry::of::<read::ReadTool>(),
         Entry::of::<list::ListTool>(),
         Entry::of::<terminate::TerminateTool>(),
+        Entry::of::<files::read_file::ReadFileTool>(),
+        Entry::of::<files::write_file::WriteFileTool>(),
+        Entry::of::<files::list_directory::ListDirectoryTool>(),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use codex_exec_server_core::service::ExecBackend;
+use codex_exec_server_core::service::{ExecBackend, FileSystem};
 use codex_exec_server_unified_exec::{ApproveAsAsked, UnifiedExec, UnifiedExecConfig};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData, Implementation,
@@ -40,13 +40,13 @@ pub struct ToolServer {
 }
 
 impl ToolServer {
-    /// Tools that run on `backend`. Used within a tokio runtime.
+    /// Tools that run on `backend`, and `files` of the same machine. Used within a tokio runtime.
     #[must_use]
-    pub fn new(backend: Arc<dyn ExecBackend>) -> Self {
+    pub fn new(backend: Arc<dyn ExecBackend>, files: Arc<dyn FileSystem>) -> Self {
         let approver = Arc::new(ApproveAsAsked);
         let exec = UnifiedExec::new(Arc::clone(&backend), approver, UnifiedExecConfig::default());
         Self {
-            workshop: Arc::new(Workshop { exec, backend }),
+            workshop: Arc::new(Workshop { exec, backend, files }),
             tools: table().into(),
             calls: Arc::new(Semaphore::new(CALLS)),
         }
@@ -93,8 +93,8 @@ impl ToolServer {
         );
         format!(
             "Runs commands on a machine, which may be another one than this client's: operating system {os}, shell {}, \
-             working directory {cwd}. Files are read and changed by commands as well. What still runs when the session \
-             ends is ended.",
+             working directory {cwd}. Files are read and written by tools of their own, or by commands. What still runs \
+             when the session ends is ended.",
             machine.shell.path
         )
     }
@@ -147,7 +147,7 @@ impl ServerHandler for ToolServer {
         Ok(match result {
             Ok(answer) => succeeded(answer),
             Err(error) => {
-                if matches!(error, ToolError::Exec(_)) {
+                if matches!(error, ToolError::Exec(_) | ToolError::File { .. }) {
                     tracing::debug!(tool = %request.name, %error, "tool call failed");
                 }
                 failed(&error.to_string())

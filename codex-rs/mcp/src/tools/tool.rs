@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use codex_exec_server_core::service::ExecBackend;
+use codex_exec_server_core::service::{ExecBackend, FileSystem, FsError};
 use codex_exec_server_unified_exec::{UnifiedExec, UnifiedExecError};
 use rmcp::handler::server::common::schema_for_input;
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
@@ -16,6 +16,7 @@ use serde_json::Value;
 pub(crate) struct Workshop {
     pub(crate) exec: UnifiedExec,
     pub(crate) backend: Arc<dyn ExecBackend>,
+    pub(crate) files: Arc<dyn FileSystem>,
 }
 
 /// What a tool answers: words for the agent, and the same facts for programs.
@@ -23,7 +24,7 @@ pub(crate) struct Workshop {
 pub(crate) struct Answer {
     /// How things are, in a line or two.
     pub(crate) summary: String,
-    /// Output of a process, as it is; left out when there is none.
+    /// Output of a process, content of a file or a list, as it is; left out when there is none.
     pub(crate) output: String,
     /// Facts, without the output.
     pub(crate) facts: Value,
@@ -38,6 +39,14 @@ pub(crate) enum ToolError {
     /// It was tried.
     #[error(transparent)]
     Exec(#[from] UnifiedExecError),
+    /// It was tried, on a file.
+    #[error("{path}: {error}")]
+    File {
+        /// As the agent gave it.
+        path: String,
+        /// What the file system said.
+        error: FsError,
+    },
 }
 
 /// A tool. Its file says everything about it.
