@@ -27,8 +27,16 @@ impl Program {
 
     /// As [`Self::start`], for a program that takes other words before the address.
     pub async fn start_with(program: &Path, words: &[&str]) -> Self {
-        let mut child = Command::new(program)
-            .args(words)
+        Self::spawned(Command::new(program).args(words)).await
+    }
+
+    /// As [`Self::start_with`], with these variables alone.
+    pub async fn start_in(program: &Path, words: &[&str], environment: &[(&str, String)]) -> Self {
+        Self::spawned(Command::new(program).args(words).env_clear().envs(environment.iter().cloned())).await
+    }
+
+    async fn spawned(command: &mut Command) -> Self {
+        let mut child = command
             .args(["--listen", "ws://127.0.0.1:0"])
             // What the machine is set up for is no matter of a test.
             .env("CODEX_EXEC_SERVER_CONFIG", "none")

@@ -2,6 +2,8 @@
 //! where it is at hand. A caller of the traits must not be able to tell which it holds.
 
 #[macro_use]
+mod support;
+
 #[path = "exec_process/place.rs"]
 mod place;
 
@@ -19,7 +21,7 @@ mod input;
 mod read;
 #[path = "exec_process/refusals.rs"]
 mod refusals;
-#[path = "exec_process/support.rs"]
-mod support;
+#[path = "exec_process/steps.rs"]
+mod steps;
 #[path = "exec_process/terminal.rs"]
 mod terminal;

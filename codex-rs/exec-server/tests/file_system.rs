@@ -3,10 +3,10 @@
 //! wire (`wire`).
 
 #[macro_use]
+mod support;
+
 #[path = "file_system/place.rs"]
 mod place;
-#[macro_use]
-mod support;
 
 #[path = "file_system/copies.rs"]
 mod copies;

@@ -2,6 +2,8 @@
 //! where it is at hand; and what is said about them on the wire.
 
 #[macro_use]
+mod support;
+
 #[path = "http_client/place.rs"]
 mod place;
 
@@ -19,7 +21,6 @@ mod proxies;
 mod redirects;
 #[path = "http_client/site.rs"]
 mod site;
-mod support;
 #[path = "http_client/tls.rs"]
 mod tls;
 #[path = "http_client/wire.rs"]

@@ -7,7 +7,7 @@ use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::process::{ExitReason, ProcessSignal, ProcessStartParams};
 
 use crate::place::Backend;
-use crate::support::{Seen, shell, start, text};
+use crate::steps::{Seen, shell, start, text};
 
 cases! {
     everywhere {

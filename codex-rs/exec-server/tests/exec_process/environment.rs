@@ -6,7 +6,7 @@ use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::{EnvInherit, EnvPolicy, ProcessStartParams};
 
 use crate::place::Backend;
-use crate::support::{Seen, shell, start, text};
+use crate::steps::{Seen, shell, start, text};
 
 cases! {
     everywhere {

@@ -5,7 +5,7 @@ use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_testkit::patiently;
 
 use crate::place::Backend;
-use crate::support::{Seen, fed, next, numbers, shell, start, text};
+use crate::steps::{Seen, fed, next, numbers, shell, start, text};
 
 cases! {
     everywhere {

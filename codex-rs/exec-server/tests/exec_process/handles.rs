@@ -6,7 +6,7 @@ use std::task::Poll;
 use codex_exec_server_protocol::ids::Seq;
 
 use crate::place::Backend;
-use crate::support::{Fifo, Seen, next, shell, start, text};
+use crate::steps::{Fifo, Seen, next, shell, start, text};
 
 cases! {
     everywhere {

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 
 use crate::place::Backend;
-use crate::support::{LONG, Seen, fed, next, shell, start, text};
+use crate::steps::{LONG, Seen, fed, next, shell, start, text};
 
 cases! {
     everywhere {

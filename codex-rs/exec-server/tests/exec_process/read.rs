@@ -6,7 +6,7 @@ use codex_exec_server_core::process_event::ExecProcessEvent;
 use codex_exec_server_protocol::ids::Seq;
 
 use crate::place::Backend;
-use crate::support::{LONG, Seen, fed, next, numbers, page_bytes, shell, start, text};
+use crate::steps::{LONG, Seen, fed, next, numbers, page_bytes, shell, start, text};
 
 cases! {
     everywhere {

@@ -6,7 +6,7 @@ use codex_exec_server_protocol::sandbox::SandboxContext;
 use serde_json::{Value, json};
 
 use crate::place::Backend;
-use crate::support::{Seen, shell, start};
+use crate::steps::{Seen, shell, start};
 
 cases! {
     everywhere {

@@ -5,7 +5,7 @@ use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::process::{ProcessStartParams, PtySize};
 
 use crate::place::Backend;
-use crate::support::{Seen, on_terminal, shell, start, text};
+use crate::steps::{Seen, on_terminal, shell, start, text};
 
 cases! {
     everywhere {

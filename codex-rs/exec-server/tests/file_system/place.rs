@@ -3,20 +3,16 @@
 use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 
 use codex_exec_server::ServerConfig;
-use codex_exec_server_client::{Client, ClientConfig, Dialer};
 use codex_exec_server_core::service::{FileSystem, FsError};
 use codex_exec_server_local::fs::LocalFileSystem;
 use codex_exec_server_protocol::fs::FsErrorData;
 use codex_exec_server_protocol::path_uri::PathUri;
-use codex_exec_server_testkit::{Harness, patiently};
-use codex_exec_server_transport::client::ConnectOptions;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
+
+use crate::support::places::{behind_reference, behind_server};
 
 /// What a case is given.
 #[derive(Clone)]
@@ -104,65 +100,10 @@ pub(crate) async fn on_local<C: Future<Output = ()>>(case: impl FnOnce(Place) ->
 
 /// Runs `case` over a WebSocket to a server of its own.
 pub(crate) async fn on_remote<C: Future<Output = ()>>(case: impl FnOnce(Place) -> C) {
-    let host = crate::support::host(ServerConfig::from_process());
-    let harness = Harness::websocket(host).await;
-    on_server(harness.url(), case).await;
-    harness.stop().await;
+    behind_server(ServerConfig::from_process(), |client| case(Place::new(Arc::new(client)))).await;
 }
 
-/// Runs `case` on the reference's server, if `CODEX_REFERENCE_BIN` says where that is.
+/// Runs `case` on the reference's server.
 pub(crate) async fn on_reference<C: Future<Output = ()>>(case: impl FnOnce(Place) -> C) {
-    let Some(path) = std::env::var_os("CODEX_REFERENCE_BIN") else {
-        println!("skipped: CODEX_REFERENCE_BIN is not set");
-        return;
-    };
-    let mut server = Command::new(Path::new(&path))
-        .args(["exec-server", "--listen", "ws://127.0.0.1:0"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the reference starts");
-    let mut lines = BufReader::new(server.stdout.take().expect("it has a pipe")).lines();
-    let line = patiently("the reference to say where it listens", lines.next_line()).await;
-    let url = line.expect("its output can be read").expect("it says where it listens");
-    on_server(&url, case).await;
-    server.kill().await.expect("it is our child");
-}
-
-async fn on_server<C: Future<Output = ()>>(url: &str, case: impl FnOnce(Place) -> C) {
-    let dialer = Dialer::url(url.to_owned(), ConnectOptions::default());
-    let client = Client::connect(dialer, ClientConfig::default()).await.expect("the server answers");
-    case(Place::new(Arc::new(client.clone()))).await;
-    client.close().await;
-}
-
-/// Makes a test of each case in each place. Those that ask for what the reference lacks say so there.
-macro_rules! cases {
-    (everywhere { $($case:ident)* } not_on_reference { $($ours:ident: $reason:literal)* }) => {
-        mod local {
-            cases!(@run on_local $($case)* $($ours)*);
-        }
-        mod remote {
-            cases!(@run on_remote $($case)* $($ours)*);
-        }
-        mod reference {
-            cases!(@run on_reference $($case)*);
-            $(
-                #[test]
-                fn $ours() {
-                    println!("skipped on the reference: {}", $reason);
-                }
-            )*
-        }
-    };
-    (@run $place:ident $($case:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                crate::place::$place(super::$case).await;
-            }
-        )*
-    };
+    behind_reference(/*environment*/ None, |client| case(Place::new(Arc::new(client)))).await;
 }

@@ -1,6 +1,9 @@
 //! What the tests of this folder share: a server behind each transport, and one test for each case and transport.
 #![allow(dead_code, unused_macros, reason = "each test program takes the part that it needs")]
 
+#[macro_use]
+pub(crate) mod places;
+
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
