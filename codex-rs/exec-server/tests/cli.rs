@@ -4,10 +4,14 @@
 mod attach;
 #[path = "cli/detach.rs"]
 mod detach;
+#[path = "cli/edit.rs"]
+mod edit;
 #[path = "cli/envs.rs"]
 mod envs;
 #[path = "cli/fetch.rs"]
 mod fetch;
+#[path = "cli/files.rs"]
+mod files;
 #[path = "cli/flags.rs"]
 mod flags;
 #[path = "cli/home.rs"]

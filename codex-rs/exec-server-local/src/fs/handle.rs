@@ -111,7 +111,9 @@ impl OpenFile {
             let _turn = turn;
             let chunk = read_at(&file, offset, len).map_err(|error| this.failed(error))?;
             let size = file.metadata().map_err(|error| this.failed(error))?.len();
-            let eof = (chunk.len() as u64) < len || offset.saturating_add(len) >= size;
+            // Files of the kernel that tell no length go on for as long as there is something to read.
+            let is_told = size > 0 && offset.saturating_add(len) >= size;
+            let eof = (chunk.len() as u64) < len || is_told;
             Ok(FsReadBlockResponse { chunk: chunk.into(), eof })
         })
         .await

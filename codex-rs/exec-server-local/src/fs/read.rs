@@ -113,7 +113,8 @@ pub(super) fn range(params: &FsReadRangeParams) -> Result<FsReadRangeResponse, F
     };
     let end = params.offset.saturating_add(bytes.len() as u64);
     Ok(FsReadRangeResponse {
-        eof: (bytes.len() as u64) < params.len || end >= stat.stx_size,
+        // Files of the kernel that tell no length go on for as long as there is something to read.
+        eof: (bytes.len() as u64) < params.len || (stat.stx_size > 0 && end >= stat.stx_size),
         data_base64: bytes.into(),
         size: stat.stx_size,
         etag: etag(&stat),

@@ -13,7 +13,7 @@ use codex_exec_server_client::{Client, Events, Exit, ProcessError, RemoteProcess
 
 pub(super) use self::input::is_wanted as input_is_wanted;
 use self::keys::DetachKeys;
-pub(super) use self::output::{Screen, play};
+pub(super) use self::output::{Screen, Sink, Target, play};
 pub(super) use self::signals::Signals;
 pub(super) use self::status::tell_status;
 use self::terminal::RawMode;

@@ -1,12 +1,15 @@
 //! The command line for people: which command, and how its outcome becomes an exit code.
 
 mod attach;
+mod cat;
 mod completions;
 mod console;
 mod duration;
+mod edit;
 mod embedded;
 mod envs;
 mod fetch;
+mod files;
 mod found;
 mod info;
 mod inherit;
@@ -14,6 +17,7 @@ mod kept;
 mod kill;
 mod lines;
 mod logs;
+mod ls;
 mod machine;
 mod man;
 mod mcp;
@@ -73,6 +77,12 @@ enum Command {
     Logs(logs::LogsArgs),
     /// End a command that was left running, or send it a signal
     Kill(kill::KillArgs),
+    /// Print what is in files of another machine, or of this one
+    Cat(cat::CatArgs),
+    /// List a directory of another machine, or of this one
+    Ls(ls::LsArgs),
+    /// Edit a file of another machine in the editor of this one
+    Edit(edit::EditArgs),
     /// Send an HTTP request from another machine, or from this one
     Fetch(fetch::FetchArgs),
     /// Tell what a server's machine is like, what the server can do, and how far away it is
@@ -111,6 +121,9 @@ pub fn main() -> ExitCode {
         Command::Attach(args) => attach::main(&args),
         Command::Logs(args) => logs::main(&args),
         Command::Kill(args) => kill::main(&args),
+        Command::Cat(args) => cat::main(&args),
+        Command::Ls(args) => ls::main(&args),
+        Command::Edit(args) => edit::main(&args),
         Command::Fetch(args) => fetch::main(args),
         Command::Info(args) => info::main(args),
         Command::Envs(args) => envs::main(&args),

@@ -84,8 +84,9 @@ fn tell_gap(bytes: Option<u64>, teller: Teller) {
     }
 }
 
+/// Which of the two.
 #[derive(Debug, Clone, Copy)]
-enum Target {
+pub(in crate::cli) enum Target {
     Stdout,
     Stderr,
 }
@@ -100,20 +101,20 @@ impl Target {
 }
 
 /// One of the two streams, written to directly: what a process said is not ours to buffer.
-struct Sink {
+pub(in crate::cli) struct Sink {
     target: Target,
     kind: SFlag,
 }
 
 impl Sink {
-    fn new(target: Target) -> Self {
+    pub(in crate::cli) fn new(target: Target) -> Self {
         let kind = target
             .with(|fd| fstat(fd).map_or(SFlag::empty(), |stat| SFlag::from_bits_truncate(stat.st_mode)));
         Self { target, kind: kind & SFlag::S_IFMT }
     }
 
     /// Writes everything. What may block is done by another thread, so that signals and the connection go on.
-    async fn write(&self, bytes: Bytes) -> io::Result<()> {
+    pub(in crate::cli) async fn write(&self, bytes: Bytes) -> io::Result<()> {
         let target = self.target;
         if self.takes_at_once(bytes.len()) {
             return target.with(|fd| write_all(fd, bytes));
