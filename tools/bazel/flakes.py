@@ -4,7 +4,8 @@
     tools/bazel/flakes.py [--runs 25] [--load none|cpu|io|both] [TARGET ...]
 
 With --load, processes beside the tests keep all cores, or the disk, busy meanwhile, which is when a race shows. They end
-with this command. Exits 1 when any run failed, and names the logs of those runs.
+with this command. Tests that only read the sources (tag `lint`) are left out. Exits 1 when any run failed, and names the
+logs of those runs.
 """
 
 import argparse
@@ -60,6 +61,7 @@ def main():
         busy = load(options.load, folder)
         try:
             command = ["bazel", "test", f"--runs_per_test={options.runs}", "--nocache_test_results", "--keep_going",
+                       "--test_tag_filters=-lint",
                        "--test_output=errors", f"--build_event_json_file={events}", *options.targets]
             code = subprocess.run(command, check=False).returncode
         finally:

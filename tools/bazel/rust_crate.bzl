@@ -134,6 +134,8 @@ def codex_rust_crate(
     rustfmt_test(
         name = name + "-rustfmt-test",
         size = "small",
+        # What only reads the sources can't fail now and then: it is not repeated.
+        tags = ["lint"],
         targets = targets,
     )
     rust_clippy(
