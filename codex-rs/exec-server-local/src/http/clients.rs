@@ -10,7 +10,7 @@ use std::time::Duration;
 use codex_exec_server_core::error::{HttpFailure, HttpStage};
 use codex_exec_server_protocol::http::HttpFailureCause;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{ClientBuilder, NoProxy, Proxy, redirect};
+use reqwest::{ClientBuilder, NoProxy, Proxy, Url, redirect};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::env::Environment;
@@ -25,6 +25,8 @@ const IDLE: Duration = Duration::from_secs(60);
 /// One client for each way of treating redirects.
 pub(super) struct Clients {
     pub(super) follow: reqwest::Client,
+    /// Follows no further than the site that was asked: for requests that carry something from the server's environment.
+    pub(super) follow_within_site: reqwest::Client,
     pub(super) stop: reqwest::Client,
 }
 
@@ -46,9 +48,39 @@ impl Clients {
         };
         Ok(Self {
             follow: client(redirect::Policy::limited(REDIRECTS))?,
+            follow_within_site: client(redirect::Policy::custom(within_site))?,
             stop: client(redirect::Policy::none())?,
         })
     }
+}
+
+/// Whoever may send a client elsewhere would be given what only the site that was asked is to know.
+fn within_site(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    let asked = attempt.previous().first();
+    let leaves = asked.is_none_or(|asked| !is_same_site(asked, attempt.url()));
+    if leaves {
+        let host = attempt.url().host_str().unwrap_or_default().to_owned();
+        return attempt.error(LeavesSite { host });
+    }
+    redirect::Policy::limited(REDIRECTS).redirect(attempt)
+}
+
+/// The same host and port, or the same host over HTTPS.
+fn is_same_site(asked: &Url, next: &Url) -> bool {
+    let same_port = asked.port_or_known_default() == next.port_or_known_default();
+    let upgrade = asked.port().is_none() && next.port().is_none() && next.scheme() == "https";
+    let downgrade = asked.scheme() == "https" && next.scheme() != "https";
+    asked.host() == next.host() && (same_port || upgrade) && !downgrade
+}
+
+/// A redirect that is not followed with a secret.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "it leads to another site, {host}, which is not to have the headers that come from environment variables; ask for it \
+     yourself with redirectPolicy \"stop\""
+)]
+struct LeavesSite {
+    host: String,
 }
 
 fn unusable(detail: String) -> HttpFailure {

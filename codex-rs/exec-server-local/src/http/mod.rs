@@ -88,6 +88,7 @@ impl LocalHttp {
         let exchange = async {
             let clients = self.clients().await?;
             let client = match redirects {
+                HttpRedirectPolicy::Follow if outgoing.has_secrets() => &clients.follow_within_site,
                 HttpRedirectPolicy::Follow => &clients.follow,
                 HttpRedirectPolicy::Stop => &clients.stop,
             };

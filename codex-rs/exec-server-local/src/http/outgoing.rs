@@ -73,6 +73,11 @@ impl Outgoing {
         Ok(Self { method, url, headers, body })
     }
 
+    /// Whether something of it comes from the server's environment.
+    pub(super) fn has_secrets(&self) -> bool {
+        self.headers.values().any(HeaderValue::is_sensitive)
+    }
+
     /// Sends it and waits for the headers of the answer.
     ///
     /// A connection that was kept may be closed by the other side at the moment at which it is used again. What may be

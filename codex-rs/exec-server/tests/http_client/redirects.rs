@@ -30,7 +30,9 @@ cases! {
         what_is_sent_again_depends_on_the_kind_of_redirect
         a_redirect_that_leads_out_of_http_is_not_followed
     }
-    not_on_reference {}
+    not_on_reference {
+        a_header_from_the_environment_does_not_go_to_another_site: "it takes it there"
+    }
 }
 
 async fn ten_redirects_are_followed_and_the_eleventh_is_one_too_many(machine: Machine) {
@@ -74,4 +76,25 @@ async fn a_redirect_that_leads_out_of_http_is_not_followed(machine: Machine) {
     let site = Site::raw(|_| answer("302 Found", "Location: ftp://127.0.0.1:1/\r\n", b"")).await;
     let error = failure(&machine, get(&site.url("/"))).await;
     assert_failure(&error, /*code*/ -32603, "http/request failed: ", Some(HttpFailureCause::Redirect));
+}
+
+async fn a_header_from_the_environment_does_not_go_to_another_site(machine: Machine) {
+    let there = chain().await;
+    let here = chain().await;
+    let away = there.url("/0");
+    let away = Site::raw(move |_| answer("302 Found", &format!("Location: {away}\r\n"), b"")).await;
+    let header = |secret: bool| match secret {
+        true => json!({"headers": [{"name": "x-key", "value": "", "valueEnvVar": "TEST_TOKEN"}]}),
+        false => json!({"headers": [{"name": "x-key", "value": "public"}]}),
+    };
+    let error = failure(&machine, request("GET", &away.url("/"), header(/*secret*/ true))).await;
+    let words = "http/request failed: ";
+    assert_failure(&error, /*code*/ -32603, words, Some(HttpFailureCause::Redirect));
+    assert!(error.to_string().contains("leads to another site, 127.0.0.1"), "{error}");
+    assert_eq!((away.asked().len(), there.asked().len()), (1, 0));
+    // Within the site it goes along, and what the caller says itself goes wherever it is sent.
+    whole(&machine, request("GET", &here.url("/1?302"), header(/*secret*/ true))).await;
+    assert_eq!(here.asked()[1].header("x-key"), Some("t0k"));
+    whole(&machine, request("GET", &away.url("/"), header(/*secret*/ false))).await;
+    assert_eq!(there.asked()[0].header("x-key"), Some("public"));
 }
