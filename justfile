@@ -33,6 +33,10 @@ argument-comment-lint *args:
 gen:
     cargo run -q -p codex-exec-server-schema-gen
 
+# Make the console that the program shows of sdk-ts/examples/console
+console:
+    npm --prefix ../sdk-ts run --silent console
+
 # Run the program: `just run run -- uname -a`
 run *args:
     cargo run -q --release -p codex-exec-server -- {{ args }}

@@ -11,6 +11,8 @@ copy=$TEST_TMPDIR/copy
 mkdir "$copy"
 # What is declared are links, which the tools would follow out of here.
 cp -RL sdk-ts schema "$copy"
+mkdir -p "$copy/codex-rs/exec-server"
+cp -RL codex-rs/exec-server/console "$copy/codex-rs/exec-server"
 cd "$copy/sdk-ts"
 npm ci --prefer-offline --no-audit --no-fund --loglevel=error >/dev/null
 npm run --silent build

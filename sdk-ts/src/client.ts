@@ -17,8 +17,8 @@ import type { WebSocketConstructor } from "./transport/websocket-global.js";
 /** How to connect. All of it may be left out. */
 export interface ConnectOptions extends Partial<ClientConfig> {
   /**
-   * The server's bearer token. Browsers can't send one: there, the page's own server has to add it, or the server has to
-   * be reached without.
+   * The server's bearer token. Browsers, whose WebSocket takes no headers, show it as a subprotocol, which servers older than
+   * that refuse.
    */
   readonly token?: string;
   /** Gives up connecting. Once connected it has no meaning: use {@link Client.close}. */

@@ -29,6 +29,8 @@ pub enum Kind {
     Path,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// Whether something is to be.
+    Switch,
     /// Texts: a list in a file, separated by commas in a variable.
     List,
     /// A whole number within bounds, which belong to it.
@@ -55,6 +57,7 @@ impl Kind {
             Self::Text => "a text".into(),
             Self::Path => "the path of a file".into(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Switch => "true or false".into(),
             Self::List => "a list of texts".into(),
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
             Self::Seconds { min, max } => format!("a number of seconds from {min} to {max}"),
@@ -114,6 +117,14 @@ impl Key<PathBuf> {
     }
 }
 
+impl Key<bool> {
+    /// Whether something is to be.
+    #[must_use]
+    pub const fn switch(key: &'static str, about: &'static str) -> Self {
+        Self::new(key, Kind::Switch, about)
+    }
+}
+
 impl Key<Vec<String>> {
     /// Texts.
     #[must_use]
@@ -145,6 +156,8 @@ pub enum Value {
     Text(String),
     /// Of [`Kind::Path`].
     Path(PathBuf),
+    /// Of [`Kind::Switch`].
+    Switch(bool),
     /// Of [`Kind::List`].
     List(Vec<String>),
     /// Of [`Kind::Count`].
@@ -178,7 +191,7 @@ macro_rules! given {
     )+};
 }
 
-given!(String => Text, PathBuf => Path, Vec<String> => List, u64 => Count, Duration => Seconds);
+given!(String => Text, PathBuf => Path, bool => Switch, Vec<String> => List, u64 => Count, Duration => Seconds);
 
 #[cfg(test)]
 mod tests {

@@ -12,17 +12,26 @@ static TOKEN: Key<PathBuf> = Key::path("server.auth.token_file", "").flag("--tok
 static ORIGINS: Key<Vec<String>> = Key::list("server.origins", "").flag("--origin");
 static SESSIONS: Key<u64> =
     Key::count("server.limits.sessions", /*min*/ 1, /*max*/ 100, "").flag("--sessions");
+static PAGE: Key<bool> = Key::switch("server.page", "").flag("--page");
 static WAIT: Key<Duration> = Key::seconds("client.wait_sec", /*min*/ 0.5, /*max*/ 60.0, "").flag("--wait");
 
-fn settings() -> [&'static Setting; 6] {
-    [&LISTEN.setting, &ORIGINS.setting, &MODE.setting, &TOKEN.setting, &SESSIONS.setting, &WAIT.setting]
+fn settings() -> [&'static Setting; 7] {
+    [
+        &LISTEN.setting,
+        &ORIGINS.setting,
+        &PAGE.setting,
+        &MODE.setting,
+        &TOKEN.setting,
+        &SESSIONS.setting,
+        &WAIT.setting,
+    ]
 }
 
 fn file(text: &str) -> Result<Layer, LayerError> {
     Layer::from_file(&settings(), LayerKind::UserFile, Path::new("/home/me/config.toml"), text)
 }
 
-const ALL: &str = "[server]\nlisten = \"ws://h\"\norigins = [\"a\", \"b\"]\n[server.auth]\nmode = \"token\"\n\
+const ALL: &str = "[server]\nlisten = \"ws://h\"\norigins = [\"a\", \"b\"]\npage = true\n[server.auth]\nmode = \"token\"\n\
                    token_file = \"t\"\n[server.limits]\nsessions = 7\n[client]\nwait_sec = 1.5\n";
 
 #[test]
@@ -33,7 +42,8 @@ fn a_file_gives_typed_values_with_their_places_and_its_paths_start_beside_it() {
     assert_eq!(effective.value(&TOKEN), Some(PathBuf::from("/home/me/t")));
     assert_eq!(effective.value(&WAIT), Some(Duration::from_millis(1_500)));
     let sessions = effective.get(&SESSIONS).expect("it is set");
-    assert_eq!((sessions.value, sessions.origin.to_string().as_str()), (7, "/home/me/config.toml:8"));
+    assert_eq!((sessions.value, sessions.origin.to_string().as_str()), (7, "/home/me/config.toml:9"));
+    assert_eq!(effective.value(&PAGE), Some(true));
 }
 
 #[test]
@@ -44,6 +54,7 @@ fn variables_and_flags_give_the_same_values() {
         ("CODEX_EXEC_SERVER_AUTH_TOKEN_FILE", "t"),
         ("CODEX_EXEC_SERVER_LIMITS_SESSIONS", " 7 "),
         ("CODEX_EXEC_SERVER_WAIT_SEC", "1.5"),
+        ("CODEX_EXEC_SERVER_PAGE", "false"),
         ("CODEX_EXEC_SERVER_AUTH_MODE", ""),
         ("HOME", "/"),
     ];
@@ -51,6 +62,7 @@ fn variables_and_flags_give_the_same_values() {
     assert_eq!(effective.value(&ORIGINS), Some(vec!["a".into(), "b".into()]));
     assert_eq!(effective.value(&TOKEN), Some(PathBuf::from("t")));
     assert_eq!(effective.value(&WAIT), Some(Duration::from_millis(1_500)));
+    assert_eq!(effective.value(&PAGE), Some(false));
     assert_eq!(effective.value(&MODE), None, "empty says nothing");
     let sessions = effective.get(&SESSIONS).expect("it is set");
     assert_eq!(
@@ -74,7 +86,7 @@ fn mistakes_in_a_file_name_file_line_and_key_and_what_must_be_there() {
         ("[sevrer]", "/home/me/config.toml:1: `sevrer` is not known here; did you mean `server`?"),
         (
             "[server]\nport = 1",
-            "/home/me/config.toml:2: `server.port` is not known here; known are listen, origins, auth",
+            "/home/me/config.toml:2: `server.port` is not known here; known are listen, origins, page, auth",
         ),
         (
             "[server.limits]\nsession = 1",
@@ -85,6 +97,7 @@ fn mistakes_in_a_file_name_file_line_and_key_and_what_must_be_there() {
             "/home/me/config.toml:2: `server.limits.sessions` is 0; it must be a whole number from 1 to 100",
         ),
         ("[server.limits]\nsessions = 101", "is 101; it must be a whole number from 1 to 100"),
+        ("[server]\npage = \"yes\"", "`server.page` must be true or false, not a text"),
         ("[server.limits]\nsessions = \"1\"", "must be a whole number of 0 or more, not a text"),
         ("server.limits = 1", "`server.limits` must be a table"),
         (
@@ -107,6 +120,7 @@ fn mistakes_in_a_file_name_file_line_and_key_and_what_must_be_there() {
 fn mistakes_in_a_variable_or_flag_name_it() {
     for (name, value, words) in [
         ("CODEX_EXEC_SERVER_LIMITS_SESSIONS", "many", "is \"many\"; it must be a whole number from 1 to 100"),
+        ("CODEX_EXEC_SERVER_PAGE", "yes", "is \"yes\"; it must be true or false"),
         ("CODEX_EXEC_SERVER_LIMITS_SESSIONS", "-1", "is \"-1\"; it must be"),
         ("CODEX_EXEC_SERVER_LIMITS_SESSIONS", "0", "is 0; it must be"),
         ("CODEX_EXEC_SERVER_WAIT_SEC", "1m", "is \"1m\"; it must be a number of seconds from 0.5 to 60"),
@@ -140,11 +154,13 @@ fn a_variable_that_is_none_of_ours_is_noticed_with_what_was_meant() {
 fn what_is_printed_names_the_origin_of_every_value() {
     let mut defaults = Layer::default();
     defaults.set_default(&SESSIONS, 9);
+    defaults.set_default(&PAGE, true);
     let variables = [("CODEX_EXEC_SERVER_ORIGINS", "a")];
     let variables = Layer::from_variables(&settings(), variables).expect("they are good");
     let user = file("[server]\nlisten = \"ws://\\\"h\"").expect("it is good");
     let printed = print(&Effective::of([defaults, user, variables]), &settings());
-    let expected = "[server]\nlisten = 'ws://\"h'  # /home/me/config.toml:2\norigins = [\"a\"]  # CODEX_EXEC_SERVER_ORIGINS\n\n\
+    let expected = "[server]\nlisten = 'ws://\"h'  # /home/me/config.toml:2\norigins = [\"a\"]  # CODEX_EXEC_SERVER_ORIGINS\n\
+                    page = true  # default\n\n\
                     [server.auth]\n# mode is not set\n# token_file is not set\n\n\
                     [server.limits]\nsessions = 9  # default\n\n[client]\n# wait_sec is not set\n";
     assert_eq!(printed, expected);

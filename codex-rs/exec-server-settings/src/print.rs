@@ -37,6 +37,7 @@ pub fn notation(value: &Value) -> String {
         Value::List(values) => {
             format!("[{}]", values.iter().map(|value| text(value)).collect::<Vec<_>>().join(", "))
         }
+        Value::Switch(on) => on.to_string(),
         Value::Count(number) => number.to_string(),
         Value::Seconds(length) => length.as_secs_f64().to_string(),
     }

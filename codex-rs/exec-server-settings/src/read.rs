@@ -18,6 +18,7 @@ pub(crate) fn from_table(
         Kind::Text => table.text(name)?.map(|found| found.map(|text| Ok(Value::Text(text.to_owned())))),
         Kind::Path => table.text(name)?.map(|found| found.map(|text| path(text, base))),
         Kind::Choice(words) => table.text(name)?.map(|found| found.map(|text| choice(text, words))),
+        Kind::Switch => table.bool(name)?.map(|found| found.map(|on| Ok(Value::Switch(on)))),
         Kind::List => table.texts(name)?.map(|found| found.map(|texts| Ok(Value::List(texts)))),
         Kind::Count { min, max } => {
             table.count(name)?.map(|found| found.map(|number| count(number, min, max)))
@@ -37,6 +38,11 @@ pub(crate) fn from_text(setting: &Setting, text: &str, origin: &Origin) -> Resul
         Kind::Text => Ok(Value::Text(text.to_owned())),
         Kind::Path => path(text, Path::new("")),
         Kind::Choice(words) => choice(text, words),
+        Kind::Switch => match text.trim() {
+            "true" => Ok(Value::Switch(true)),
+            "false" => Ok(Value::Switch(false)),
+            other => Err(format!("is {other:?}")),
+        },
         Kind::List => {
             let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
             Ok(Value::List(texts.map(str::to_owned).collect()))

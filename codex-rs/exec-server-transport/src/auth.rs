@@ -1,4 +1,4 @@
-//! Who may connect: the check of the `Authorization` header.
+//! Who may connect: the check of the `Authorization` header, or of what a browser shows in its place.
 //!
 //! The bodies of the refusals are part of the wire: clients of the reference server know them.
 
@@ -11,6 +11,7 @@ use hyper::header::HeaderValue;
 use sha2::{Digest, Sha256};
 
 use crate::jwt::{JwtRefusal, JwtVerifier, SignedTokenRules};
+use crate::subprotocol::Bearer;
 
 /// Shortest secret that may sign tokens, in bytes: as long as the hash that it keys.
 pub const MIN_SECRET_BYTES: usize = 32;
@@ -73,7 +74,25 @@ impl Authenticator {
 
     /// Checks the `Authorization` header of a request that arrived at `now`.
     pub fn check(&self, authorization: Option<&HeaderValue>, now: SystemTime) -> Result<(), AuthRefusal> {
-        let token = bearer_token(authorization.ok_or(AuthRefusal::MissingToken)?)?;
+        self.check_token(bearer_token(authorization.ok_or(AuthRefusal::MissingToken)?)?, now)
+    }
+
+    /// As [`Authenticator::check`], for an upgrade: where there is no header, a token among the subprotocols takes its place.
+    pub(crate) fn check_upgrade(
+        &self,
+        authorization: Option<&HeaderValue>,
+        bearer: &Bearer,
+        now: SystemTime,
+    ) -> Result<(), AuthRefusal> {
+        match (authorization, bearer) {
+            (Some(_), _) | (None, Bearer::Absent) => self.check(authorization, now),
+            (None, Bearer::Token(token)) => self.check_token(token, now),
+            (None, Bearer::Unreadable) => Err(AuthRefusal::InvalidSubprotocol),
+        }
+    }
+
+    /// The one comparison, however a token came.
+    fn check_token(&self, token: &str, now: SystemTime) -> Result<(), AuthRefusal> {
         match &self.0 {
             Scheme::Capability(expected) if **expected == digest(token) => Ok(()),
             Scheme::Capability(_) => Err(AuthRefusal::WrongToken),
@@ -126,6 +145,9 @@ pub enum AuthRefusal {
     /// The header holds no scheme, another scheme, or no token.
     #[error("invalid authorization header")]
     InvalidHeader,
+    /// There is no header, and what stands among the subprotocols is no token: see [`SUBPROTOCOL`](crate::SUBPROTOCOL).
+    #[error("invalid bearer subprotocol: it must be there once, with the token in base64url without padding")]
+    InvalidSubprotocol,
     /// It is not the capability token.
     #[error("invalid websocket bearer token")]
     WrongToken,

@@ -11,6 +11,7 @@ fn body(refusal: AuthRefusal) -> &'static str {
     match refusal {
         AuthRefusal::MissingToken => "missing",
         AuthRefusal::InvalidHeader => "invalid header",
+        AuthRefusal::InvalidSubprotocol => "invalid subprotocol",
         AuthRefusal::WrongToken => "wrong token",
         AuthRefusal::Jwt(_) => "jwt",
     }
@@ -46,6 +47,27 @@ fn every_other_header_is_refused_with_its_own_words() {
     assert_eq!(AuthRefusal::InvalidHeader.to_string(), "invalid authorization header");
     assert_eq!(AuthRefusal::WrongToken.to_string(), "invalid websocket bearer token");
     assert_eq!(AuthRefusal::Jwt(JwtRefusal::Invalid).to_string(), "invalid websocket jwt");
+}
+
+#[test]
+fn a_subprotocol_counts_where_there_is_no_header_and_only_there() {
+    let auth = Authenticator::capability_token("secret").unwrap();
+    let token = |token: &str| Bearer::Token(token.to_owned());
+    let [good, bad] = ["Bearer secret", "Bearer wrong"].map(|header| Some(HeaderValue::from_static(header)));
+    for (header, bearer, outcome) in [
+        (None, Bearer::Absent, Err("missing")),
+        (None, Bearer::Unreadable, Err("invalid subprotocol")),
+        (None, token("secret"), Ok(())),
+        (None, token("wrong"), Err("wrong token")),
+        // Blanks around a token in a header are no part of it; here they would be.
+        (None, token(" secret"), Err("wrong token")),
+        (good.clone(), token("wrong"), Ok(())),
+        (good, Bearer::Unreadable, Ok(())),
+        (bad, token("secret"), Err("wrong token")),
+    ] {
+        let checked = auth.check_upgrade(header.as_ref(), &bearer, SystemTime::now()).map_err(body);
+        assert_eq!(checked, outcome, "{header:?} {bearer:?}");
+    }
 }
 
 #[test]

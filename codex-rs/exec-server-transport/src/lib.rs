@@ -1,6 +1,6 @@
 //! Messages between a client and a server, over WebSocket (TCP or Unix socket), stdio, or memory.
 //!
-//! This crate owns frames, the HTTP upgrade with its side endpoints, the credential check, and the question
+//! This crate owns frames, the HTTP upgrade with its side endpoints and files, the credential check, and the question
 //! whether a peer is still there. It carries opaque messages and knows no method, no session and no JSON.
 //!
 //! * A server calls [`Listener::bind`] and then [`Listener::accept`] in a loop.
@@ -24,7 +24,9 @@ pub mod memory;
 mod message;
 mod peer;
 mod segments;
+mod site;
 mod stream;
+mod subprotocol;
 mod unix_socket;
 mod upgrade;
 mod websocket;
@@ -41,6 +43,8 @@ pub use crate::listen_url::{ListenUrl, ListenUrlError};
 pub use crate::listener::{BindError, Listener};
 pub use crate::message::{Message, MessageKind, Received};
 pub use crate::peer::{Peer, PeerKind};
+pub use crate::site::{Site, SiteFile};
+pub use crate::subprotocol::SUBPROTOCOL;
 pub use crate::unix_socket::UnixSocketError;
 pub use crate::upgrade::AcceptPolicy;
 pub use crate::websocket::Role;

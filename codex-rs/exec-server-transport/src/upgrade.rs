@@ -1,4 +1,4 @@
-//! The HTTP side of a WebSocket listener: the upgrade, the health endpoints, and every refusal.
+//! The HTTP side of a WebSocket listener: the upgrade, the health endpoints, the way to a site, and every refusal.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -16,9 +16,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::auth::Authenticator;
+use crate::auth::{AuthRefusal, Authenticator};
 use crate::limits::WireLimits;
+use crate::site::{self, Site, Target};
 use crate::stream::Stream;
+use crate::subprotocol::Offer;
 
 /// Who may open a WebSocket here.
 #[derive(Debug, Default)]
@@ -28,6 +30,8 @@ pub struct AcceptPolicy {
     /// Values of the `Origin` header to let in. A request with any other one is refused with 403: browsers
     /// send it on behalf of whatever page is open, and no other client does.
     pub allowed_origins: Vec<String>,
+    /// Files to show to browsers. Their own pages are let in as if their origin were among the allowed ones.
+    pub site: Option<Site>,
 }
 
 /// Least size of the buffer for a request head that the HTTP parser can work with.
@@ -86,8 +90,13 @@ async fn serve(stream: Stream, policy: &AcceptPolicy, limits: &WireLimits) -> Op
 /// The answer to one request. The order of the checks is part of the wire: an origin is refused on every path
 /// and before the credential is looked at.
 fn respond<B>(request: &Request<B>, policy: &AcceptPolicy) -> Response<Full<Bytes>> {
-    if !origin_is_allowed(request.headers(), &policy.allowed_origins) {
+    if !origin_is_allowed(request.headers(), policy) {
         return answer(StatusCode::FORBIDDEN, String::new());
+    }
+    if let Some(site) = &policy.site
+        && let Some(target) = site.target(request)
+    {
+        return show(site, &target, request, policy);
     }
     let is_root = match request.uri().path() {
         "/" => true,
@@ -112,19 +121,49 @@ fn respond<B>(request: &Request<B>, policy: &AcceptPolicy) -> Response<Full<Byte
             return response;
         }
     };
-    if let Some(auth) = &policy.auth
-        && let Err(refusal) = auth.check(request.headers().get(header::AUTHORIZATION), SystemTime::now())
-    {
+    let offer = Offer::of(request.headers());
+    if let Some(refusal) = refusal(request, policy, &offer) {
         return answer(StatusCode::UNAUTHORIZED, refusal.to_string());
     }
-    switch_protocols(key)
+    switch_protocols(key, offer.answer())
 }
 
-fn origin_is_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
-    headers
-        .get_all(header::ORIGIN)
-        .iter()
-        .all(|origin| allowed.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()))
+/// The answer of a site.
+fn show<B>(
+    site: &Site,
+    target: &Target<'_>,
+    request: &Request<B>,
+    policy: &AcceptPolicy,
+) -> Response<Full<Bytes>> {
+    if !site::is_read(request.method()) {
+        let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, String::new());
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match target {
+        Target::Redirect => site.redirect(),
+        Target::File(file, tag) => site::file(request.headers(), file, tag),
+        Target::Access => {
+            let offer = Offer::of(request.headers());
+            site::access(refusal(request, policy, &offer).map(|refusal| refusal.to_string()))
+        }
+    }
+}
+
+/// Why the credential in a request is not good enough, if it is not.
+fn refusal<B>(request: &Request<B>, policy: &AcceptPolicy, offer: &Offer) -> Option<AuthRefusal> {
+    let header = request.headers().get(header::AUTHORIZATION);
+    policy.auth.as_ref()?.check_upgrade(header, &offer.bearer, SystemTime::now()).err()
+}
+
+fn origin_is_allowed(headers: &HeaderMap, policy: &AcceptPolicy) -> bool {
+    let is_listed = |origin: &HeaderValue| {
+        policy.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes())
+    };
+    let is_own = |origin: &HeaderValue| {
+        policy.site.is_some() && site::is_own_origin(origin, headers, policy.auth.is_some())
+    };
+    headers.get_all(header::ORIGIN).iter().all(|origin| is_listed(origin) || is_own(origin))
 }
 
 /// The key of a proper upgrade request, or what is wrong with the request.
@@ -155,7 +194,7 @@ fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
         .any(|value| value.trim().eq_ignore_ascii_case(token))
 }
 
-fn switch_protocols(key: &HeaderValue) -> Response<Full<Bytes>> {
+fn switch_protocols(key: &HeaderValue, subprotocol: Option<HeaderValue>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -164,6 +203,9 @@ fn switch_protocols(key: &HeaderValue) -> Response<Full<Bytes>> {
     let accept =
         HeaderValue::try_from(derive_accept_key(key.as_bytes())).expect("base64 is a valid header value");
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(subprotocol) = subprotocol {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
+    }
     response
 }
 

@@ -17,6 +17,7 @@ pub mod environment;
 mod handlers;
 mod server;
 mod sessions;
+mod web_console;
 
 pub use config::ServerConfig;
 pub use server::Server;

@@ -1,6 +1,7 @@
 //! The binary as a server: what it says, what it refuses, and how it ends.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -81,6 +82,8 @@ fn what_contradicts_itself_is_refused_at_the_start_with_the_flag_named() {
             [&signed[..], &["--ws-shared-secret-file", &short, "--ws-token-file", &token]].concat(),
             "--ws-token-file",
         ),
+        (vec!["--console", "--listen", "stdio"], "--console has no effect on --listen stdio"),
+        (vec!["--console=perhaps"], "--console"),
         (vec!["--concurrent-requests", "0"], "--concurrent-requests"),
     ] {
         let output = server(&flags).wait_with_output().expect("it ends");
@@ -88,6 +91,54 @@ fn what_contradicts_itself_is_refused_at_the_start_with_the_flag_named() {
         assert!(!output.status.success(), "{flags:?} was accepted");
         assert_eq!(output.stdout, b"", "{flags:?}");
         assert!(stderr.contains(words), "{flags:?} says {stderr}");
+    }
+}
+
+/// Status line and body of what is at `path`.
+fn get(url: &str, path: &str) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(url.trim_start_matches("ws://")).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").expect("it reads");
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).expect("it answers");
+    let end = response.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+    let head = String::from_utf8_lossy(&response[..end]).into_owned();
+    (head.lines().next().unwrap_or_default().to_owned(), response.split_off(end + 4))
+}
+
+#[test]
+fn with_a_console_it_says_where_that_is_and_shows_it_with_all_that_it_needs() {
+    let mut child = server(&["serve", "--console"]);
+    let (url, _stdout) = line(&mut child);
+    let mut stderr = BufReader::new(child.stderr.take().expect("it has a pipe"));
+    let mut said = String::new();
+    stderr.read_line(&mut said).expect("text");
+    let place = url.replace("ws://", "http://");
+    assert_eq!(said, format!("codex-exec-server: console at {place}/console/\n"));
+    let (status, page) = get(&url, "/console/");
+    let page = String::from_utf8(page).expect("text");
+    assert!(status.contains(" 200 ") && page.contains("<title>Console"), "{status}");
+    let needed: Vec<&str> =
+        ["href=\"", "src=\""].iter().flat_map(|start| page.split(start).skip(1)).collect();
+    let files = needed.iter().filter_map(|rest| rest.split('"').next()).filter(|name| !name.starts_with('#'));
+    let files: Vec<&str> = files.collect();
+    assert!(files.contains(&"console.js") && files.contains(&"console.css"), "{files:?}");
+    for name in files {
+        let (status, content) = get(&url, &format!("/console/{name}"));
+        assert!(status.contains(" 200 ") && !content.is_empty(), "{name}: {status}");
+    }
+    terminate(&child);
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn without_a_console_there_is_none() {
+    for flags in [&[][..], &["--console=false"]] {
+        let mut child = server(flags);
+        let (url, _stdout) = line(&mut child);
+        assert!(get(&url, "/console/").0.contains(" 404 "), "{flags:?}");
+        assert!(get(&url, "/").0.contains(" 400 "), "{flags:?}");
+        terminate(&child);
+        assert!(child.wait().expect("it ends").success());
     }
 }
 
@@ -117,8 +168,7 @@ fn over_stdio_it_ends_with_its_input_and_says_nothing_of_its_own() {
     command.args(["--listen", "stdio"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let request = "{\"id\":1,\"method\":\"nope\"}\n\n[]\n";
-    std::io::Write::write_all(&mut child.stdin.take().expect("it has a pipe"), request.as_bytes())
-        .expect("it reads");
+    child.stdin.take().expect("it has a pipe").write_all(request.as_bytes()).expect("it reads");
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success());
     let lines: Vec<&str> = std::str::from_utf8(&output.stdout).expect("text").lines().collect();

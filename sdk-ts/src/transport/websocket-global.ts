@@ -18,10 +18,13 @@ export interface WebSocketLike {
   addEventListener(type: "error", listener: (event: unknown) => void): void;
 }
 
-/** Makes a WebSocket. The second argument is used only when there is a token: Node, Deno and Bun take headers there. */
+/**
+ * Makes a WebSocket. The second argument is used only when there is a token: Node, Deno and Bun take headers there, browsers
+ * names of subprotocols.
+ */
 export type WebSocketConstructor = new (
   url: string,
-  options?: { readonly headers: Readonly<Record<string, string>> },
+  options?: { readonly headers: Readonly<Record<string, string>> } | string[],
 ) => WebSocketLike;
 
 /** How to reach a server. */
@@ -33,6 +36,9 @@ export interface WebSocketTarget {
 }
 
 const NORMAL = 1000;
+
+/** The server's subprotocol. */
+const SUBPROTOCOL = "codex-exec-server";
 
 /** Dials with a WebSocket that has the interface of browsers. */
 export function dialWith(target: WebSocketTarget): Dial {
@@ -92,16 +98,33 @@ export function dialWith(target: WebSocketTarget): Dial {
 }
 
 function construct(Constructor: WebSocketConstructor, { url, token }: WebSocketTarget): WebSocketLike {
-  if (token === undefined) return new Constructor(url.href);
+  if (token === undefined) return made(() => new Constructor(url.href));
   try {
     return new Constructor(url.href, { headers: { authorization: `Bearer ${token}` } });
+  } catch {
+    // Browsers take an object for the name of a subprotocol, and throw. So there it is one that carries the token. The
+    // other one is what the server answers: browsers insist on an answer, and a token has no business in one.
+    return made(
+      () => new Constructor(url.href, [SUBPROTOCOL, `${SUBPROTOCOL}.bearer.${encodeToken(token)}`]),
+    );
+  }
+}
+
+/** What browsers refuse to try at all, such as an unencrypted connection from an encrypted page. */
+function made(make: () => WebSocketLike): WebSocketLike {
+  try {
+    return make();
   } catch (cause) {
-    // Browsers take the second argument for the name of a protocol.
-    throw new ExecError("invalidArgument", "this platform's WebSocket can't send a token", {
-      hint: "have the page's own server add it, or pass a WebSocket that takes headers",
+    throw new ExecError("connectFailed", `this platform makes no such WebSocket: ${String(cause)}`, {
+      hint: "a page from https:// can only reach wss://, and its content security policy may forbid more",
       cause,
     });
   }
+}
+
+/** In base64url without padding: a subprotocol's name holds neither `/` nor `=`. Tokens are ASCII. */
+function encodeToken(token: string): string {
+  return btoa(token).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
 /** Why there is no connection. Browsers do not tell a refusal from a cable that was pulled. */

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers here are tests, too")]
 
 mod backpressure;
+mod browser;
 mod client;
 mod closing;
 mod early;

@@ -19,7 +19,7 @@ use super::sandbox::sandbox;
 use crate::config::serve::{AuthSettings, ServeSettings};
 use crate::config::sources::Sources;
 use crate::config::{self, keys};
-use crate::{Server, ServerConfig};
+use crate::{Server, ServerConfig, web_console};
 
 /// How long a server may take to end its processes and connections once it was told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -65,6 +65,12 @@ pub(super) struct ServeArgs {
     /// Admit web pages of this origin, such as https://example.org; may be repeated. All others are refused
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// Show browsers a console at /console/ of the same port; its own pages are admitted
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        hide_possible_values = true
+    )]
+    console: Option<bool>,
     /// Directory for output that memory has no room for, made when it is needed
     /// [default: codex-exec-server under $XDG_STATE_HOME, ~/.local/state, or /var/lib for root]
     #[arg(long, value_name = "DIR")]
@@ -121,7 +127,8 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let orphans = Orphans::adopt()?;
 
-    let ServeSettings { listen, auth, allowed_origins, threads: _, state_directory, limits } = settings;
+    let ServeSettings { listen, auth, allowed_origins, console, threads: _, state_directory, limits } =
+        settings;
     let secrets = auth.iter().filter_map(secret_file).collect();
     let auth = match auth {
         Some(auth) => Some(authenticator(auth).await?),
@@ -138,7 +145,11 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
     let work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>> = match &listen {
         ListenUrl::Stdio => Box::pin(async move { serving.serve(Connection::stdio(&wire)).await }),
         url => {
-            let listener = bind(url, AcceptPolicy { auth, allowed_origins }, wire).await?;
+            let site = console.then(web_console::site);
+            let listener = bind(url, AcceptPolicy { auth, allowed_origins, site }, wire).await?;
+            if console {
+                tell_console(listener.local_url());
+            }
             Box::pin(async move { serving.serve_listener(listener).await })
         }
     };
@@ -165,6 +176,16 @@ async fn bind(url: &ListenUrl, policy: AcceptPolicy, wire: WireLimits) -> Result
     writeln!(stdout, "{}", listener.local_url())?;
     stdout.flush()?;
     Ok(listener)
+}
+
+/// Says where the console is, beside the one line of standard output.
+fn tell_console(local_url: &str) {
+    match local_url.strip_prefix("ws://") {
+        Some(address) => eprintln!("codex-exec-server: console at http://{address}{}", web_console::HOME),
+        None => {
+            eprintln!("codex-exec-server: console at {} of {local_url}, through a tunnel", web_console::HOME)
+        }
+    }
 }
 
 /// The file that holds the server's credential, which nobody in a sandbox may read.
@@ -201,6 +222,8 @@ impl ServeArgs {
         let mut layer = Layer::default();
         layer.set_flag(&keys::LISTEN, listen.as_deref())?;
         layer.set_flag(&keys::ALLOWED_ORIGINS, origins.as_deref())?;
+        let console = self.console.map(|on| on.to_string());
+        layer.set_flag(&keys::CONSOLE, console.as_deref())?;
         let state_dir = self.state_dir.as_deref().map(|path| path.to_string_lossy());
         layer.set_flag(&keys::STATE_DIRECTORY, state_dir.as_deref())?;
         layer.set_flag(&keys::AUTH_MODE, self.ws_auth.map(AuthMode::as_str))?;

@@ -41,6 +41,8 @@ keys! {
     LISTEN: String = text("server.listen"), "--listen";
     /// Web pages of these origins are admitted, such as https://example.org; all others are refused
     ALLOWED_ORIGINS: Vec<String> = list("server.allowed_origins"), "--allow-origin";
+    /// Show browsers a console at /console/, whose own pages are admitted
+    CONSOLE: bool = switch("server.console"), "--console";
     /// Threads that carry connections and output; half of the processors when nothing is said, at least one
     THREADS: u64 = count("server.threads", 1, 1024);
     /// Directory for output that memory has no room for, made when it is needed; otherwise codex-exec-server under
@@ -115,6 +117,7 @@ pub(crate) fn defaults() -> Layer {
     let mut layer = Layer::default();
     layer.set_default(&LISTEN, DEFAULT_LISTEN.to_owned());
     layer.set_default(&ALLOWED_ORIGINS, Vec::new());
+    layer.set_default(&CONSOLE, false);
     layer.set_default(&AUTH_MODE, NO_AUTH.to_owned());
     layer.set_default(&SESSIONS, limits.sessions as u64);
     layer.set_default(&DETACHED_SESSION, limits.detached_session);

@@ -17,6 +17,8 @@ pub struct ServeSettings {
     pub auth: Option<AuthSettings>,
     /// Origins whose web pages are admitted.
     pub allowed_origins: Vec<String>,
+    /// Whether browsers are shown the console.
+    pub console: bool,
     /// Threads that carry connections and output, if somebody has chosen.
     pub threads: Option<usize>,
     /// Where it keeps output that memory has no room for, if that was said.
@@ -58,6 +60,14 @@ pub enum ServeError {
         /// Where it listens.
         listen: ListenUrl,
     },
+    /// No browser can connect there.
+    #[error("{console} has no effect on --listen {listen}; leave it out, or listen on ws://127.0.0.1:PORT")]
+    ConsoleWithoutSocket {
+        /// The setting.
+        console: String,
+        /// Where it listens.
+        listen: ListenUrl,
+    },
     /// The token is missing, or told twice.
     #[error("{mode} needs exactly one of {file} and {sha256}")]
     TokenSource {
@@ -96,6 +106,7 @@ impl ServeSettings {
         let listen = listen(effective)?;
         Ok(Self {
             auth: auth(effective, &listen)?,
+            console: console(effective, &listen)?,
             listen: listen.value,
             allowed_origins: effective.value(&keys::ALLOWED_ORIGINS).unwrap_or_default(),
             threads: effective.value(&keys::THREADS).and_then(|threads| usize::try_from(threads).ok()),
@@ -186,6 +197,19 @@ fn auth(effective: &Effective, listen: &Chosen<'_, ListenUrl>) -> Result<Option<
     };
     set(&mut rules.max_clock_skew_seconds, effective, &keys::MAX_CLOCK_SKEW);
     Ok(Some(AuthSettings::Signed(file, rules)))
+}
+
+fn console(effective: &Effective, listen: &Chosen<'_, ListenUrl>) -> Result<bool, ServeError> {
+    let console = effective.get(&keys::CONSOLE).expect("it has a default");
+    if !console.value || listen.value != ListenUrl::Stdio {
+        return Ok(console.value);
+    }
+    // Who says later to listen there has overruled it.
+    if listen.origin.layer() > console.origin.layer() {
+        return Ok(false);
+    }
+    let console = console.origin.name(&keys::CONSOLE.setting);
+    Err(ServeError::ConsoleWithoutSocket { console, listen: listen.value.clone() })
 }
 
 fn limits(effective: &Effective) -> Limits {

@@ -42,6 +42,7 @@ fn without_a_word_it_serves_this_machine_with_the_default_bounds() {
         listen: "ws://127.0.0.1:0".parse().expect("it is good"),
         auth: None,
         allowed_origins: Vec::new(),
+        console: false,
         threads: None,
         state_directory: None,
         limits: Limits::default(),
@@ -113,6 +114,21 @@ fn credentials_come_from_any_layer_and_a_later_one_can_change_its_mind() {
 }
 
 #[test]
+fn a_console_is_shown_on_a_socket_and_passed_over_where_stdio_was_chosen_later() {
+    let user = "[server]\nconsole = true";
+    for (listen, expected) in [
+        (None, true),
+        (Some("ws://127.0.0.1:1"), true),
+        // A browser gets there through a tunnel.
+        (Some("unix:///s"), true),
+        (Some("stdio"), false),
+    ] {
+        let said = Said { user, listen, ..Said::default() };
+        assert_eq!(serve(&said).expect("it is good").console, expected, "{listen:?}");
+    }
+}
+
+#[test]
 fn contradictions_are_named_as_they_were_written() {
     let with = |text: &'static str| Said { user: text, ..Said::default() };
     for (said, words) in [
@@ -149,6 +165,10 @@ fn contradictions_are_named_as_they_were_written() {
         (
             with("[server]\nlisten = \"stdio\"\nauth.mode = \"capability-token\"\nauth.token_file = \"t\""),
             "/home/c.toml:3: `server.auth.mode` has no effect on --listen stdio",
+        ),
+        (
+            with("[server]\nlisten = \"stdio\"\nconsole = true"),
+            "/home/c.toml:3: `server.console` has no effect on --listen stdio; leave it out",
         ),
         (
             Said { variables: &[("CODEX_EXEC_SERVER_AUTH_ISSUER", "me")], ..Said::default() },

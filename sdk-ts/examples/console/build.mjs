@@ -1,0 +1,49 @@
+// Makes the console: one script, one style sheet, a page, an icon. `just console` writes them to where the server's program
+// takes them from; a test compares.
+
+import { readFile, writeFile } from "node:fs/promises";
+import { build } from "esbuild";
+
+const HERE = new URL("./", import.meta.url).pathname;
+const SDK = new URL("../../", import.meta.url).pathname;
+const TARGET = new URL("../../../codex-rs/exec-server/console/", import.meta.url).pathname;
+
+/** The licence of the one library in it, as its terms ask. */
+async function notice() {
+  const licence = await readFile(`${SDK}node_modules/@xterm/xterm/LICENSE`, "utf8");
+  return `/*!\nIncludes xterm.js and its fit addon:\n\n${licence.trim()}\n*/`;
+}
+
+/** What the console consists of: bytes by the name of the file. The same sources give the same bytes. */
+export async function consoleFiles() {
+  const banner = await notice();
+  const result = await build({
+    entryPoints: { console: `${HERE}src/main.ts`, style: `${HERE}console.css` },
+    absWorkingDir: SDK,
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: ["chrome109", "firefox115", "safari16.4"],
+    charset: "utf8",
+    legalComments: "none",
+    write: false,
+    outdir: HERE,
+    banner: { js: banner, css: banner },
+    alias: {
+      "codex-exec-server-sdk": `${SDK}src/index.ts`,
+      "#websocket": `${SDK}src/transport/websocket-global.ts`,
+    },
+    tsconfigRaw: {},
+  });
+  const output = (end) => result.outputFiles.find(({ path }) => path.endsWith(end)).contents;
+  return new Map([
+    ["console.js", output("console.js")],
+    ["console.css", output("style.css")],
+    ["index.html", await readFile(`${HERE}index.html`)],
+    ["icon.svg", await readFile(`${HERE}icon.svg`)],
+  ]);
+}
+
+if (process.argv[1] === new URL(import.meta.url).pathname) {
+  for (const [name, contents] of await consoleFiles()) await writeFile(`${TARGET}${name}`, contents);
+}

@@ -1,0 +1,298 @@
+// What one process says, on a terminal, and what is typed there. Begins with everything the server retains, so it looks
+// the same after a reload.
+
+import { FitAddon } from "@xterm/addon-fit";
+import { type ITheme, Terminal } from "@xterm/xterm";
+import type { ProcessEvent, ProcessHandle, ProcessSummary } from "codex-exec-server-sdk";
+import { download, el } from "./dom.js";
+import { bytes } from "./format.js";
+import { notify, tell } from "./notices.js";
+import type { SessionModel } from "./session.js";
+
+/** Lines to scroll back; a terminal of that size takes 20 MB or so. All that is retained can be saved. */
+const SCROLLBACK_LINES = 10_000;
+/** Keystrokes and pastes that wait for a terminal to be live; beyond that they are dropped. */
+const MAX_EARLY = 256;
+/** What a terminal answers, behind an escape, to questions that stand in output: about its kind, its cursor, its size and colours. */
+const REPLY = /^(?:\[[?>=]?[\d;]*[cRntuy]|\]|P)/;
+/** Bytes that may wait to be drawn. Beyond that the reader pauses, and its own rules say what becomes of the rest. */
+const MAX_UNDRAWN_BYTES = 512 * 1024;
+
+/** Colours that are readable on the page's light and dark ground. */
+const THEMES: Readonly<Record<"light" | "dark", ITheme>> = {
+  light: {
+    background: "#ffffff",
+    foreground: "#1f2430",
+    cursor: "#1f2430",
+    cursorAccent: "#ffffff",
+    selectionBackground: "#b9d4ff",
+    black: "#1f2430",
+    red: "#b3261e",
+    green: "#1a6b36",
+    yellow: "#7a5600",
+    blue: "#1a56c4",
+    magenta: "#8a2b8f",
+    cyan: "#0b6670",
+    white: "#5b6270",
+    brightBlack: "#5b6270",
+    brightRed: "#c5352b",
+    brightGreen: "#1f7a3f",
+    brightYellow: "#8a6200",
+    brightBlue: "#2864d8",
+    brightMagenta: "#9c38a1",
+    brightCyan: "#0e7682",
+    brightWhite: "#1f2430",
+  },
+  dark: {
+    background: "#11141a",
+    foreground: "#e3e6ec",
+    cursor: "#e3e6ec",
+    cursorAccent: "#11141a",
+    selectionBackground: "#34507d",
+    black: "#2a2f3a",
+    red: "#ff7b72",
+    green: "#63d287",
+    yellow: "#e6bd5a",
+    blue: "#79b0ff",
+    magenta: "#dd9bf0",
+    cyan: "#5fd0de",
+    white: "#c6ccd6",
+    brightBlack: "#8b93a3",
+    brightRed: "#ffa198",
+    brightGreen: "#86e0a3",
+    brightYellow: "#f2d27e",
+    brightBlue: "#a3c8ff",
+    brightMagenta: "#e9bcf6",
+    brightCyan: "#8de3ee",
+    brightWhite: "#ffffff",
+  },
+};
+
+/** How the terminal of a process is. */
+export interface TerminalStatus {
+  readonly receivedBytes: number;
+  readonly lostBytes: number;
+  /** How it is known that nothing is missing, once the process is closed. */
+  readonly proof: string | undefined;
+}
+
+/** See the head of the file. Dispatches `change` when its status does. */
+export class TerminalView extends EventTarget {
+  readonly element = el("div", { class: "terminal" });
+  readonly processId: string;
+  status: TerminalStatus = { receivedBytes: 0, lostBytes: 0, proof: undefined };
+  readonly #session: SessionModel;
+  readonly #isTty: boolean;
+  readonly #terminal: Terminal;
+  readonly #fit = new FitAddon();
+  readonly #over = new AbortController();
+  readonly #resizes: ResizeObserver;
+  #handle: ProcessHandle | undefined;
+  /** Whether what is on the screen is what the process says now, and no longer what it said before this page came. */
+  #isLive = false;
+  /** What was typed before that. */
+  #early: (string | Uint8Array)[] = [];
+  #undrawn = 0;
+  #drawn: (() => void) | undefined;
+
+  constructor(session: SessionModel, summary: ProcessSummary, leave: () => void) {
+    super();
+    this.#session = session;
+    this.processId = summary.processId;
+    this.#isTty = summary.tty;
+    this.element.dataset["process"] = summary.processId;
+    this.#terminal = new Terminal({
+      scrollback: SCROLLBACK_LINES,
+      fontFamily: getComputedStyle(document.documentElement).getPropertyValue("--mono"),
+      fontSize: 13,
+      // Pipes have no line discipline that would return the carriage.
+      convertEol: !this.#isTty,
+      disableStdin: !this.#isTty,
+      cursorBlink: this.#isTty,
+      cursorInactiveStyle: this.#isTty ? "outline" : "none",
+      minimumContrastRatio: 4.5,
+      allowProposedApi: false,
+    });
+    this.#terminal.loadAddon(this.#fit);
+    this.#terminal.attachCustomKeyEventHandler((event) => this.#key(event, leave));
+    this.#terminal.onData((text) => this.#type(text));
+    this.#terminal.onBinary((text) => this.#type(Uint8Array.from(text, (char) => char.charCodeAt(0))));
+    this.#terminal.onResize(({ rows, cols }) => this.#resized(rows, cols));
+    this.#resizes = new ResizeObserver(() => this.#refit());
+  }
+
+  /** Puts it into `place`, and begins to show what there is. */
+  open(place: HTMLElement): void {
+    place.append(this.element);
+    this.#terminal.open(this.element);
+    const name = this.#isTty ? "Terminal" : "Output";
+    this.#terminal.textarea?.setAttribute("aria-label", `${name}; Shift+F6 leaves it`);
+    this.#refit();
+    this.#resizes.observe(this.element);
+    void this.#follow();
+  }
+
+  focus(): void {
+    this.#terminal.focus();
+  }
+
+  setTheme(theme: "light" | "dark"): void {
+    this.#terminal.options.theme = THEMES[theme];
+  }
+
+  /** Lets go of everything; the process runs on. */
+  dispose(): void {
+    this.#over.abort();
+    this.#resizes.disconnect();
+    this.#session.unfollow(this.processId);
+    this.#terminal.dispose();
+    this.element.remove();
+    this.#drawn?.();
+  }
+
+  /** Saves all that the server retains by now. */
+  async save(): Promise<void> {
+    try {
+      await this.#session.refresh();
+      const summary = this.#summary();
+      const lastSeq = summary?.lastSeq ?? 0;
+      const pieces: Uint8Array<ArrayBuffer>[] = [];
+      let lost = 0;
+      if (lastSeq > 0) {
+        const handle = await this.#session.follow(this.processId);
+        for await (const event of handle.events({
+          after: 0,
+          whenBehind: "readLater",
+          signal: this.#over.signal,
+        })) {
+          if (event.type === "output") pieces.push(event.bytes);
+          else if (event.type === "gap") lost += event.bytes ?? 0;
+          if (event.seq >= lastSeq) break;
+        }
+      }
+      download(`${this.processId}.log`, pieces);
+      if (lost > 0) {
+        const text = `Saved without the first ${bytes(lost)}, which the server no longer retains. Start with a larger output budget to keep more.`;
+        notify({ kind: "info", topic: "save", text });
+      }
+    } catch (error) {
+      tell("save", "The output was not saved", error, [{ label: "Try again", act: () => void this.save() }]);
+    }
+  }
+
+  #summary(): ProcessSummary | undefined {
+    return this.#session.processes.find(({ processId }) => processId === this.processId);
+  }
+
+  async #follow(): Promise<void> {
+    try {
+      await this.#session.refresh();
+      const before = this.#summary()?.lastSeq ?? 0;
+      this.#handle = await this.#session.follow(this.processId);
+      if (before === 0) this.#live();
+      for await (const event of this.#handle.events({ whenBehind: "readLater", signal: this.#over.signal })) {
+        await this.#show(event);
+        if (!this.#isLive && event.seq >= before) this.#draw("", () => this.#live());
+      }
+    } catch (error) {
+      if (this.#over.signal.aborted || this.#session.state.status === "failed") return;
+      tell(`terminal ${this.processId}`, "The output can't be followed any more", error);
+    }
+  }
+
+  async #show(event: ProcessEvent): Promise<void> {
+    switch (event.type) {
+      case "output":
+        this.#tell({ receivedBytes: this.status.receivedBytes + event.bytes.length });
+        this.#draw(event.bytes);
+        if (this.#undrawn > MAX_UNDRAWN_BYTES) {
+          await new Promise<void>((resolve) => {
+            this.#drawn = resolve;
+          });
+        }
+        break;
+      case "gap": {
+        const size = event.bytes === undefined ? "Some output is" : `${bytes(event.bytes)} are`;
+        this.#draw(`\r\n\x1b[0;7m ${size} gone: the server retains no more \x1b[0m\r\n`);
+        this.#tell({ lostBytes: this.status.lostBytes + (event.bytes ?? 0) });
+        break;
+      }
+      case "exited":
+        void this.#session.refresh();
+        break;
+      case "closed":
+        this.#tell({ proof: event.proof });
+        // What is on the screen is all there will be.
+        this.#draw("", () => {
+          this.element.dataset["complete"] = "";
+        });
+        void this.#session.refresh();
+        break;
+    }
+  }
+
+  #draw(data: Uint8Array | string, then?: () => void): void {
+    this.#undrawn += data.length;
+    this.#terminal.write(data, () => {
+      this.#undrawn -= data.length;
+      if (this.#undrawn <= MAX_UNDRAWN_BYTES / 2) {
+        this.#drawn?.();
+        this.#drawn = undefined;
+      }
+      then?.();
+    });
+  }
+
+  #tell(changes: Partial<TerminalStatus>): void {
+    this.status = { ...this.status, ...changes };
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #live(): void {
+    this.#isLive = true;
+    this.element.dataset["live"] = "";
+    for (const data of this.#early.splice(0)) this.#type(data);
+    this.#resized(this.#terminal.rows, this.#terminal.cols);
+  }
+
+  /** Sends what was typed. The terminal also answers questions that stand in the output: not those of long ago, again. */
+  #type(data: string | Uint8Array): void {
+    if (!this.#isTty) return;
+    if (!this.#isLive) {
+      const isReply = typeof data === "string" && data.startsWith("\x1b") && REPLY.test(data.slice(1));
+      if (!isReply && this.#early.length < MAX_EARLY) this.#early.push(data);
+      return;
+    }
+    this.#handle?.write(data).catch((error: unknown) => {
+      const isRunning = this.#summary()?.state === "running";
+      if (isRunning && !this.#over.signal.aborted) tell("type", "What you typed did not arrive", error);
+    });
+  }
+
+  #key(event: KeyboardEvent, leave: () => void): boolean {
+    if (event.type !== "keydown") return true;
+    if (event.key === "F6" && event.shiftKey) {
+      event.preventDefault();
+      leave();
+      return false;
+    }
+    // Ctrl+C alone belongs to the process.
+    if (event.ctrlKey && event.shiftKey && event.code === "KeyC" && this.#terminal.hasSelection()) {
+      event.preventDefault();
+      navigator.clipboard?.writeText(this.#terminal.getSelection()).catch(() => {});
+      return false;
+    }
+    return true;
+  }
+
+  /** Takes the room there is; where there is none, as while another view is shown, it keeps its size. */
+  #refit(): void {
+    if (this.element.clientWidth > 0 && this.element.clientHeight > 0) this.#fit.fit();
+  }
+
+  #resized(rows: number, cols: number): void {
+    if (!this.#isLive || !this.#isTty || this.#session.client?.supports("processResize") !== true) return;
+    // One that ended meanwhile has no size.
+    this.#handle?.resize({ rows, cols }).catch(() => {});
+  }
+}

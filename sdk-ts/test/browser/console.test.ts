@@ -1,0 +1,280 @@
+// The server's console in a real browser, through a proxy that cuts. Needs a Chromium that `CHROMIUM` names, as
+// `npm run test:browser` does; without, that is said and nothing is tried.
+
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { FaultyProxy } from "../support/proxy.js";
+import { TestServer } from "../support/server.js";
+
+const PROGRAM = process.env["CHROMIUM"] ?? "";
+const hasBrowser = existsSync(PROGRAM);
+if (!hasBrowser) console.warn("CHROMIUM names no program: the console is not tried in a browser");
+
+const TOKEN = "a+b/c==secret";
+const LINES = 4000;
+/** Says half, waits for a line, and says the rest. Echoes nothing. */
+const IN_TWO_HALVES = `stty -echo; seq 1 ${LINES / 2}; echo half; read x; seq ${LINES / 2 + 1} ${LINES}; echo end`;
+/** What that says on a terminal. */
+const BOTH_HALVES = [
+  ...Array.from({ length: LINES / 2 }, (_, n) => n + 1),
+  "half",
+  ...Array.from({ length: LINES / 2 }, (_, n) => LINES / 2 + n + 1),
+  "end",
+]
+  .map((line) => `${line}\r\n`)
+  .join("");
+
+describe.skipIf(!hasBrowser)("the console", () => {
+  let browser: Browser;
+  let folder: string;
+  let server: TestServer;
+  let proxy: FaultyProxy;
+  let context: BrowserContext;
+  let problems: string[];
+
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath: PROGRAM, args: ["--no-sandbox"] });
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+  });
+
+  beforeEach(async () => {
+    problems = [];
+    folder = await mkdtemp(join(tmpdir(), "console-"));
+    await writeFile(join(folder, "token"), TOKEN);
+    const auth = ["--ws-auth", "capability-token", "--ws-token-file", join(folder, "token")];
+    server = await TestServer.start(["--console", ...auth]);
+    proxy = await FaultyProxy.start(server.port);
+    context = await browser.newContext();
+  });
+
+  afterEach(async () => {
+    await context?.close();
+    await proxy?.[Symbol.asyncDispose]();
+    await server?.[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true });
+    expect(problems).toEqual([]);
+  });
+
+  async function open(options: { readonly signedIn?: boolean } = {}): Promise<Page> {
+    const page = await context.newPage();
+    page.on("pageerror", (error) => problems.push(String(error)));
+    page.on("console", (message) => {
+      if (message.text().includes("Content Security Policy")) problems.push(message.text());
+    });
+    await page.goto(`${proxy.url.replace("ws:", "http:")}/console/`);
+    if (options.signedIn !== false) {
+      await page.fill("#token", TOKEN);
+      await page.keyboard.press("Enter");
+      await connected(page);
+    }
+    return page;
+  }
+
+  async function connected(page: Page): Promise<void> {
+    await page.locator("#connection-words", { hasText: /^connected$/ }).waitFor();
+  }
+
+  async function start(page: Page, command: string): Promise<void> {
+    await page.fill("#command", command);
+    await page.click("#start-button");
+  }
+
+  /** Waits until the terminal that is looked at shows a line, and takes what is typed. */
+  async function says(page: Page, line: string): Promise<void> {
+    const shown = page.locator(".terminal:not([hidden])");
+    await shown
+      .locator(".xterm-rows > div", { hasText: new RegExp(`^${line}\\s*$`) })
+      .first()
+      .waitFor();
+    await page.locator(".terminal[data-live]:not([hidden])").waitFor();
+  }
+
+  async function complete(page: Page): Promise<void> {
+    await page.locator(".terminal[data-complete]:not([hidden])").waitFor();
+    await page.locator("#terminal-facts", { hasText: "complete by checksum" }).waitFor();
+  }
+
+  /** All that the server retains of the process that is looked at. */
+  async function saved(page: Page): Promise<string> {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
+    return readFile(await download.path(), "utf8");
+  }
+
+  test("asks for the token, says what is wrong with it, and keeps it over a reload", async () => {
+    const page = await open({ signedIn: false });
+    await page.getByText("This server asks for its token").waitFor();
+    await page.fill("#token", "nonsense");
+    await page.keyboard.press("Enter");
+    await page.getByText("did not accept that token (invalid websocket bearer token)").waitFor();
+    await page.fill("#token", TOKEN);
+    await page.keyboard.press("Enter");
+    await connected(page);
+    await page.reload();
+    await connected(page);
+    expect(await page.evaluate(() => document.cookie + JSON.stringify(localStorage))).not.toContain(TOKEN);
+  });
+
+  test("starts a process, shows what it says, and how it is known to be complete", async () => {
+    const page = await open();
+    await start(page, `seq 1 ${LINES}; exit 3`);
+    await says(page, String(LINES));
+    await complete(page);
+    await page.locator("#terminal-state", { hasText: "exit code 3" }).waitFor();
+    expect(await saved(page)).toBe(Array.from({ length: LINES }, (_, n) => `${n + 1}\r\n`).join(""));
+  });
+
+  test("that is reloaded in mid-output finds every byte, and goes on", async () => {
+    const page = await open();
+    await start(page, IN_TWO_HALVES);
+    await says(page, "half");
+    await page.reload();
+    await says(page, "half");
+    await page.locator(".terminal:not([hidden]) textarea").focus();
+    await page.keyboard.press("Enter");
+    await says(page, "end");
+    await complete(page);
+    expect(await saved(page)).toBe(BOTH_HALVES);
+  });
+
+  test("whose network is cut again and again shows every byte once", async () => {
+    const page = await open();
+    await start(page, IN_TWO_HALVES);
+    await says(page, "half");
+    proxy.breakAfter(6_000, 9_000, 3_000, 12_000);
+    proxy.cut();
+    const before = proxy.cuts;
+    await page.locator(".terminal:not([hidden]) textarea").focus();
+    await page.keyboard.press("Enter");
+    await says(page, "end");
+    await complete(page);
+    expect(await saved(page)).toBe(BOTH_HALVES);
+    expect(proxy.cuts).toBeGreaterThan(before);
+    await connected(page);
+  });
+
+  test("works in two tabs side by side, and a session moves between them", async () => {
+    const [first, second] = [await open(), await open()];
+    await start(first, "echo in the first; cat");
+    await says(first, "in the first");
+    await start(second, "echo in the second; cat");
+    await says(second, "in the second");
+    const id = await first.evaluate(() => {
+      return JSON.parse(sessionStorage.getItem("codex-exec-server-console") ?? "").session as string;
+    });
+    await second.click("#open-session");
+    await second.fill("#session-id", id);
+    await second.keyboard.press("Enter");
+    await says(second, "in the first");
+    await first.getByText("was opened by another tab or program").waitFor();
+    await first.getByRole("button", { name: "Take it back" }).click();
+    await says(first, "in the first");
+    await second.getByText("was opened by another tab or program").waitFor();
+  });
+
+  test("stops a process with every descendant", async () => {
+    const page = await open();
+    await start(page, "sleep 1000 & echo started; wait");
+    await says(page, "started");
+    await page.click("#stop");
+    await page.locator("#terminal-state", { hasText: /^exit code 1[0-9]{2}$/ }).waitFor();
+    await page.locator("#again").waitFor();
+    expect(await page.locator("#process-count").textContent()).toBe("0 of 1 running");
+  });
+
+  test("tells a process how large its terminal is, and that it has changed", async () => {
+    const page = await open();
+    await start(page, "trap 'stty size' WINCH; echo ready; while :; do read x; done");
+    await says(page, "ready");
+    await page.setViewportSize({ width: 900, height: 500 });
+    await page
+      .locator(".terminal:not([hidden]) .xterm-rows > div", { hasText: /^\d+ \d+\s*$/ })
+      .first()
+      .waitFor();
+  });
+
+  test("shows directories and files, and says what to do where it can't", async () => {
+    await writeFile(join(folder, "words.txt"), "one\ntwo\nthree\n");
+    await writeFile(join(folder, "bytes.bin"), Uint8Array.of(0, 1, 2, 254, 255));
+    const page = await open();
+    await page.click("#files-tab");
+    await page.fill("[name=path]", folder);
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "words.txt" }).click();
+    await page.locator(".viewer pre.text", { hasText: "one two three" }).waitFor();
+    expect(await page.locator(".viewer .gutter").textContent()).toBe("1\n2\n3");
+    await page.getByRole("button", { name: "bytes.bin" }).click();
+    await page.locator(".viewer pre.text", { hasText: "00 01 02 fe ff" }).waitFor();
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.locator(".viewer").getByRole("button", { name: "Save" }).click(),
+    ]);
+    expect([...(await readFile(await download.path()))]).toEqual([0, 1, 2, 254, 255]);
+    await page.fill("[name=path]", `${folder}/nowhere`);
+    await page.keyboard.press("Enter");
+    await page.getByText("Check the spelling of the path").waitFor();
+  });
+
+  test("draws how fast everything speaks and how far away it is", async () => {
+    const page = await open();
+    await start(page, "seq 1 1000");
+    await complete(page);
+    await page.click("#activity-tab");
+    await page.locator("svg[aria-label*='now'][aria-label*='/s']").waitFor();
+    await page.locator("svg[aria-label*='now'][aria-label*='ms']").waitFor();
+    await page.getByRole("cell", { name: "seq 1 1000" }).waitFor();
+  });
+
+  test("works by the keyboard alone", async () => {
+    const page = await open();
+    await page.keyboard.press("n");
+    await page.keyboard.type("echo ready; cat");
+    await page.keyboard.press("Enter");
+    await says(page, "ready");
+    await page.keyboard.type("typed");
+    await page.keyboard.press("Enter");
+    await says(page, "typed");
+    await page.keyboard.press("Shift+F6");
+    await page.keyboard.press("ArrowRight");
+    await page.locator("#files-view .entries").waitFor();
+    await page.keyboard.press("ArrowRight");
+    await page.locator("#activity-view figure").first().waitFor();
+    await page.keyboard.press("t");
+    await page.keyboard.press("Control+d");
+    await complete(page);
+  });
+
+  test("fits a phone, one view at a time", async () => {
+    const page = await open();
+    await page.setViewportSize({ width: 360, height: 640 });
+    await page.click("#processes-tab");
+    await start(page, "echo small");
+    await says(page, "small");
+    expect(await page.locator("#sidebar").isVisible()).toBe(false);
+    for (const tab of ["processes", "terminal", "files", "activity"]) {
+      await page.click(`#${tab}-tab`);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+    }
+  });
+
+  test("says that a server which lost its session has ended what ran in it", async () => {
+    const page = await open();
+    await start(page, "echo here; cat");
+    await says(page, "here");
+    await page.evaluate(() => {
+      const key = "codex-exec-server-console";
+      const remembered = JSON.parse(sessionStorage.getItem(key) ?? "");
+      sessionStorage.setItem(key, JSON.stringify({ ...remembered, sessions: ["gone"], session: "gone" }));
+    });
+    await page.reload();
+    await page.getByText("The server no longer has session gone").waitFor();
+    await page.getByRole("button", { name: "New session" }).click();
+    await connected(page);
+  });
+});

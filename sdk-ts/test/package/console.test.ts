@@ -1,0 +1,36 @@
+// The console as the server shows it is made of what is here now.
+
+import { readFile } from "node:fs/promises";
+import { gzipSync } from "node:zlib";
+import { expect, test } from "vitest";
+import { consoleFiles } from "../../examples/console/build.mjs";
+
+const SHOWN = new URL("../../../codex-rs/exec-server/console/", import.meta.url).pathname;
+const files = await consoleFiles();
+
+test.each([...files.keys()])("%s is fresh: otherwise run `just console`", async (name) => {
+  const shown = await readFile(`${SHOWN}${name}`).catch(() => Buffer.alloc(0));
+  expect(
+    shown.equals(files.get(name)!),
+    `codex-rs/exec-server/console/${name} is stale: run \`just console\``,
+  ).toBe(true);
+});
+
+test("the page holds no script, no style and no handler of its own", () => {
+  const page = Buffer.from(files.get("index.html")!).toString("utf8");
+  expect(page).not.toMatch(/<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:/i);
+});
+
+test("everything loads from beside the page", () => {
+  const all = [...files.values()].map((bytes) => Buffer.from(bytes).toString("utf8")).join("\n");
+  expect(all.match(/(?:src|href)="(?!icon\.svg|console\.(?:css|js)|#main)[^"]*"/g) ?? []).toEqual([]);
+  expect(all).not.toMatch(
+    /@import|url\((?!data:|#)|https?:\/\/(?!www\.w3\.org)[\w.]+\/[\w.-]+\.(?:js|css|woff2?)/,
+  );
+});
+
+test("it is small enough to be carried by every server", () => {
+  const total = [...files.values()].reduce((sum, bytes) => sum + bytes.length, 0);
+  expect(total).toBeLessThan(600 * 1024);
+  expect(gzipSync(Buffer.concat([...files.values()])).length).toBeLessThan(160 * 1024);
+});
