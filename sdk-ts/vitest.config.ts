@@ -20,7 +20,7 @@ export default defineConfig({
     projects: [
       project("unit", ["test/core/**/*.test.ts", "test/unit/**/*.test.ts"], 30_000),
       project("server", ["test/server/**/*.test.ts"], 60_000),
-      project("browser", ["test/browser/**/*.test.ts"], 120_000),
+      project("browser", ["test/browser/**/*.test.ts"], 240_000),
       project("package", ["test/package/**/*.test.ts"], 60_000),
     ],
   },

@@ -1,6 +1,6 @@
 // The page once the server lets it in: which session, process and view are looked at, and what the buttons do.
 
-import { isExecError, type ProcessSummary } from "codex-exec-server-sdk";
+import { type Client, isExecError, type ProcessSummary } from "codex-exec-server-sdk";
 import { ActivityView } from "./activity.js";
 import { byId, setText } from "./dom.js";
 import { FilesView } from "./files.js";
@@ -20,6 +20,11 @@ const MAX_SESSIONS = 8;
 const MAX_TERMINALS = 6;
 /** How long a process may take to end by itself before it is killed. */
 const GRACE_MS = 2000;
+
+/** The shell of the server's user, or where that is none, as for users who may not log in, the plain one. */
+function shellOf({ server: { shell } }: Client): string {
+  return /^(ba|z|da|k|mk|fi)?sh$/.test(shell.name) ? shell.path : "/bin/sh";
+}
 
 /** See the head of the file. */
 export class Console {
@@ -276,6 +281,7 @@ export class Console {
     view ??= new TerminalView(session, summary, () => byId("terminal-tab").focus());
     this.#terminals.set(key, view);
     this.#shown = view;
+    this.#uncover();
     remember({ shown: { ...recall().shown, [session.id]: processId } });
     this.#draw();
     if (isNew) {
@@ -312,7 +318,7 @@ export class Console {
       });
       return;
     }
-    const shell = client.server.shell.path;
+    const shell = shellOf(client);
     const isShell = line === "";
     const submit = byId<HTMLButtonElement>("start-button");
     submit.disabled = true;
@@ -420,13 +426,17 @@ export class Console {
     this.#drawTerminal();
   }
 
+  #uncover(): void {
+    for (const view of this.#terminals.values()) view.element.hidden = view !== this.#shown;
+  }
+
   #drawTerminal(): void {
     const summary = this.#summary();
     const shown = this.#shown;
     byId("terminals").hidden = shown === undefined;
     byId("terminal-empty").hidden = shown !== undefined;
     byId("terminal-bar").hidden = shown === undefined;
-    for (const view of this.#terminals.values()) view.element.hidden = view !== shown;
+    this.#uncover();
     if (shown === undefined || summary === undefined) return;
     const { mark, words } = describeState(summary);
     const { receivedBytes, lostBytes, proof } = shown.status;
