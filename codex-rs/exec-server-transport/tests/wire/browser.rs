@@ -78,7 +78,7 @@ async fn a_token_among_the_subprotocols_is_checked_like_one_in_the_header() {
 
 #[tokio::test]
 async fn who_offers_our_subprotocol_is_answered_by_it_without_a_credential_too() {
-    let server = server(None, /*site*/ false).await;
+    let server = server(/*token*/ None, /*site*/ false).await;
     let head = head(&server, &offering("codex-exec-server")).await;
     assert!(head.contains("\r\nsec-websocket-protocol: codex-exec-server\r\n"), "{head}");
 }
@@ -114,7 +114,7 @@ async fn a_site_is_shown_with_headers_that_keep_its_pages_to_themselves() {
 
 #[tokio::test]
 async fn a_browser_that_has_a_file_is_told_that_it_is_the_same() {
-    let server = server(None, /*site*/ true).await;
+    let server = server(/*token*/ None, /*site*/ true).await;
     let first = server.http(&get("/console/app.js", "")).await;
     let tag = first.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
     let again = server.http(&get("/console/app.js", &format!("If-None-Match: {tag}\r\n"))).await;
@@ -125,7 +125,7 @@ async fn a_browser_that_has_a_file_is_told_that_it_is_the_same() {
 
 #[tokio::test]
 async fn a_site_shows_the_way_and_leaves_the_other_paths_alone() {
-    let server = server(None, /*site*/ true).await;
+    let server = server(/*token*/ None, /*site*/ true).await;
     for path in ["/", "/console"] {
         let response = server.http(&get(path, "")).await;
         assert_eq!(status(&response), 307, "{path}");
@@ -156,7 +156,7 @@ async fn a_page_learns_whether_its_credential_is_good() {
         let response = with_token.http(&get("/console/access", header)).await;
         assert_eq!((status(&response), response.split_once("\r\n\r\n").unwrap().1), (code, body), "{header}");
     }
-    let open = server(None, /*site*/ true).await;
+    let open = server(/*token*/ None, /*site*/ true).await;
     assert_eq!(status(&open.http(&get("/console/access", "")).await), 204);
 }
 
