@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use codex_exec_server_protocol::bytes::Base64Error;
-use codex_exec_server_protocol::error_code::ErrorCode;
+use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::fs::{
     FileHandleId, FsErrorData, MAX_BLOCK_BYTES, MAX_FILE_HANDLE_ID_BYTES, MAX_STAT_PATHS, MAX_WALK_DEPTH,
     MAX_WALK_DIRECTORIES, MAX_WALK_ENTRIES,
@@ -134,9 +134,18 @@ pub enum FsFault {
         /// What it is; empty if there is no file.
         etag: String,
     },
-    /// A sandbox that nothing here enforces.
-    #[error("sandbox with a restricted file system can't be enforced by this server, so nothing was done")]
-    Sandbox,
+    /// A sandbox that has no meaning here, or that nothing here enforces. Holds the whole message; nothing was done.
+    #[error("{0}")]
+    Sandbox(String),
+    /// What a process said that does operations under a policy, told on as it is.
+    #[error("{message}", message = .0.message)]
+    Relayed(RpcError),
+    /// Such a process ended over the operation.
+    #[error(
+        "the process that does file operations in this sandbox ended before it answered; \
+         what was to be changed may have been changed"
+    )]
+    HelperLost(PathUri),
     /// The operation was given up halfway, since nobody waits for it any more.
     #[error("operation was given up")]
     GivenUp(PathUri),
@@ -158,8 +167,9 @@ impl FsFault {
                 _ => ErrorCode::Internal,
             },
             Self::UnknownHandle(_) => ErrorCode::NotFound,
-            Self::RecursiveNoFollow(_) => ErrorCode::Internal,
-            Self::BadMode(_) | Self::Sandbox => ErrorCode::InvalidParams,
+            Self::RecursiveNoFollow(_) | Self::HelperLost(_) => ErrorCode::Internal,
+            Self::Relayed(error) => ErrorCode::from_number(error.code).unwrap_or(ErrorCode::Internal),
+            Self::BadMode(_) | Self::Sandbox(_) => ErrorCode::InvalidParams,
             Self::GivenUp(_) => ErrorCode::Cancelled,
             Self::ForeignPath(_)
             | Self::EncodedSeparator(_)
@@ -203,6 +213,7 @@ impl FsFault {
             | Self::CopyNeedsRecursive(path)
             | Self::CopyIntoItself(path)
             | Self::CopyUnsupported(path)
+            | Self::HelperLost(path)
             | Self::GivenUp(path) => (path, None, None),
             Self::ForeignPath(_)
             | Self::WalkTooFar
@@ -217,7 +228,8 @@ impl FsFault {
             | Self::HandleExists(_)
             | Self::HandleIdTooLong
             | Self::UnknownHandle(_)
-            | Self::Sandbox => return None,
+            | Self::Sandbox(_) => return None,
+            Self::Relayed(error) => return serde_json::from_value(error.data.clone()?).ok(),
         };
         Some(FsErrorData { errno, path: path.clone(), etag })
     }

@@ -94,11 +94,25 @@ pub struct FileLimits {
     pub whole_file_bytes: usize,
     /// Entries that one listing may hold: the reference peer's 50,000.
     pub listed_entries: usize,
+    /// Processes that do operations under policies, one for each policy. The one that was not needed for longest goes.
+    pub helpers: usize,
+    /// How long such a process waits for more to do.
+    pub helper_idle: Duration,
+    /// The same while it has something stand on the machine where nothing may be made, such as an empty `.git`: others would
+    /// stumble over it.
+    pub helper_idle_with_placeholders: Duration,
 }
 
 impl Default for FileLimits {
     fn default() -> Self {
-        Self { threads: 32, whole_file_bytes: 768 << 20, listed_entries: 50_000 }
+        Self {
+            threads: 32,
+            whole_file_bytes: 768 << 20,
+            listed_entries: 50_000,
+            helpers: 16,
+            helper_idle: Duration::from_secs(30),
+            helper_idle_with_placeholders: Duration::from_secs(1),
+        }
     }
 }
 

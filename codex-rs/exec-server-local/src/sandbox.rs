@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_protocol::environment::SandboxSupport;
-use codex_exec_server_protocol::sandbox::SandboxContext;
-use codex_linux_sandbox::intent::{Intent, resolve};
+use codex_exec_server_protocol::sandbox::{SandboxContext, SandboxNetwork};
+use codex_linux_sandbox::intent::{Files, Intent, IntentError, Policy, resolve};
 use codex_linux_sandbox::places::{MINIMAL, Places};
-use codex_linux_sandbox::{Launcher, Prepared, prepare, prepare_trial};
+use codex_linux_sandbox::{Launcher, Prepared, prepare, prepare_file_server, prepare_trial};
 
 use crate::os;
 
@@ -20,6 +21,8 @@ use crate::os;
 const UNENFORCEABLE: &str = "sandbox intent cannot be enforced on this executor";
 /// How the refusal of an intent begins that has no meaning here, or can't be kept.
 const UNPREPARED: &str = "failed to prepare process sandbox";
+/// The same of a single file operation.
+const UNPREPARED_FILES: &str = "failed to prepare file system sandbox";
 
 /// See the module. Cheap to clone; the answer about the machine is shared.
 #[derive(Debug, Clone)]
@@ -118,6 +121,42 @@ impl Sandbox {
         prepare(launcher, &policy, program, terminal, limits).map(Some).map_err(|error| refused(&error))
     }
 
+    /// What files a context allows; `None` if it restricts none. Of the network nothing is asked.
+    pub(crate) fn file_policy(&self, context: &SandboxContext) -> Result<Option<Policy>, FsFault> {
+        let places = Places {
+            slash_tmp: Path::new("/tmp").is_dir(),
+            minimal: minimal(),
+            hidden: self.inner.hidden.clone(),
+            ..Places::default()
+        };
+        match resolve(context, &places) {
+            Ok(Intent::Unconfined | Intent::Confined(Policy { files: Files::All, .. })) => Ok(None),
+            Ok(Intent::Confined(policy)) => {
+                // The network has nothing to do with it; policies that differ in that alone are one.
+                Ok(Some(Policy { network: SandboxNetwork::Restricted, ..policy }))
+            }
+            // Peers know these words.
+            Err(error @ IntentError::NeedsCwd) => Err(FsFault::Sandbox(error.to_string())),
+            Err(error) => Err(FsFault::Sandbox(format!("{UNPREPARED_FILES}: {error}"))),
+        }
+    }
+
+    /// Makes a process ready that does file operations under `policy`. Looks at files, and so may block.
+    pub(crate) fn prepare_file_server(
+        &self,
+        policy: &Policy,
+        settings: Vec<u8>,
+    ) -> Result<Prepared, FsFault> {
+        let unenforceable = |why: &str| FsFault::Sandbox(unenforceable(why).to_string());
+        let launcher = match (self.support(), &self.inner.launcher) {
+            (Support::Full, Some(launcher)) => launcher,
+            (Support::None { reason }, _) => return Err(unenforceable(reason)),
+            (Support::Full, None) => return Err(unenforceable("there is no launcher")),
+        };
+        prepare_file_server(launcher, policy, settings)
+            .map_err(|error| FsFault::Sandbox(format!("{UNPREPARED_FILES}: {error}")))
+    }
+
     fn places(&self, command: &os::Command) -> Places {
         let var = |name: &str| {
             command.env.iter().find(|(key, _)| key == OsStr::new(name)).map(|(_, value)| PathBuf::from(value))
@@ -128,10 +167,14 @@ impl Sandbox {
             home: var("HOME").filter(|home| is_normal(home)),
             tmpdir: var("TMPDIR").filter(folder),
             slash_tmp: Path::new("/tmp").is_dir(),
-            minimal: MINIMAL.iter().map(PathBuf::from).filter(|path| path.exists()).collect(),
+            minimal: minimal(),
             hidden: self.inner.hidden.clone(),
         }
     }
+}
+
+fn minimal() -> Vec<PathBuf> {
+    MINIMAL.iter().map(PathBuf::from).filter(|path| path.exists()).collect()
 }
 
 /// Why a sandbox is not ready.

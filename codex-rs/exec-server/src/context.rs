@@ -34,7 +34,7 @@ impl Context {
             Lifetimes { default: config.limits.detached_session, max: config.limits.detached_session_max };
         let rules = Sessions::new(lifetimes, config.limits.sessions);
         let http = LocalHttp::new(config.environment.clone(), config.limits.http);
-        let files = FsHost::new(config.limits.files);
+        let files = FsHost::with_sandbox(config.limits.files, config.sandbox.clone());
         let request_keys = config.limits.remembered_request_keys;
         let (limits, sandbox) = (config.limits.clone(), config.sandbox.clone());
         let host = ProcessHost::with_sandbox(config.environment, limits, config.state_directory, sandbox);
@@ -50,6 +50,10 @@ impl Context {
 
     /// The machine and the server as clients are told, with what is known of its sandboxes by now.
     pub(crate) fn environment(&self) -> EnvironmentInfo {
-        EnvironmentInfo { sandbox: self.sandbox.told_support(), ..self.environment.clone() }
+        let mut environment = self.environment.clone();
+        environment.sandbox = self.sandbox.told_support();
+        environment.capabilities.sandboxed_file_streaming =
+            environment.sandbox.as_ref().is_some_and(|support| support.processes);
+        environment
     }
 }

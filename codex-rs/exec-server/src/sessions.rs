@@ -176,5 +176,6 @@ impl SessionRegistry {
         }
         self.endings.close();
         self.endings.wait().await;
+        self.files.end_helpers();
     }
 }

@@ -1,13 +1,16 @@
-//! One list of cases for whatever holds files: this machine, a server over a WebSocket, and the reference's server where it
-//! is at hand. A caller of the trait must not be able to tell which it holds. What only the wire can say is tried on the
-//! wire (`wire`).
+//! One list of cases for whatever holds files: this machine, the same under a policy, a server over a WebSocket, and the
+//! reference's server where it is at hand. A caller of the trait must not be able to tell which it holds. What only the wire
+//! can say is tried on the wire (`wire`), and what only a policy can deny, in `confined`.
 
 #[macro_use]
 mod support;
 
+#[macro_use]
 #[path = "file_system/place.rs"]
 mod place;
 
+#[path = "file_system/confined.rs"]
+mod confined;
 #[path = "file_system/copies.rs"]
 mod copies;
 #[path = "file_system/directories.rs"]
@@ -24,6 +27,8 @@ mod metadata;
 mod reading;
 #[path = "file_system/refusals.rs"]
 mod refusals;
+#[path = "file_system/sandboxed.rs"]
+mod sandboxed;
 #[path = "file_system/trees.rs"]
 mod trees;
 #[path = "file_system/wire.rs"]

@@ -10,6 +10,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat,
 use serde::{Deserialize, Serialize};
 
 use crate::bpf::Instruction;
+use crate::file_rules::FileRules;
 use crate::view::View;
 
 /// Descriptors of the launcher beside the first three.
@@ -46,6 +47,12 @@ pub(crate) enum Work {
     Program(Program),
     /// The launcher itself tries what must fail; see `trial`.
     Trial,
+    /// The launcher itself serves files; see [`Serve`](crate::Serve).
+    Serve {
+        rules: FileRules,
+        /// For whoever serves; means nothing here.
+        settings: Vec<u8>,
+    },
 }
 
 /// What to run, laid out for `execve`. No string holds a NUL.
@@ -90,6 +97,8 @@ pub enum Stage {
     WorkingDirectory,
     /// Running the program; the detail is the candidate's number.
     Program,
+    /// Serving files, which not every launcher can.
+    Serve,
 }
 
 impl Stage {
@@ -110,6 +119,7 @@ impl Stage {
             Self::Seccomp => "apply seccomp",
             Self::WorkingDirectory => "enter the working directory",
             Self::Program => "run the program",
+            Self::Serve => "serve files: this launcher can't",
         }
     }
 }
@@ -134,6 +144,8 @@ pub(crate) enum Told {
     Failed(Failure),
     /// What came of [`Work::Trial`]: the names of attempts that got through.
     Trial(Vec<String>),
+    /// From here on the socket belongs to whoever serves files.
+    Serving,
 }
 
 /// The longest message; one attempt's name or one path with some words.

@@ -7,11 +7,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::file_rules::FileRules;
 use crate::job::{JOB, is_job};
 use crate::launch;
 
 /// What a launcher believes its name to be.
 pub const NAME: &CStr = c"codex-linux-sandbox";
+
+/// Serves files within a sandbox, by the rules and settings that it is given, to whoever has the other end of the socket: a
+/// sequence of whole messages. When it returns, the process ends.
+pub type Serve = fn(FileRules, &[u8], OwnedFd);
 
 /// A program that calls [`Launcher::enter`] first of all, held open: replacing the file changes nothing, and no `PATH`
 /// has a say.
@@ -27,8 +32,20 @@ impl Launcher {
     /// # Errors
     /// When `/proc/self/exe` can't be opened; then the program goes on without.
     pub fn enter() -> io::Result<Self> {
+        Self::enter_as(/*serve*/ None)
+    }
+
+    /// The same, for a program that can serve files as well.
+    ///
+    /// # Errors
+    /// As [`enter`](Self::enter).
+    pub fn enter_serving(serve: Serve) -> io::Result<Self> {
+        Self::enter_as(Some(serve))
+    }
+
+    fn enter_as(serve: Option<Serve>) -> io::Result<Self> {
         if is_launch() {
-            launch::run();
+            launch::run(serve);
         }
         Self::open(Path::new("/proc/self/exe"))
     }

@@ -12,6 +12,7 @@
 //! Owns everything between an intent and an `execve`. Leaves to others how a process is born, what becomes of its output,
 //! and what clients are told.
 
+pub mod file_rules;
 pub mod glob;
 pub mod intent;
 pub mod places;
@@ -43,9 +44,10 @@ mod view;
 #[cfg(target_os = "linux")]
 pub use self::{
     job::{Failure, JOB, Program, STATUS, Stage},
-    launcher::{Launcher, NAME},
+    launcher::{Launcher, NAME, Serve},
     prepare::{
-        Held, PrepareError, Prepared, Running, Started, WaitError, prepare, prepare_trial, trial_names,
+        FileServer, Held, PrepareError, Prepared, Running, Started, WaitError, prepare, prepare_file_server,
+        prepare_trial, trial_names,
     },
     survey::SurveyError,
 };

@@ -11,12 +11,13 @@ use rustix::net::{
 };
 
 use crate::calls;
+use crate::file_rules::FileRules;
 use crate::intent::{Files, Policy};
 use crate::job::{Failure, Job, Program, TOLD_BYTES, Told, Work};
 use crate::launcher::Launcher;
 use crate::placeholder::Placeholder;
 use crate::rules::{Access, Origin, Rules};
-use crate::survey::{SurveyError, survey};
+use crate::survey::{Sight, SurveyError, survey};
 
 /// Why a sandbox can't be made ready. Nothing has run.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,7 @@ pub struct Running {
     /// The rules by the paths where they hold.
     pub rules: Rules,
     placeholders: Vec<Placeholder>,
+    sight: Sight,
 }
 
 /// A sandboxed program that runs.
@@ -62,7 +64,31 @@ pub struct Started {
 pub struct Held {
     /// The rules by the paths where they hold.
     pub rules: Rules,
-    _placeholders: Vec<Placeholder>,
+    placeholders: Vec<Placeholder>,
+    sight: Sight,
+}
+
+impl Held {
+    /// Whether something stands on the machine, for as long as this is held, where nothing may be made.
+    #[must_use]
+    pub fn has_placeholders(&self) -> bool {
+        !self.placeholders.is_empty()
+    }
+
+    /// Whether what the rules name is still what they named at the start. Looks at files, and so may block.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.sight.is_current()
+    }
+}
+
+/// A process that serves files in a sandbox.
+#[derive(Debug)]
+pub struct FileServer {
+    /// The serving process.
+    pub started: Started,
+    /// What it is asked through. It ends when this is closed, and this is closed when it has ended.
+    pub socket: OwnedFd,
 }
 
 /// Looks at the machine for `policy`, and describes how `program` is to run. `limits` are resources and their values, soft and
@@ -78,6 +104,25 @@ pub fn prepare(
     limits: Vec<(u32, u64)>,
 ) -> Result<Prepared, PrepareError> {
     Prepared::new(launcher, policy, Work::Program(program), terminal, limits)
+}
+
+/// Looks at the machine for `policy`, and describes a process that serves files by it; `settings` are for that process. The network
+/// is closed whatever the policy says.
+///
+/// # Errors
+/// [`PrepareError`]
+pub fn prepare_file_server(
+    launcher: &Launcher,
+    policy: &Policy,
+    settings: Vec<u8>,
+) -> Result<Prepared, PrepareError> {
+    let globs = match &policy.files {
+        Files::All => Vec::new(),
+        Files::Ruled { globs, .. } => globs.clone(),
+    };
+    let policy = Policy { files: policy.files.clone(), network: SandboxNetwork::Restricted };
+    let work = |rules: &Rules| Work::Serve { rules: FileRules { rules: rules.clone(), globs }, settings };
+    Prepared::with(launcher, &policy, work, /*terminal*/ false, Vec::new())
 }
 
 /// What is tried in a trial: all of it must fail.
@@ -105,6 +150,17 @@ impl Prepared {
         terminal: bool,
         limits: Vec<(u32, u64)>,
     ) -> Result<Self, PrepareError> {
+        Self::with(launcher, policy, |_| work, terminal, limits)
+    }
+
+    /// The same for work that has to know the rules by the paths where they hold.
+    fn with(
+        launcher: &Launcher,
+        policy: &Policy,
+        work: impl FnOnce(&Rules) -> Work,
+        terminal: bool,
+        limits: Vec<(u32, u64)>,
+    ) -> Result<Self, PrepareError> {
         let survey = survey(policy)?;
         let job = Job {
             view: survey.view,
@@ -113,7 +169,7 @@ impl Prepared {
             fence: survey.fence,
             limits,
             terminal,
-            work,
+            work: work(&survey.rules),
         };
         // Messages stay whole, and the end of the one side is seen by the other.
         let (status, theirs) =
@@ -123,7 +179,12 @@ impl Prepared {
             launcher: launcher.clone(),
             job: job.to_memfd()?,
             theirs,
-            running: Running { status, rules: survey.rules, placeholders: survey.placeholders },
+            running: Running {
+                status,
+                rules: survey.rules,
+                placeholders: survey.placeholders,
+                sight: survey.sight,
+            },
         })
     }
 
@@ -158,11 +219,37 @@ impl Running {
                 None => break,
                 Some((Told::Command, descriptor)) => command = descriptor,
                 Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
+                Some((Told::Trial(_) | Told::Serving, _)) => {}
+            }
+        }
+        let command = command.ok_or(WaitError::Silent)?;
+        Ok(self.started(command).0)
+    }
+
+    /// Waits until files are served or certainly are not.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_for_file_server(self) -> Result<FileServer, WaitError> {
+        let (mut command, mut serving) = (None, false);
+        // Two processes tell, in no order.
+        while command.is_none() || !serving {
+            match self.receive()? {
+                None => return Err(WaitError::Silent),
+                Some((Told::Command, descriptor)) => command = descriptor,
+                Some((Told::Serving, _)) => serving = true,
+                Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
                 Some((Told::Trial(_), _)) => {}
             }
         }
-        let held = Held { rules: self.rules, _placeholders: self.placeholders };
-        command.map(|command| Started { command, held }).ok_or(WaitError::Silent)
+        let command = command.ok_or(WaitError::Silent)?;
+        let (started, socket) = self.started(command);
+        Ok(FileServer { started, socket })
+    }
+
+    fn started(self, command: OwnedFd) -> (Started, OwnedFd) {
+        let held = Held { rules: self.rules, placeholders: self.placeholders, sight: self.sight };
+        (Started { command, held }, self.status)
     }
 
     /// Waits for the outcome of a trial: the names of attempts that got through.
@@ -175,7 +262,7 @@ impl Running {
                 None => return Err(WaitError::Silent),
                 Some((Told::Trial(through), _)) => return Ok(through),
                 Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
-                Some((Told::Command, _)) => {}
+                Some((Told::Command | Told::Serving, _)) => {}
             }
         }
     }

@@ -50,6 +50,29 @@ pub(crate) struct Survey {
     pub(crate) rules: Rules,
     /// To be held for as long as the process lives.
     pub(crate) placeholders: Vec<Placeholder>,
+    pub(crate) sight: Sight,
+}
+
+/// What stood at the places of the rules when they were looked at. A view shows those things and not what has taken their
+/// places since.
+#[derive(Debug, Default)]
+pub(crate) struct Sight(Vec<(PathBuf, Option<(u64, u64)>)>);
+
+impl Sight {
+    fn of(places: &[Place]) -> Self {
+        // What a glob matched is a snapshot by its nature.
+        let asked = places.iter().filter(|place| place.rule.origin != Origin::Glob);
+        Self(asked.map(|place| (place.entry.clone(), identity(&place.entry))).collect())
+    }
+
+    /// Whether the same still stands there.
+    pub(crate) fn is_current(&self) -> bool {
+        self.0.iter().all(|(path, seen)| identity(path) == *seen)
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// One rule and where it leads.
@@ -69,7 +92,8 @@ pub(crate) fn survey(policy: &Policy) -> Result<Survey, SurveyError> {
             let view = View { base: Base::Machine { writable: true }, host_devices: true, steps: Vec::new() };
             let mut rules = Rules::default();
             rules.add("/".into(), Access::Write, Origin::Asked);
-            return Ok(Survey { view, fence: None, rules, placeholders: Vec::new() });
+            let sight = Sight::default();
+            return Ok(Survey { view, fence: None, rules, placeholders: Vec::new(), sight });
         }
         Files::Ruled { rules, globs, glob_depth } => (rules, globs, *glob_depth),
     };
@@ -96,7 +120,8 @@ pub(crate) fn survey(policy: &Policy) -> Result<Survey, SurveyError> {
     refuse_writable_links(&places, &real)?;
     let placeholders = hold_missing(&mut places, &mut real)?;
     let (view, fence) = arrange(&places, &real);
-    Ok(Survey { view, fence, rules: real, placeholders })
+    let sight = Sight::of(&places);
+    Ok(Survey { view, fence, rules: real, placeholders, sight })
 }
 
 /// Where a protected `.git` is a file, what it names is protected as well.

@@ -1,7 +1,7 @@
 //! The file service of this machine.
 //!
-//! Each method takes what the wire takes, refuses what can be refused at once, and does the rest on a thread that may wait,
-//! unless the kernel has the answer in memory.
+//! Each method takes what the wire takes, refuses what can be refused at once, and has the rest done on a thread that may
+//! wait, here or under a policy, unless the kernel has the answer in memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,11 +26,25 @@ use codex_exec_server_protocol::sandbox::SandboxContext;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::confined::{Answer, Request};
 use super::handles::FileHandles;
 use super::host::{FsHost, Interest};
 use super::keys::{Keys, Turn, Written, of_append, of_write};
 use super::read::WholeFile;
-use super::{copy, directory, metadata, read, remove, rename, sandbox, walk, write};
+use super::sandbox::{Confined, Reply, perform};
+
+/// What an answer of this kind holds.
+macro_rules! taken {
+    (Done) => {
+        |reply: Reply| matches!(reply.answer, Answer::Done).then_some(())
+    };
+    ($kind:ident) => {
+        |reply: Reply| match reply.answer {
+            Answer::$kind(answer) => Some(answer),
+            _ => None,
+        }
+    };
+}
 
 /// See the module. One memory of request keys, and as a [`FileSystem`] one set of open files.
 #[derive(Debug)]
@@ -56,28 +70,28 @@ impl LocalFileSystem {
         Self::new(FsHost::new(FileLimits::default()), limits.remembered_request_keys)
     }
 
-    async fn run<P, T>(
+    /// Has `request` done, under the policy of `sandbox` if that restricts files. What comes back is what `take` makes of it.
+    async fn run<T: Send + 'static>(
         &self,
-        path: PathUri,
         sandbox: Option<&SandboxContext>,
-        params: P,
-        work: impl FnOnce(&FsHost, &P, &Interest) -> Result<T, FsFault> + Send + 'static,
-    ) -> Result<T, FsFault>
-    where
-        P: Send + 'static,
-        T: Send + 'static,
-    {
-        sandbox::check(sandbox)?;
+        request: Request,
+        take: impl FnOnce(Reply) -> Option<T> + Send + 'static,
+    ) -> Result<T, FsFault> {
+        let policy = Confined::new(&self.host, sandbox)?;
         let host = Arc::clone(&self.host);
         let (interest, _interested) = Interest::new();
-        self.host.blocking(&path, move || work(&host, &params, &interest)).await
+        let path = request.path().clone();
+        self.host.blocking(&path, move || perform(&host, policy.as_ref(), request, &interest, take)).await
     }
 
     /// Opens a file that is to be read as a whole, piece by piece.
     pub async fn open_whole_file(&self, params: FsReadFileParams) -> Result<WholeFile, FsFault> {
-        sandbox::check(params.sandbox.as_ref())?;
-        let path = params.path.clone();
-        self.host.blocking(&path, move || WholeFile::open(&params)).await
+        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
+        let take = |reply: Reply| match reply.answer {
+            Answer::OpenWhole(opened) => Some(WholeFile::from_parts(path, opened, reply.file?)),
+            _ => None,
+        };
+        self.run(sandbox.as_ref(), Request::OpenWhole(params), take).await
     }
 
     /// Runs `work`, such as reading of a [`WholeFile`], on one of the threads that may wait for a disk.
@@ -105,7 +119,7 @@ impl LocalFileSystem {
         &self,
         key: Option<(RequestKey, u64)>,
         path: PathUri,
-        work: impl FnOnce(&FsHost) -> Result<T, FsFault> + Send + 'static,
+        work: impl FnOnce(&Arc<FsHost>) -> Result<T, FsFault> + Send + 'static,
         wrap: impl FnOnce(T) -> Written + Send + 'static,
         unwrap: impl FnOnce(Written) -> Option<T>,
     ) -> Result<T, ServiceError> {
@@ -137,34 +151,47 @@ impl LocalFileSystem {
 
     /// `fs/writeFile`
     pub async fn write_file(&self, params: FsWriteFileParams) -> Result<FsWriteFileResponse, ServiceError> {
-        sandbox::check(params.sandbox.as_ref())?;
+        let policy = Confined::new(&self.host, params.sandbox.as_ref())?;
         let key = params.request_key.clone().map(|key| (key, of_write(&params)));
         let path = params.path.clone();
+        if let Err(error) = &params.data_base64 {
+            return Err(FsFault::BadBase64(*error).into());
+        }
         let unwrap = |written| if let Written::File(answer) = written { Some(answer) } else { None };
-        let work = move |host: &FsHost| write::write_file(host, &params);
+        let work = see_through(policy, Request::WriteFile(params), |reply| match reply.answer {
+            Answer::WriteFile(answer) => Some(answer),
+            _ => None,
+        });
         self.keyed(key, path, work, Written::File, unwrap).await
     }
 
     /// `fs/append`
     pub async fn append(&self, params: FsAppendParams) -> Result<FsAppendResponse, ServiceError> {
-        sandbox::check(params.sandbox.as_ref())?;
+        let policy = Confined::new(&self.host, params.sandbox.as_ref())?;
         let key = params.request_key.clone().map(|key| (key, of_append(&params)));
         let path = params.path.clone();
         let unwrap = |written| if let Written::Appended(answer) = written { Some(answer) } else { None };
-        let work = move |host: &FsHost| write::append(host, &params);
+        let work = see_through(policy, Request::Append(params), |reply| match reply.answer {
+            Answer::Append(answer) => Some(answer),
+            _ => None,
+        });
         self.keyed(key, path, work, Written::Appended, unwrap).await
     }
 
     /// `fs/readRange`
     pub async fn read_range(&self, params: FsReadRangeParams) -> Result<FsReadRangeResponse, FsFault> {
-        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
-        self.run(path, sandbox.as_ref(), params, |_, params, _| read::range(params)).await
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::ReadRange(params), |reply| match reply.answer {
+            Answer::ReadRange(range) => Some(FsReadRangeResponse { data_base64: reply.data.into(), ..range }),
+            _ => None,
+        })
+        .await
     }
 
     /// `fs/createDirectory`
     pub async fn create_directory(&self, params: FsCreateDirectoryParams) -> Result<(), FsFault> {
-        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
-        self.run(path, sandbox.as_ref(), params, |_, params, _| directory::create(params)).await
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::CreateDirectory(params), taken!(Done)).await
     }
 
     /// `fs/getMetadata`
@@ -175,18 +202,18 @@ impl LocalFileSystem {
         {
             return answer;
         }
-        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
-        self.run(path, sandbox.as_ref(), params, |host, params, _| metadata::get(host, params)).await
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::GetMetadata(params), taken!(GetMetadata)).await
     }
 
     /// `fs/statMany`
     pub async fn stat_many(&self, params: FsStatManyParams) -> Result<FsStatManyResponse, FsFault> {
-        let Some(path) = params.paths.first().cloned() else {
-            sandbox::check(params.sandbox.as_ref())?;
+        if params.paths.is_empty() {
+            Confined::new(&self.host, params.sandbox.as_ref())?;
             return Ok(FsStatManyResponse { results: Vec::new() });
-        };
+        }
         let sandbox = params.sandbox.clone();
-        self.run(path, sandbox.as_ref(), params, metadata::stat_many).await
+        self.run(sandbox.as_ref(), Request::StatMany(params), taken!(StatMany)).await
     }
 
     /// `fs/canonicalize`
@@ -194,8 +221,8 @@ impl LocalFileSystem {
         &self,
         params: FsCanonicalizeParams,
     ) -> Result<FsCanonicalizeResponse, FsFault> {
-        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
-        self.run(path, sandbox.as_ref(), params, |_, params, _| metadata::canonicalize(params)).await
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::Canonicalize(params), taken!(Canonicalize)).await
     }
 
     /// `fs/readDirectory`
@@ -203,38 +230,38 @@ impl LocalFileSystem {
         &self,
         params: FsReadDirectoryParams,
     ) -> Result<FsReadDirectoryResponse, FsFault> {
-        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
-        self.run(path, sandbox.as_ref(), params, directory::read).await
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::ReadDirectory(params), taken!(ReadDirectory)).await
     }
 
     /// `fs/walk`
     pub async fn walk(&self, params: FsWalkParams) -> Result<FsWalkResponse, FsFault> {
-        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
-        self.run(path, sandbox.as_ref(), params, |_, params, interest| walk::walk(params, interest)).await
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::Walk(params), taken!(Walk)).await
     }
 
     /// `fs/remove`
     pub async fn remove(&self, params: FsRemoveParams) -> Result<(), FsFault> {
-        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
-        self.run(path, sandbox.as_ref(), params, |_, params, _| remove::remove(params)).await
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::Remove(params), taken!(Done)).await
     }
 
     /// `fs/copy`. Given up when the future is dropped: then what was copied so far stays.
     pub async fn copy(&self, params: FsCopyParams) -> Result<(), FsFault> {
-        let (path, sandbox) = (params.source_path.clone(), params.sandbox.clone());
-        self.run(path, sandbox.as_ref(), params, |_, params, interest| copy::copy(params, interest)).await
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::Copy(params), taken!(Done)).await
     }
 
     /// `fs/rename`
     pub async fn rename(&self, params: FsRenameParams) -> Result<(), FsFault> {
-        let (path, sandbox) = (params.source_path.clone(), params.sandbox.clone());
-        self.run(path, sandbox.as_ref(), params, |_, params, _| rename::rename(params)).await
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::Rename(params), taken!(Done)).await
     }
 
     /// `fs/setPermissions`
     pub async fn set_permissions(&self, params: FsSetPermissionsParams) -> Result<(), FsFault> {
-        let (path, sandbox) = (params.path.clone(), params.sandbox.clone());
-        self.run(path, sandbox.as_ref(), params, |_, params, _| metadata::set_permissions(params)).await
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::SetPermissions(params), taken!(Done)).await
     }
 
     /// `fs/readFile`
@@ -245,6 +272,18 @@ impl LocalFileSystem {
         let path = params.path.clone();
         let file = self.open_whole_file(params).await?;
         self.host.blocking(&path, move || file.read_to_end()).await
+    }
+}
+
+/// Work that goes on to its end, whoever still waits for it.
+fn see_through<T>(
+    policy: Option<Confined>,
+    request: Request,
+    take: impl FnOnce(Reply) -> Option<T>,
+) -> impl FnOnce(&Arc<FsHost>) -> Result<T, FsFault> {
+    move |host| {
+        let (interest, _interested) = Interest::new();
+        perform(host, policy.as_ref(), request, &interest, take)
     }
 }
 

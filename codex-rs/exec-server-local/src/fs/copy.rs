@@ -19,6 +19,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::directory::list;
+use super::guard;
 use super::host::Interest;
 use super::metadata::{device, kind, look, look_at};
 use super::place::native_bare;
@@ -124,6 +125,7 @@ impl Copy<'_> {
         if kind(&stat) != FileType::RegularFile {
             return Err(FsFault::CopyUnsupported(self.uri(from)));
         }
+        guard::may_read(&source).map_err(|error| self.fault_at(from, error))?;
         let fault = |error: Errno| self.fault_at(to, error);
         if let Ok(found) = look(CWD, to, AtFlags::empty()) {
             match kind(&found) {
@@ -139,6 +141,7 @@ impl Copy<'_> {
         if kind(&found) != FileType::RegularFile {
             return Err(FsFault::CopyUnsupported(self.uri(to)));
         }
+        guard::may_write(&destination).map_err(fault)?;
         if is_same(&stat, &found) {
             return Err(FsFault::CopyOntoItself(self.uri(to)));
         }

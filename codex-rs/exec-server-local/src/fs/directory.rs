@@ -11,6 +11,7 @@ use codex_exec_server_protocol::fs::{
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, mkdirat, openat};
 use rustix::io::Errno;
 
+use super::guard;
 use super::host::{FsHost, Interest};
 use super::metadata::{kind, look};
 use super::place::{DIRECTORY, Links, Place, child, native};
@@ -99,6 +100,7 @@ pub(super) fn list(
 ) -> rustix::io::Result<Result<(), FsFault>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = openat(CWD, path, flags, Mode::empty())?;
+    guard::may_read(&dir)?;
     let mut buffer = Vec::with_capacity(LISTING_BYTES);
     let mut listing = RawDir::new(&dir, buffer.spare_capacity_mut());
     while let Some(entry) = listing.next() {

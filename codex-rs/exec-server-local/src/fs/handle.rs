@@ -20,6 +20,7 @@ use super::open::{for_reading, for_writing};
 use super::place::{Links, Place};
 use super::quick::{QUICK_READ_BYTES, read_now};
 use super::read::read_at;
+use super::sandbox::Confined;
 
 /// See the module.
 #[derive(Debug)]
@@ -54,23 +55,19 @@ impl OpenFile {
         )
     }
 
-    /// Opens it.
+    /// Opens it, as far as `policy` allows.
     pub(super) async fn open(
         &self,
         host: &FsHost,
         mode: FsOpenMode,
+        policy: Option<Confined>,
         mut opening: Opening,
     ) -> Result<(), FsFault> {
         let uri = self.uri.clone();
         host.blocking(&self.uri, move || {
-            let place = Place::new(&uri, Links::Follow)?;
-            let file = match mode {
-                FsOpenMode::Read => for_reading(&place)?.0,
-                FsOpenMode::Replace => {
-                    let (file, _) = for_writing(&place, OFlags::CREATE)?;
-                    ftruncate(&file, 0).map_err(|error| place.fault(error))?;
-                    file
-                }
+            let file = match policy {
+                None => open_file(&uri, mode)?,
+                Some(policy) => policy.open(uri, mode)?,
             };
             *opening = Some(Arc::new(file));
             Ok(())
@@ -163,6 +160,19 @@ impl OpenFile {
     /// Whether something failed.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+}
+
+/// Opens a file for its handle.
+pub(super) fn open_file(uri: &PathUri, mode: FsOpenMode) -> Result<File, FsFault> {
+    let place = Place::new(uri, Links::Follow)?;
+    match mode {
+        FsOpenMode::Read => Ok(for_reading(&place)?.0),
+        FsOpenMode::Replace => {
+            let (file, _) = for_writing(&place, OFlags::CREATE)?;
+            ftruncate(&file, 0).map_err(|error| place.fault(error))?;
+            Ok(file)
+        }
     }
 }
 

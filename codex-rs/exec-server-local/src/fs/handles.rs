@@ -11,7 +11,7 @@ use codex_exec_server_protocol::fs::{
 
 use super::handle::OpenFile;
 use super::host::FsHost;
-use super::sandbox;
+use super::sandbox::Confined;
 
 /// See the module. Dropping it closes them all.
 ///
@@ -69,7 +69,7 @@ impl FileHandles {
         if handle_id.0.len() > MAX_FILE_HANDLE_ID_BYTES {
             return Err(FsFault::HandleIdTooLong);
         }
-        sandbox::check(sandbox.as_ref())?;
+        let policy = Confined::new(&self.host, sandbox.as_ref())?;
         let (file, opening) = OpenFile::new(handle_id.clone(), path);
         let previous = {
             let mut open = self.lock();
@@ -87,7 +87,7 @@ impl FileHandles {
         if let Some(previous) = previous {
             previous.settled().await;
         }
-        file.open(&self.host, mode, opening).await?;
+        file.open(&self.host, mode, policy, opening).await?;
         claim.file = None;
         drop(claim);
         Ok(FsOpenResponse { handle_id })

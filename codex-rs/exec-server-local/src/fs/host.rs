@@ -1,14 +1,22 @@
 //! What all file services of a server share: the threads that may wait for a disk, and what is known of its devices.
 
+use std::fs::File;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_core::limits::FileLimits;
 use codex_exec_server_protocol::path_uri::PathUri;
+use nix::fcntl::{FcntlArg, fcntl};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::net::{Shutdown, shutdown};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::confined::Helpers;
 use super::quick::Devices;
+use crate::sandbox::Sandbox;
 
 /// Locks that keep writers of one file apart. Two files may share one; then one of them waits a little.
 const WRITE_LOCKS: usize = 64;
@@ -23,12 +31,32 @@ pub struct FsHost {
     room: Arc<Semaphore>,
     room_kib: u32,
     writing: [Mutex<()>; WRITE_LOCKS],
+    /// A file in memory whose bytes are locked by writers, here and in helpers. `None` where the system has none to give:
+    /// then no helper is started.
+    turns: Option<OwnedFd>,
+    pub(super) helpers: Arc<Helpers>,
 }
 
 impl FsHost {
     /// With these bounds.
     #[must_use]
     pub fn new(limits: FileLimits) -> Arc<Self> {
+        Self::with_sandbox(limits, Sandbox::unavailable())
+    }
+
+    /// The same, with what it takes to do operations under a policy. Without it, they are refused.
+    #[must_use]
+    pub fn with_sandbox(limits: FileLimits, sandbox: Sandbox) -> Arc<Self> {
+        let turns = memfd_create("file-turns", MemfdFlags::CLOEXEC).ok();
+        Self::with(limits, sandbox, turns)
+    }
+
+    /// A host within a helper, whose writers take turns with those of the server.
+    pub(super) fn inside(limits: FileLimits, turns: OwnedFd) -> Arc<Self> {
+        Self::with(limits, Sandbox::unavailable(), Some(turns))
+    }
+
+    fn with(limits: FileLimits, sandbox: Sandbox, turns: Option<OwnedFd>) -> Arc<Self> {
         let threads = Arc::new(Semaphore::new(limits.threads.clamp(1, Semaphore::MAX_PERMITS)));
         let room_kib = u32::try_from(limits.whole_file_bytes >> 10).unwrap_or(u32::MAX >> 4).max(1);
         Arc::new(Self {
@@ -38,6 +66,8 @@ impl FsHost {
             room: Arc::new(Semaphore::new(room_kib as usize)),
             room_kib,
             writing: std::array::from_fn(|_| Mutex::new(())),
+            turns,
+            helpers: Helpers::new(sandbox, limits),
         })
     }
 
@@ -69,36 +99,135 @@ impl FsHost {
         room.expect("it is never closed")
     }
 
-    /// Keeps other writers of this server away from the file with this number while the guard lives.
-    pub(super) fn writing(&self, device: u64, inode: u64) -> MutexGuard<'_, ()> {
+    /// Keeps other writers of this server, its helpers among them, away from the file with this number while the turn lives.
+    pub(super) fn writing(&self, device: u64, inode: u64) -> WriteTurn<'_> {
         let index = usize::try_from((device ^ inode.rotate_left(7)) % WRITE_LOCKS as u64).unwrap_or(0);
         // The lock guards nothing in memory.
-        self.writing[index].lock().unwrap_or_else(PoisonError::into_inner)
+        let here = self.writing[index].lock().unwrap_or_else(PoisonError::into_inner);
+        let everywhere = self.turns.as_ref().and_then(|turns| lock_everywhere(turns, index));
+        WriteTurn { _everywhere: everywhere, _here: here }
+    }
+
+    /// What keeps writers apart, for a helper.
+    pub(super) fn turns(&self) -> Option<&OwnedFd> {
+        self.turns.as_ref()
+    }
+
+    /// Ends the processes that do operations under policies. Whatever is asked later starts new ones.
+    pub fn end_helpers(&self) {
+        self.helpers.end_all();
+    }
+}
+
+/// Other writers of one file wait while this lives.
+pub(super) struct WriteTurn<'a> {
+    /// The lock ends with the file.
+    _everywhere: Option<File>,
+    _here: MutexGuard<'a, ()>,
+}
+
+/// Locks one byte of the file that all writers share. It belongs to an opening of its own, since a process has only one lock
+/// otherwise. Where that is impossible, writers of other processes are not waited for.
+fn lock_everywhere(turns: &OwnedFd, index: usize) -> Option<File> {
+    let path = format!("/proc/self/fd/{}", turns.as_raw_fd());
+    let file = File::options().read(true).write(true).open(path).ok()?;
+    let lock = libc::flock {
+        l_type: i16::try_from(libc::F_WRLCK).ok()?,
+        l_whence: i16::try_from(libc::SEEK_SET).ok()?,
+        l_start: i64::try_from(index).ok()?,
+        l_len: 1,
+        l_pid: 0,
+    };
+    loop {
+        match fcntl(&file, FcntlArg::F_OFD_SETLKW(&lock)) {
+            Err(nix::errno::Errno::EINTR) => {}
+            locked => return locked.ok().map(|_| file),
+        }
     }
 }
 
 /// Tells work on a thread that nobody waits for it any more.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Interest(Arc<AtomicBool>);
+#[derive(Debug, Clone)]
+pub(super) enum Interest {
+    /// Of somebody in this process.
+    Here(Arc<Waiter>),
+    /// Of somebody at the other end of a connection, for as long as it is open.
+    Peer(Arc<OwnedFd>),
+}
+
+/// Somebody who waits.
+#[derive(Debug, Default)]
+pub(super) struct Waiter {
+    is_gone: AtomicBool,
+    /// A connection that is shut when he goes, so that whoever works at its other end learns of it.
+    connection: Mutex<Option<Arc<OwnedFd>>>,
+}
 
 /// Whoever waits. Dropping it ends the interest.
-pub(super) struct Interested(Arc<AtomicBool>);
+pub(super) struct Interested(Arc<Waiter>);
 
 impl Interest {
     /// An interest, and what keeps it up.
     pub(super) fn new() -> (Self, Interested) {
-        let gone = Arc::new(AtomicBool::new(false));
-        (Self(Arc::clone(&gone)), Interested(gone))
+        let waiter = Arc::new(Waiter::default());
+        (Self::Here(Arc::clone(&waiter)), Interested(waiter))
+    }
+
+    /// That of whoever has opened `connection`.
+    pub(super) fn of_peer(connection: Arc<OwnedFd>) -> Self {
+        Self::Peer(connection)
+    }
+
+    /// Has `connection` shut when the interest ends.
+    pub(super) fn watched_by(&self, connection: &Arc<OwnedFd>) {
+        if let Self::Here(waiter) = self {
+            *waiter.connection() = Some(Arc::clone(connection));
+            if waiter.is_gone.load(Ordering::Acquire) {
+                waiter.shut();
+            }
+        }
+    }
+
+    /// The connection is not to be shut any more; false if that has happened already.
+    pub(super) fn let_go(&self) -> bool {
+        match self {
+            Self::Here(waiter) => waiter.connection().take().is_some(),
+            Self::Peer(_) => true,
+        }
     }
 
     /// Fails if nobody waits any more.
     pub(super) fn check(&self, path: &PathUri) -> Result<(), FsFault> {
-        if self.0.load(Ordering::Relaxed) { Err(FsFault::GivenUp(path.clone())) } else { Ok(()) }
+        let is_gone = match self {
+            Self::Here(waiter) => waiter.is_gone.load(Ordering::Relaxed),
+            Self::Peer(connection) => is_shut(connection),
+        };
+        if is_gone { Err(FsFault::GivenUp(path.clone())) } else { Ok(()) }
     }
+}
+
+impl Waiter {
+    fn connection(&self) -> MutexGuard<'_, Option<Arc<OwnedFd>>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shut(&self) {
+        if let Some(connection) = self.connection().take() {
+            // One that is broken already needs no shutting.
+            let _ = shutdown(&*connection, Shutdown::Both);
+        }
+    }
+}
+
+fn is_shut(connection: &OwnedFd) -> bool {
+    let mut asked = [PollFd::new(connection, PollFlags::RDHUP)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut asked, Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 impl Drop for Interested {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.is_gone.store(true, Ordering::Release);
+        self.0.shut();
     }
 }

@@ -6,11 +6,14 @@
 //!
 //! [`LocalFileSystem`] is the service: it takes what the wire takes and answers what the wire answers. Whatever may wait
 //! for a disk or a network runs on threads of its own, a bounded number of them ([`FsHost`]); a question that the kernel
-//! can answer from memory is answered in place (`quick`). [`FileHandles`] are the open files of one caller.
+//! can answer from memory is answered in place (`quick`). [`FileHandles`] are the open files of one caller. What is asked
+//! under a policy is done by the same functions in a process that can touch no more than the policy allows (`confined`).
 
 mod backend;
+mod confined;
 mod copy;
 mod directory;
+mod guard;
 mod handle;
 mod handles;
 mod host;
@@ -28,6 +31,7 @@ mod walk;
 mod write;
 
 pub use self::backend::LocalFileSystem;
+pub use self::confined::serve;
 pub use self::handles::FileHandles;
 pub use self::host::FsHost;
 pub use self::read::WholeFile;

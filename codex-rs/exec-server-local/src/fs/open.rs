@@ -9,6 +9,7 @@ use codex_exec_server_core::fs_fault::FsFault;
 use rustix::fs::{FileType, Mode, OFlags, Statx, openat};
 use rustix::io::Errno;
 
+use super::guard;
 use super::metadata::{kind, look, look_at};
 use super::place::Place;
 
@@ -35,7 +36,9 @@ pub(super) fn for_writing(place: &Place, extra: OFlags) -> Result<(File, Statx),
             FileType::RegularFile | FileType::Directory | FileType::Symlink => {}
             _ => return Err(place.not_a_file()),
         },
-        Err(Errno::NOENT) => {}
+        Err(Errno::NOENT) => {
+            guard::may_make(place.dir(), place.name()).map_err(|error| place.fault(error))?;
+        }
         Err(error) => return Err(place.fault(error)),
     }
     open(place, OFlags::WRONLY | extra)
@@ -49,5 +52,10 @@ fn open(place: &Place, flags: OFlags) -> Result<(File, Statx), FsFault> {
     if kind(&stat) != FileType::RegularFile {
         return Err(place.not_a_file());
     }
+    let allowed = match flags & OFlags::ACCMODE {
+        OFlags::RDONLY => guard::may_read(&file),
+        _ => guard::may_write(&file),
+    };
+    allowed.map_err(fault)?;
     Ok((File::from(file), stat))
 }

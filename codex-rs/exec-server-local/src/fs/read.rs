@@ -11,6 +11,7 @@ use codex_exec_server_protocol::fs::{
 };
 use codex_exec_server_protocol::path_uri::PathUri;
 
+use super::confined::Opened;
 use super::metadata::{etag, look_at};
 use super::open::for_reading;
 use super::place::{Links, Place};
@@ -42,6 +43,16 @@ impl WholeFile {
         let has_length = stat.stx_size > 0;
         let left = if has_length { stat.stx_size } else { MAX_READ_FILE_BYTES + 1 };
         Ok(Self { uri: place.uri, file, left, has_length })
+    }
+
+    /// For the road from a helper to the server.
+    pub(super) fn into_parts(self) -> (Opened, File) {
+        (Opened { left: self.left, has_length: self.has_length }, self.file)
+    }
+
+    /// The other end of [`into_parts`](Self::into_parts).
+    pub(super) fn from_parts(uri: PathUri, opened: Opened, file: File) -> Self {
+        Self { uri, file, left: opened.left.min(MAX_READ_FILE_BYTES + 1), has_length: opened.has_length }
     }
 
     /// How many bytes will come at most, as far as that is known.

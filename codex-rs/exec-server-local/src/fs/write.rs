@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::sync::MutexGuard;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use codex_exec_server_core::fs_fault::FsFault;
@@ -17,7 +16,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::host::FsHost;
+use super::guard;
+use super::host::{FsHost, WriteTurn};
 use super::metadata::{self, device, etag, kind, look, look_at};
 use super::open::for_writing;
 use super::place::{Links, Place};
@@ -70,7 +70,7 @@ fn open_for_turn<'a>(
     host: &'a FsHost,
     place: &Place,
     extra: OFlags,
-) -> Result<(File, Statx, MutexGuard<'a, ()>), FsFault> {
+) -> Result<(File, Statx, WriteTurn<'a>), FsFault> {
     for _ in 0..TRIES {
         let (file, _) = for_writing(place, extra)?;
         let stat = look_at(&file).map_err(|error| place.fault(error))?;
@@ -101,6 +101,7 @@ fn replace(
     condition: Option<&str>,
 ) -> Result<Statx, FsFault> {
     let target = target(place)?;
+    guard::may_make(target.dir(), target.name()).map_err(|error| target.fault(error))?;
     // Before anything is written beside what will not be replaced.
     if let Ok(found) = look(target.dir(), target.name(), AtFlags::SYMLINK_NOFOLLOW) {
         must_be_a_file(&target, &found)?;

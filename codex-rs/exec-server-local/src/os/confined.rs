@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 
 use super::birth::{FIRST_FREE, HeldProgram};
+use super::child::Child;
 use super::command::Command;
 use super::error::{SpawnError, Stage};
 use super::image::{Image, candidates};
@@ -74,6 +75,33 @@ pub(crate) fn try_sandbox(prepared: sandbox::Prepared) -> Result<Vec<String>, Sp
     through.map_err(|error| failure(&nothing, error))
 }
 
+/// Starts a process that serves files in a sandbox. When this returns, it serves.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn spawn_file_server(
+    prepared: sandbox::Prepared,
+) -> Result<(Child, sandbox::FileServer), SpawnError> {
+    let nothing = Command::new(["sandbox"], "/");
+    let (spawned, running) = spawn_launcher(&nothing, prepared)?;
+    match running.wait_for_file_server() {
+        Ok(server) => Ok((spawned.child, server)),
+        Err(error) => {
+            bury(&spawned);
+            Err(failure(&nothing, error))
+        }
+    }
+}
+
+/// Waits until a child is dead, and reaps it.
+pub(crate) fn wait_for(child: &Child) {
+    let died = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(child, PollFlags::IN)], None));
+    if died.is_ok() {
+        // If somebody else has taken its status, it is gone all the same.
+        let _ = child.try_wait();
+    }
+}
+
 fn spawn_launcher(
     command: &Command,
     prepared: sandbox::Prepared,
@@ -101,11 +129,7 @@ fn setup(error: rustix::io::Errno) -> SpawnError {
 
 /// A launcher that has said its last word is about to end; it is waited for and reaped.
 fn bury(spawned: &Spawned) {
-    let died = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&spawned.child, PollFlags::IN)], None));
-    if died.is_ok() {
-        // If somebody else has taken its status, it is gone all the same.
-        let _ = spawned.child.try_wait();
-    }
+    wait_for(&spawned.child);
 }
 
 fn failure(command: &Command, error: sandbox::WaitError) -> SpawnError {

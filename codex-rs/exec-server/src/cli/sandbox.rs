@@ -10,7 +10,7 @@ static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
 
 /// Comes first in `main`. Never returns if this program was started to build a sandbox.
 pub(super) fn enter() {
-    let sandbox = match Launcher::enter() {
+    let sandbox = match Launcher::enter_serving(codex_exec_server_local::fs::serve) {
         Ok(launcher) => Sandbox::new(launcher),
         // Without `/proc` there is none; what asks for one is refused.
         Err(_) => Sandbox::unavailable(),

@@ -6,7 +6,7 @@ use codex_exec_server_testkit::patiently;
 use crate::place::{Place, code, uri};
 use crate::reading::noise;
 
-cases! {
+file_cases! {
     everywhere {
         a_file_is_copied_over_another
         a_tree_is_copied_into_what_is_there

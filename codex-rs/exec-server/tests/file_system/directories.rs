@@ -10,7 +10,7 @@ use codex_exec_server_protocol::path_uri::PathUri;
 use crate::place::{Place, code};
 use crate::reading::read;
 
-cases! {
+file_cases! {
     everywhere {
         a_directory_is_made_with_its_parents_unless_told_otherwise
         a_directory_is_not_made_through_links_where_that_is_not_wanted

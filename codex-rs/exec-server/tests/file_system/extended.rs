@@ -15,7 +15,7 @@ use crate::place::{Place, code, errno};
 use crate::reading::noise;
 use crate::writing::write;
 
-cases! {
+file_cases! {
     everywhere {
         what_a_server_lacks_is_named_before_anything_is_sent
     }
@@ -31,6 +31,9 @@ cases! {
         many_paths_are_described_at_once: "it has no such method"
         files_are_moved: "it has no such method"
         a_write_with_a_key_is_done_once: "it has no keys"
+    }
+    not_sandboxed {
+        a_file_is_made_to_run_as_its_owner: "there nobody may leave such a file behind"
     }
 }
 
@@ -215,8 +218,8 @@ async fn permissions_are_set(place: Place) {
         let params = FsSetPermissionsParams { path: place.uri(name), mode, follow_symlinks, sandbox: None };
         place.set_permissions(params)
     };
-    set("f", /*mode*/ 0o4711, /*follow*/ true).await.expect("it is ours");
-    assert_eq!(mode(&place, "f"), 0o4711);
+    set("f", /*mode*/ 0o1711, /*follow*/ true).await.expect("it is ours");
+    assert_eq!(mode(&place, "f"), 0o1711);
     set("link", /*mode*/ 0o600, /*follow*/ true).await.expect("it leads to ours");
     assert_eq!(mode(&place, "f"), 0o600);
     assert_eq!(code(set("link", /*mode*/ 0o644, /*follow*/ false).await), -32600);
@@ -226,6 +229,13 @@ async fn permissions_are_set(place: Place) {
     let params = FsWriteFileParams { mode: Some(0o640), ..write(place.uri("g"), "x") };
     place.write_file(params).await.expect("it can be written");
     assert_eq!(mode(&place, "g"), 0o640);
+}
+
+async fn a_file_is_made_to_run_as_its_owner(place: Place) {
+    let path = place.file("f", "");
+    let params = FsSetPermissionsParams { path, mode: 0o4711, follow_symlinks: None, sandbox: None };
+    place.set_permissions(params).await.expect("it is ours");
+    assert_eq!(mode(&place, "f"), 0o4711);
 }
 
 async fn bytes_are_appended_in_one_piece(place: Place) {

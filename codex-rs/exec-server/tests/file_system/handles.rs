@@ -9,7 +9,7 @@ use codex_exec_server_testkit::patiently;
 use crate::place::{Place, code, uri};
 use crate::reading::noise;
 
-cases! {
+file_cases! {
     everywhere {
         blocks_are_read_wherever_they_are
         blocks_are_written_wherever_they_go

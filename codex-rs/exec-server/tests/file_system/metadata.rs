@@ -5,7 +5,7 @@ use codex_exec_server_protocol::path_uri::PathUri;
 
 use crate::place::{Place, code, uri};
 
-cases! {
+file_cases! {
     everywhere {
         a_path_is_described
         a_link_is_told_and_followed

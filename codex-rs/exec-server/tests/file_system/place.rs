@@ -98,6 +98,11 @@ pub(crate) async fn on_local<C: Future<Output = ()>>(case: impl FnOnce(Place) ->
     case(Place::new(Arc::new(LocalFileSystem::with_defaults()))).await;
 }
 
+/// Runs `case` on this machine, under a policy that allows what it asks for.
+pub(crate) async fn on_sandboxed<C: Future<Output = ()>>(case: impl FnOnce(Place) -> C) {
+    case(Place::new(crate::sandboxed::Sandboxed::new())).await;
+}
+
 /// Runs `case` over a WebSocket to a server of its own.
 pub(crate) async fn on_remote<C: Future<Output = ()>>(case: impl FnOnce(Place) -> C) {
     behind_server(ServerConfig::from_process(), |client| case(Place::new(Arc::new(client)))).await;
@@ -106,4 +111,30 @@ pub(crate) async fn on_remote<C: Future<Output = ()>>(case: impl FnOnce(Place) -
 /// Runs `case` on the reference's server.
 pub(crate) async fn on_reference<C: Future<Output = ()>>(case: impl FnOnce(Place) -> C) {
     behind_reference(/*environment*/ None, |client| case(Place::new(Arc::new(client)))).await;
+}
+
+/// The same as `cases!`, and each once more under a policy. What no policy allows says so there.
+macro_rules! file_cases {
+    (
+        everywhere { $($case:ident)* }
+        not_on_reference { $($ours:ident: $reason:literal)* }
+        $(not_sandboxed { $($open:ident: $why:literal)* })?
+    ) => {
+        cases! {
+            everywhere { $($case)* }
+            not_on_reference {
+                $($ours: $reason)*
+                $($($open: "it has no answer to compare with")*)?
+            }
+        }
+        mod sandboxed {
+            cases!(@run on_sandboxed $($case)* $($ours)*);
+            $($(
+                #[test]
+                fn $open() {
+                    println!("skipped under a policy: {}", $why);
+                }
+            )*)?
+        }
+    };
 }

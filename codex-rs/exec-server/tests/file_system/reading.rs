@@ -6,7 +6,7 @@ use codex_exec_server_testkit::patiently;
 
 use crate::place::{Place, code, errno, uri};
 
-cases! {
+file_cases! {
     everywhere {
         what_is_in_a_file_comes_back_as_it_is
         a_large_file_comes_back_whole

@@ -11,15 +11,17 @@ use crate::reading::read;
 use crate::trees::remove;
 use crate::writing::write;
 
-cases! {
+file_cases! {
     everywhere {
         a_path_of_another_kind_of_host_is_refused
     }
     not_on_reference {
         a_separator_that_hides_in_a_name_is_refused: "it takes it for a separator"
-        a_sandbox_that_can_not_be_enforced_is_refused: "it enforces some of its own"
         a_full_disk_is_told_and_leaves_the_old_content_of_an_atomic_write: "nothing to compare with"
-        what_nobody_may_do_is_refused: "it does not name the error"
+    }
+    not_sandboxed {
+        a_sandbox_that_can_not_be_enforced_is_refused: "it can"
+        what_nobody_may_do_is_refused: "there everything of the kernel's is read-only"
     }
 }
 

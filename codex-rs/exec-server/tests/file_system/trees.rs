@@ -5,7 +5,7 @@ use codex_exec_server_protocol::path_uri::PathUri;
 
 use crate::place::{Place, code};
 
-cases! {
+file_cases! {
     everywhere {
         a_tree_is_walked_breadth_first_and_in_order
         bounds_of_a_walk_are_kept_and_told

@@ -7,7 +7,7 @@ use codex_exec_server_testkit::patiently;
 use crate::place::{Place, code, uri};
 use crate::reading::{noise, read};
 
-cases! {
+file_cases! {
     everywhere {
         a_file_is_made_and_replaced
         a_link_leads_to_what_is_written

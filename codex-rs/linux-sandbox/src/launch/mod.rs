@@ -24,6 +24,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use crate::job::{Failure, JOB, Job, STATUS, Stage, TOLD_BYTES, Told, Work};
+use crate::launcher::Serve;
 use forks::{Command, End, Fork, Init};
 
 /// What a launcher ends with when no program runs; the server has been told why.
@@ -32,11 +33,11 @@ const NOT_RUN: i32 = 125;
 /// Carries out the job of descriptor 3. Never returns.
 ///
 /// The caller has made sure that descriptors 3 and 4 are what they should be.
-pub(crate) fn run() -> ! {
+pub(crate) fn run(serve: Option<Serve>) -> ! {
     #[allow(unsafe_code)]
     // SAFETY: the server placed these for this program, and nothing else here uses them.
     let (job, status) = unsafe { (OwnedFd::from_raw_fd(JOB), Status(OwnedFd::from_raw_fd(STATUS))) };
-    match launch(job, &status) {
+    match launch(job, &status, serve) {
         Ok((init, command)) => {
             // The server takes the socket's end as the news that the program runs.
             drop(status);
@@ -49,7 +50,7 @@ pub(crate) fn run() -> ! {
     }
 }
 
-fn launch(job: OwnedFd, status: &Status) -> Result<(Init, Command), Failure> {
+fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<(Init, Command), Failure> {
     forks::close_on_exec(status.0.as_fd()).map_err(at(Stage::Job))?;
     let task = Job::from_memfd(&job).map_err(at(Stage::Job))?;
     drop(job);
@@ -58,7 +59,7 @@ fn launch(job: OwnedFd, status: &Status) -> Result<(Init, Command), Failure> {
     let command = match forks::fork().map_err(at(Stage::Fork))? {
         Fork::Child => {
             drop(init);
-            become_command(&task, status)
+            become_command(task, status, serve)
         }
         Fork::Parent(command) => command,
     };
@@ -77,14 +78,23 @@ fn end_as(command: &Command, init: Init) -> ! {
 }
 
 /// In the command process: either it is the program then, or the server has been told why not.
-fn become_command(job: &Job, status: &Status) -> ! {
-    let failure = match prepare(job) {
-        Ok(()) => match &job.work {
-            Work::Program(program) => program::execute(program),
+fn become_command(job: Job, status: &Status, serve: Option<Serve>) -> ! {
+    let failure = match prepare(&job) {
+        Ok(()) => match job.work {
+            Work::Program(program) => program::execute(&program),
             Work::Trial => {
                 status.tell(&Told::Trial(trial::run()), /*descriptor*/ None);
                 forks::exit(/*code*/ 0)
             }
+            Work::Serve { rules, settings } => match (serve, status.0.try_clone()) {
+                (Some(serve), Ok(socket)) => {
+                    status.tell(&Told::Serving, /*descriptor*/ None);
+                    serve(rules, &settings, socket);
+                    forks::exit(/*code*/ 0)
+                }
+                (None, _) => at(Stage::Serve)(std::io::Error::from_raw_os_error(libc::ENOSYS)),
+                (_, Err(error)) => at(Stage::Serve)(error),
+            },
         },
         Err(failure) => failure,
     };
