@@ -185,40 +185,85 @@ fn refuse_writable_links(places: &[Place], real: &Rules) -> Result<(), SurveyErr
     Ok(())
 }
 
+/// How often a place is looked at again because what stood there was somebody else's and went away with him.
+const LOOKS: usize = 64;
+
 /// Puts something where nothing is and nothing may be made.
 fn hold_missing(places: &mut [Place], real: &mut Rules) -> Result<Vec<Placeholder>, SurveyError> {
     let mut held = Vec::new();
-    for place in places {
-        let failed = |source| SurveyError::Io { entry: place.entry.clone(), source };
-        let folder = place.rule.origin == Origin::Protected;
-        match &place.located.found {
-            Found::Nothing { first_missing } => {
-                let around = real.access(first_missing.parent().unwrap_or(Path::new("/")));
-                let narrows = match place.rule.access {
-                    Access::Write => false,
-                    // Where the process can't write it can't make anything either. What others make there later is seen.
-                    Access::Read | Access::Deny => around == Access::Write,
-                };
-                if !narrows || place.rule.origin == Origin::AskedIfPresent {
-                    continue;
-                }
-                let missing = first_missing.clone();
-                match Placeholder::put(&missing, folder).map_err(failed)? {
-                    Made::Held(placeholder) => held.push(placeholder),
-                    Made::Occupied => {}
-                    Made::Impossible => continue,
-                }
-                // The rule holds for the placeholder, and so for everything that could have come below.
-                place.located = locate(&missing).map_err(failed)?;
-                real.add(missing, place.rule.access, place.rule.origin);
+    for place in places.iter_mut().filter(|place| place.rule.access < Access::Write) {
+        let mut looks = 0;
+        while hold(place, real, &mut held)? == Held::LookAgain {
+            looks += 1;
+            if looks == LOOKS {
+                let source = io::Error::from_raw_os_error(libc::EBUSY);
+                return Err(SurveyError::Io { entry: place.entry.clone(), source });
             }
-            Found::Something(_) if place.rule.access < Access::Write => {
-                held.extend(Placeholder::adopt(&place.located.path, folder).map_err(failed)?);
-            }
-            Found::Something(_) | Found::OutOfReach => {}
         }
     }
     Ok(held)
+}
+
+/// What came of holding a place.
+#[derive(PartialEq, Eq)]
+enum Held {
+    Settled,
+    /// What was there is not there any more.
+    LookAgain,
+}
+
+fn hold(place: &mut Place, real: &mut Rules, held: &mut Vec<Placeholder>) -> Result<Held, SurveyError> {
+    let entry = place.entry.clone();
+    let failed = |source| SurveyError::Io { entry: entry.clone(), source };
+    let folder = place.rule.origin == Origin::Protected;
+    match &place.located.found {
+        Found::Nothing { first_missing } => {
+            // Where the process can't write it can't make anything either. What others make there later is seen.
+            let around = real.access(first_missing.parent().unwrap_or(Path::new("/")));
+            if around != Access::Write || place.rule.origin == Origin::AskedIfPresent {
+                return Ok(Held::Settled);
+            }
+            let missing = first_missing.clone();
+            match Placeholder::put(&missing, folder).map_err(failed)? {
+                Made::Held(placeholder) => held.push(placeholder),
+                Made::Occupied => {}
+                Made::Impossible => return Ok(Held::Settled),
+            }
+            // The rule holds for the placeholder, and so for everything that could have come below.
+            place.located = locate(&missing).map_err(failed)?;
+            if let Found::Nothing { .. } = place.located.found {
+                place.located = locate(&entry).map_err(failed)?;
+                return Ok(Held::LookAgain);
+            }
+            real.add(missing, place.rule.access, place.rule.origin);
+        }
+        Found::Something(found) => {
+            let found = *found;
+            held.extend(Placeholder::adopt(&place.located.path, folder).map_err(failed)?);
+            // Before it was held, it may have gone with whoever held it, and others may have put another there.
+            let now = locate(&entry).map_err(failed)?;
+            let is_same = now.found == Found::Something(found);
+            // The rest of a view is arranged by where its rules hold.
+            let is_missing = matches!(now.found, Found::Nothing { .. });
+            if is_missing || (!is_same && now.path == place.located.path) {
+                place.located = now;
+                return Ok(if is_missing { Held::LookAgain } else { Held::Settled });
+            }
+        }
+        // The first component that is no folder may be such a file, put there for somebody else.
+        Found::OutOfReach => {
+            let file = place.located.path.ancestors().find(|path| path.symlink_metadata().is_ok());
+            if let Some(file) = file.map(Path::to_owned)
+                && real.access(file.parent().unwrap_or(Path::new("/"))) == Access::Write
+                && let Some(placeholder) = Placeholder::adopt(&file, /*folder*/ false).map_err(failed)?
+            {
+                held.push(placeholder);
+                place.located = locate(&file).map_err(failed)?;
+                real.add(file, place.rule.access, place.rule.origin);
+            }
+        }
+    }
+    Ok(Held::Settled)
 }
 
 fn arrange(places: &[Place], real: &Rules) -> (View, Option<Fence>) {
