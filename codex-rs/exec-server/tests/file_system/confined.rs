@@ -463,7 +463,9 @@ async fn of_writers_under_a_policy_and_without_one_one_wins() {
             }
         }
     };
-    let everybody = async { tokio::join!(count(scene.policy()), count(None), count(scene.policy())) };
+    let everybody = async {
+        tokio::join!(count(scene.policy()), count(/*sandbox*/ None), count(scene.policy()))
+    };
     patiently("all to have counted", everybody).await;
     assert_eq!(fs::read(scene.path("workspace/counter")).expect("it is there"), b"60");
 }

@@ -156,7 +156,7 @@ mod tests {
         let sent = data.clone();
         let file = std::fs::File::open("/dev/null").expect("it is there");
         let sender = std::thread::spawn(move || {
-            write(&here, &"a", b"", None).expect("sent");
+            write(&here, &"a", b"", /*file*/ None).expect("sent");
             write(&here, &"b", &sent, Some(file.as_fd())).expect("sent");
         });
         let first = read::<String>(&there).expect("whole").expect("there is one");

@@ -75,7 +75,7 @@ impl Helper {
     pub(super) fn ask(&self, request: &Request, data: &[u8], interest: &Interest) -> io::Result<Reply> {
         let connection = self.connection()?;
         interest.watched_by(&connection);
-        frame::write(&*connection, request, data, None)?;
+        frame::write(&*connection, request, data, /*file*/ None)?;
         let answered = frame::read(&*connection)?;
         let Frame { text, data, file } = answered.ok_or(io::ErrorKind::UnexpectedEof)?;
         // One that was given up meanwhile is shut, and no good for others.

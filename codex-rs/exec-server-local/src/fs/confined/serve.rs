@@ -41,7 +41,7 @@ fn attend(host: &FsHost, connection: OwnedFd) {
             }
             Err(fault) => {
                 let error = RpcError::from(&ServiceError::Fs(fault));
-                frame::write(&*connection, &Err::<Answer, RpcError>(error), &[], None)
+                frame::write(&*connection, &Err::<Answer, RpcError>(error), &[], /*file*/ None)
             }
         };
         if sent.is_err() {
