@@ -18,8 +18,8 @@ use codex_exec_server_protocol::http::{
 use codex_exec_server_protocol::methods::ClientNotification;
 use tokio::sync::Notify;
 
-use crate::http::Unfinished;
 use crate::session::Attached;
+use crate::unfinished::Unfinished;
 
 /// Every body under way, by the name of its request.
 #[derive(Debug, Default)]

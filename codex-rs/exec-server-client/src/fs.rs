@@ -4,20 +4,23 @@
 //! server knows it again by a key; writes and appends get one by themselves wherever that is so.
 
 mod file;
+mod search;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_exec_server_core::reconnect::Repeat;
-use codex_exec_server_core::service::{FileHandle, FileSystem, FsError, ServiceFuture, missing_write_flag};
+use codex_exec_server_core::service::{
+    FileHandle, FileSearch, FileSystem, FsError, ServiceFuture, missing_write_flag,
+};
 use codex_exec_server_protocol::bytes::{Base64Bytes, encoded_len};
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::fs::{
     FsAppendParams, FsAppendResponse, FsCanonicalizeParams, FsCanonicalizeResponse, FsCopyParams,
-    FsCreateDirectoryParams, FsGetMetadataParams, FsGetMetadataResponse, FsOpenMode, FsReadDirectoryParams,
-    FsReadDirectoryResponse, FsReadFileParams, FsReadRangeParams, FsReadRangeResponse, FsRemoveParams,
-    FsRenameParams, FsSetPermissionsParams, FsStatManyParams, FsStatManyResponse, FsWalkParams,
-    FsWalkResponse, FsWriteFileParams, FsWriteFileResponse,
+    FsCreateDirectoryParams, FsGetMetadataParams, FsGetMetadataResponse, FsGlobParams, FsOpenMode,
+    FsReadDirectoryParams, FsReadDirectoryResponse, FsReadFileParams, FsReadRangeParams, FsReadRangeResponse,
+    FsRemoveParams, FsRenameParams, FsSearchMatch, FsSearchParams, FsSetPermissionsParams, FsStatManyParams,
+    FsStatManyResponse, FsWalkEntry, FsWalkParams, FsWalkResponse, FsWriteFileParams, FsWriteFileResponse,
 };
 use codex_exec_server_protocol::ids::RequestKey;
 use codex_exec_server_protocol::methods::{
@@ -28,6 +31,7 @@ use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::sandbox::SandboxContext;
 use uuid::Uuid;
 
+use self::search::{Lines, Paths, RemoteSearch};
 use crate::client::Client;
 use crate::error::{RequestError, Unsupported};
 
@@ -189,5 +193,13 @@ impl FileSystem for Client {
         sandbox: Option<SandboxContext>,
     ) -> ServiceFuture<'_, Result<Arc<dyn FileHandle>, FsError>> {
         Box::pin(file::open(self, path, mode, sandbox))
+    }
+
+    fn glob(&self, params: FsGlobParams) -> Box<dyn FileSearch<FsWalkEntry>> {
+        Box::new(RemoteSearch::<Paths>::new(self, params))
+    }
+
+    fn search(&self, params: FsSearchParams) -> Box<dyn FileSearch<FsSearchMatch>> {
+        Box::new(RemoteSearch::<Lines>::new(self, params))
     }
 }

@@ -1,21 +1,19 @@
 //! HTTP requests that leave from the server's machine.
 
-use std::fmt;
 use std::sync::Arc;
 
 use codex_exec_server_core::reconnect::{AfterLoss, Repeat};
 use codex_exec_server_core::service::ServiceFuture;
 use codex_exec_server_core::service::http::{HttpBodyStream, HttpClient, HttpError, HttpStream};
 use codex_exec_server_protocol::http::{HttpHeader, HttpRequestParams, HttpRequestResponse};
-use codex_exec_server_protocol::methods::{CancelNotification, ClientNotification, HttpRequest};
-use codex_exec_server_protocol::rpc::RequestId;
-use tokio_util::task::TaskTracker;
+use codex_exec_server_protocol::methods::HttpRequest;
 
 use crate::bodies::{Credit, HttpBody};
 use crate::client::Client;
 use crate::error::{Outcome, RequestError};
 use crate::link::CallError;
 use crate::session::Attached;
+use crate::unfinished::Unfinished;
 
 /// The beginning of a streamed answer.
 #[derive(Debug)]
@@ -87,12 +85,7 @@ impl Client {
         params: &HttpRequestParams,
     ) -> Result<(HttpRequestResponse, Unfinished), Outcome> {
         let pending = attached.link.begin::<HttpRequest>(params).await.map_err(CallError::from)?;
-        let unfinished = Unfinished {
-            attached: Arc::clone(attached),
-            request: pending.id(),
-            tasks: self.inner.tasks.clone(),
-            tell: attached.peer.environment.capabilities.cancel,
-        };
+        let unfinished = Unfinished::new(attached, pending.id(), &self.inner.tasks);
         match pending.answer().await {
             Ok(answer) => Ok((answer, unfinished)),
             Err(error) => {
@@ -111,47 +104,6 @@ fn may_repeat(outcome: Outcome, repeat: Repeat) -> Result<(), RequestError> {
             AfterLoss::SendAgain => Ok(()),
             AfterLoss::Unknown => Err(RequestError::Unknown),
         },
-    }
-}
-
-/// An exchange that is under way on the server. Dropping this tells the server that nobody wants it any longer.
-pub(crate) struct Unfinished {
-    attached: Arc<Attached>,
-    request: RequestId,
-    tasks: TaskTracker,
-    /// Whether the server is to be told: it must know the message, and the exchange not be over.
-    tell: bool,
-}
-
-impl Unfinished {
-    /// It is over: there is nothing to tell.
-    pub(crate) fn finish(mut self) {
-        self.tell = false;
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.tell {
-            return;
-        }
-        let cancel = ClientNotification::Cancel(CancelNotification { id: self.request.clone() });
-        // There is always a runtime, except when it is about to end, and then so is the connection.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let attached = Arc::clone(&self.attached);
-        self.tasks.spawn_on(
-            async move {
-                // If the connection is gone, so is the exchange.
-                let _ = attached.link.notify(&cancel).await;
-            },
-            &runtime,
-        );
-    }
-}
-
-impl fmt::Debug for Unfinished {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unfinished").field("request", &self.request).finish_non_exhaustive()
     }
 }
 

@@ -39,11 +39,13 @@ mod reading;
 mod record;
 mod recovery;
 mod router;
+mod searches;
 mod session;
 mod start;
 mod state;
 mod supervise;
 mod timeline;
+mod unfinished;
 
 pub use bodies::{HttpBody, HttpBodyError};
 pub use client::{Client, IfAttached};

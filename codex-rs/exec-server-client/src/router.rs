@@ -1,4 +1,4 @@
-//! Where notifications go: each to the feed of its process, or to its HTTP body.
+//! Where notifications go: each to the feed of its process, to its HTTP body, or to its search.
 //!
 //! Outlives connections, so that a process keeps its feed whatever carries its events.
 
@@ -14,6 +14,7 @@ use crate::bodies::Bodies;
 use crate::error::ClientError;
 use crate::feed::Feed;
 use crate::record::Account;
+use crate::searches::{Batch, Searches};
 use crate::timeline::Entry;
 
 /// See the module.
@@ -21,6 +22,7 @@ use crate::timeline::Entry;
 pub(crate) struct Router {
     places: Mutex<HashMap<ProcessId, Place>>,
     bodies: Arc<Bodies>,
+    searches: Arc<Searches>,
     /// Nobody may hold a connection up: the answers that are waited for stand behind what is pushed.
     draining: AtomicBool,
 }
@@ -91,6 +93,10 @@ impl Router {
         &self.bodies
     }
 
+    pub(crate) const fn searches(&self) -> &Arc<Searches> {
+        &self.searches
+    }
+
     /// Frees the id of a process of which nothing more will come, unless it stands for another one by now.
     pub(crate) fn remove(&self, feed: &Arc<Feed>) {
         let mut places = self.lock();
@@ -125,6 +131,14 @@ impl Router {
                 (closed.process_id, closed.seq, Entry::Closed(account))
             }
             ServerNotification::HttpBodyDelta(delta) => return self.bodies.deliver(delta),
+            ServerNotification::FsGlobMatches(found) => {
+                let batch = Batch::Paths(found.matches);
+                return self.searches.deliver(&found.search_id, found.batch, batch);
+            }
+            ServerNotification::FsSearchMatches(found) => {
+                let batch = Batch::Lines(found.matches);
+                return self.searches.deliver(&found.search_id, found.batch, batch);
+            }
             _ => return,
         };
         let feed = self.lock().get(&id).map(|place| Arc::clone(&place.feed));

@@ -15,6 +15,7 @@ use codex_exec_server_protocol::fs::{
 use codex_exec_server_protocol::path_uri::PathUri;
 
 use crate::errno;
+use crate::search_fault::SearchFault;
 
 /// A file operation that failed. Every variant is something that happened, with what its receiver needs to know.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -134,6 +135,9 @@ pub enum FsFault {
         /// What it is; empty if there is no file.
         etag: String,
     },
+    /// A search that is refused.
+    #[error(transparent)]
+    Search(#[from] SearchFault),
     /// A sandbox that has no meaning here, or that nothing here enforces. Holds the whole message; nothing was done.
     #[error("{0}")]
     Sandbox(String),
@@ -171,6 +175,7 @@ impl FsFault {
             Self::Relayed(error) => ErrorCode::from_number(error.code).unwrap_or(ErrorCode::Internal),
             Self::BadMode(_) | Self::Sandbox(_) => ErrorCode::InvalidParams,
             Self::GivenUp(_) => ErrorCode::Cancelled,
+            Self::Search(fault) => fault.code(),
             Self::ForeignPath(_)
             | Self::EncodedSeparator(_)
             | Self::NotAFile { .. }
@@ -228,6 +233,7 @@ impl FsFault {
             | Self::HandleExists(_)
             | Self::HandleIdTooLong
             | Self::UnknownHandle(_)
+            | Self::Search(_)
             | Self::Sandbox(_) => return None,
             Self::Relayed(error) => return serde_json::from_value(error.data.clone()?).ok(),
         };

@@ -18,6 +18,7 @@ pub mod pace;
 pub mod process_event;
 pub mod reconnect;
 pub mod schedule;
+pub mod search_fault;
 pub mod sequencer;
 pub mod service;
 pub mod sessions;

@@ -101,6 +101,13 @@ pub struct FileLimits {
     /// The same while it has something stand on the machine where nothing may be made, such as an empty `.git`: others would
     /// stumble over it.
     pub helper_idle_with_placeholders: Duration,
+    /// Searches that may be running at once, each on a thread of its own. One more is refused: those that run may wait for
+    /// readers who are slow.
+    pub searches: usize,
+    /// Of these, those of one connection.
+    pub searches_per_connection: usize,
+    /// What a search finds ahead of its reader before it waits.
+    pub search_ahead_bytes: usize,
 }
 
 impl Default for FileLimits {
@@ -112,6 +119,9 @@ impl Default for FileLimits {
             helpers: 16,
             helper_idle: Duration::from_secs(30),
             helper_idle_with_placeholders: Duration::from_secs(1),
+            searches: 64,
+            searches_per_connection: 16,
+            search_ahead_bytes: 256 << 10,
         }
     }
 }

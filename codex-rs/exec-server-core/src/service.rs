@@ -6,6 +6,7 @@
 //! one set of tests runs against both.
 
 mod file_system;
+mod search;
 
 pub mod http;
 
@@ -23,6 +24,7 @@ use codex_exec_server_protocol::process::{
 };
 
 pub use self::file_system::{FileHandle, FileSystem, FsError, missing_write_flag};
+pub use self::search::{FileSearch, Found, SearchEnd};
 use crate::error::ServiceError;
 use crate::process_event::ExecProcessEvent;
 

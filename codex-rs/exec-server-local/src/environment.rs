@@ -50,6 +50,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
             idempotent_requests: true,
             file_write_streaming: true,
             fs_extended: true,
+            fs_search: true,
             ..EnvironmentCapabilities::default()
         },
         sandbox: None,

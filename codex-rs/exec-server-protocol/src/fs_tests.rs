@@ -310,6 +310,7 @@ fn searches_say_little_when_little_is_asked() {
             path: uri("/a"),
             patterns: vec!["**/*.rs".into()],
             scope: FsSearchScope::default(),
+            credit_batches: None,
             max_matches: None,
             sandbox: None,
         }
@@ -333,6 +334,7 @@ fn searches_say_little_when_little_is_asked() {
                 ..FsSearchScope::default()
             },
             context_lines: 2,
+            credit_batches: None,
             max_matches: Some(10),
             sandbox: None,
         }

@@ -320,6 +320,8 @@ notifications! {
     "$/cancel" Cancel(CancelNotification);
     /// Lets the server send more of a streamed HTTP body. Flag `httpBodyCredit`.
     "http/request/bodyCredit" HttpBodyCredit(HttpBodyCreditNotification);
+    /// Lets the server send more of what a search finds. Flag `fsSearch`.
+    "fs/searchCredit" FsSearchCredit(FsSearchCreditNotification);
 }
 
 notifications! {

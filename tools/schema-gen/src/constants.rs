@@ -27,6 +27,10 @@ pub(crate) const BOUNDS: &[Bound] = bounds![
     fs::MAX_SEARCH_MATCHES,
     fs::MAX_CONTEXT_LINES,
     fs::MAX_SEARCH_LINE_BYTES,
+    fs::MAX_SEARCH_RANGES,
+    fs::MAX_SEARCH_DEPTH,
+    fs::MAX_SEARCH_PATTERN_BYTES,
+    fs::MAX_SEARCH_ID_BYTES,
     network::DEFAULT_NET_WINDOW_BYTES,
     network::MAX_NET_DATA_BYTES,
 ];

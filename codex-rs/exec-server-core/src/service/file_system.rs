@@ -12,15 +12,16 @@ use codex_exec_server_protocol::environment::EnvironmentCapabilities;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::fs::{
     FsAppendParams, FsAppendResponse, FsCanonicalizeParams, FsCanonicalizeResponse, FsCopyParams,
-    FsCreateDirectoryParams, FsErrorData, FsGetMetadataParams, FsGetMetadataResponse, FsOpenMode,
-    FsReadBlockResponse, FsReadDirectoryParams, FsReadDirectoryResponse, FsReadFileParams, FsReadRangeParams,
-    FsReadRangeResponse, FsRemoveParams, FsRenameParams, FsSetPermissionsParams, FsStatManyParams,
-    FsStatManyResponse, FsWalkParams, FsWalkResponse, FsWriteFileParams, FsWriteFileResponse,
+    FsCreateDirectoryParams, FsErrorData, FsGetMetadataParams, FsGetMetadataResponse, FsGlobParams,
+    FsOpenMode, FsReadBlockResponse, FsReadDirectoryParams, FsReadDirectoryResponse, FsReadFileParams,
+    FsReadRangeParams, FsReadRangeResponse, FsRemoveParams, FsRenameParams, FsSearchMatch, FsSearchParams,
+    FsSetPermissionsParams, FsStatManyParams, FsStatManyResponse, FsWalkEntry, FsWalkParams, FsWalkResponse,
+    FsWriteFileParams, FsWriteFileResponse,
 };
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::sandbox::SandboxContext;
 
-use super::ServiceFuture;
+use super::{FileSearch, ServiceFuture};
 use crate::error::ServiceError;
 use crate::fs_fault::FsFault;
 
@@ -96,6 +97,12 @@ pub trait FileSystem: fmt::Debug + Send + Sync {
         mode: FsOpenMode,
         sandbox: Option<SandboxContext>,
     ) -> ServiceFuture<'_, Result<Arc<dyn FileHandle>, FsError>>;
+
+    /// Finds paths by their names. `search_id` and `credit_batches` are of no importance. Flag `fsSearch`.
+    fn glob(&self, params: FsGlobParams) -> Box<dyn FileSearch<FsWalkEntry>>;
+
+    /// Finds lines of files by their content; otherwise as [`Self::glob`]. Flag `fsSearch`.
+    fn search(&self, params: FsSearchParams) -> Box<dyn FileSearch<FsSearchMatch>>;
 }
 
 /// An open file. Dropping it closes it; [`FileHandle::close`] also tells when that is done.
@@ -136,6 +143,9 @@ pub enum FsError {
     /// The connection was lost before the answer came, and this is not to be repeated: it took effect or it did not.
     #[error("connection was lost before the answer came")]
     OutcomeUnknown,
+    /// The connection was lost, or what came over it does not add up: the rest of what was searched for is lost. Says why.
+    #[error("search broke off: {0}; search again")]
+    SearchLost(Arc<str>),
     /// There is no connection any more, and there won't be one. Says why.
     #[error("{0}")]
     Disconnected(Arc<str>),
@@ -147,7 +157,7 @@ impl FsError {
     pub const fn refusal(&self) -> Option<&RpcError> {
         match self {
             Self::NotFound(error) | Self::Changed { error, .. } | Self::Refused(error) => Some(error),
-            Self::Unsupported(_) | Self::OutcomeUnknown | Self::Disconnected(_) => None,
+            Self::Unsupported(_) | Self::OutcomeUnknown | Self::SearchLost(_) | Self::Disconnected(_) => None,
         }
     }
 

@@ -10,15 +10,16 @@ use bytes::Bytes;
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_core::limits::FileLimits;
-use codex_exec_server_core::service::{FileHandle, FileSystem, FsError, ServiceFuture};
+use codex_exec_server_core::service::{FileHandle, FileSearch, FileSystem, FsError, ServiceFuture};
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::fs::{
     FileHandleId, FsAppendParams, FsAppendResponse, FsCanonicalizeParams, FsCanonicalizeResponse,
     FsCloseParams, FsCopyParams, FsCreateDirectoryParams, FsGetMetadataParams, FsGetMetadataResponse,
-    FsOpenMode, FsOpenParams, FsReadBlockParams, FsReadBlockResponse, FsReadDirectoryParams,
+    FsGlobParams, FsOpenMode, FsOpenParams, FsReadBlockParams, FsReadBlockResponse, FsReadDirectoryParams,
     FsReadDirectoryResponse, FsReadFileParams, FsReadRangeParams, FsReadRangeResponse, FsRemoveParams,
-    FsRenameParams, FsSetPermissionsParams, FsStatManyParams, FsStatManyResponse, FsWalkParams,
-    FsWalkResponse, FsWriteBlockParams, FsWriteFileParams, FsWriteFileResponse,
+    FsRenameParams, FsSearchMatch, FsSearchParams, FsSetPermissionsParams, FsStatManyParams,
+    FsStatManyResponse, FsWalkEntry, FsWalkParams, FsWalkResponse, FsWriteBlockParams, FsWriteFileParams,
+    FsWriteFileResponse,
 };
 use codex_exec_server_protocol::ids::RequestKey;
 use codex_exec_server_protocol::path_uri::PathUri;
@@ -32,6 +33,7 @@ use super::host::{FsHost, Interest};
 use super::keys::{Keys, Turn, Written, of_append, of_write};
 use super::read::WholeFile;
 use super::sandbox::{Confined, Reply, perform};
+use super::search::LocalSearch;
 
 /// What an answer of this kind holds.
 macro_rules! taken {
@@ -240,6 +242,18 @@ impl LocalFileSystem {
         self.run(sandbox.as_ref(), Request::Walk(params), taken!(Walk)).await
     }
 
+    /// `fs/glob`
+    #[must_use]
+    pub fn glob(&self, params: FsGlobParams) -> LocalSearch<FsWalkEntry> {
+        LocalSearch::glob(&self.host, params)
+    }
+
+    /// `fs/search`
+    #[must_use]
+    pub fn search(&self, params: FsSearchParams) -> LocalSearch<FsSearchMatch> {
+        LocalSearch::search(&self.host, params)
+    }
+
     /// `fs/remove`
     pub async fn remove(&self, params: FsRemoveParams) -> Result<(), FsFault> {
         let sandbox = params.sandbox.clone();
@@ -309,6 +323,14 @@ macro_rules! as_file_system {
                     let handle = LocalFile { id, handles: Arc::clone(&self.handles) };
                     Ok(Arc::new(handle) as Arc<dyn FileHandle>)
                 })
+            }
+
+            fn glob(&self, params: FsGlobParams) -> Box<dyn FileSearch<FsWalkEntry>> {
+                Box::new(Self::glob(self, params))
+            }
+
+            fn search(&self, params: FsSearchParams) -> Box<dyn FileSearch<FsSearchMatch>> {
+                Box::new(Self::search(self, params))
             }
         }
     };

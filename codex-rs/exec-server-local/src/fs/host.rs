@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::confined::Helpers;
 use super::quick::Devices;
+use super::search::Searches;
 use crate::sandbox::Sandbox;
 
 /// Locks that keep writers of one file apart. Two files may share one; then one of them waits a little.
@@ -26,6 +27,7 @@ const WRITE_LOCKS: usize = 64;
 pub struct FsHost {
     pub(super) limits: FileLimits,
     pub(super) devices: Devices,
+    pub(super) searches: Searches,
     threads: Arc<Semaphore>,
     /// Room for whole files, in KiB.
     room: Arc<Semaphore>,
@@ -62,6 +64,7 @@ impl FsHost {
         Arc::new(Self {
             limits,
             devices: Devices::default(),
+            searches: Searches::new(limits.searches),
             threads,
             room: Arc::new(Semaphore::new(room_kib as usize)),
             room_kib,

@@ -27,6 +27,7 @@ mod remove;
 mod rename;
 mod replace;
 mod sandbox;
+mod search;
 mod walk;
 mod write;
 
@@ -35,3 +36,4 @@ pub use self::confined::serve;
 pub use self::handles::FileHandles;
 pub use self::host::FsHost;
 pub use self::read::WholeFile;
+pub use self::search::LocalSearch;

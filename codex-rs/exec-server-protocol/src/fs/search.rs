@@ -1,7 +1,8 @@
 //! Finding files by name (`fs/glob`) and by content (`fs/search`). Flag `fsSearch`.
 //!
 //! Matches are pushed in numbered batches while the search runs; the answer comes at the end and says how many batches
-//! there were, so that a caller knows when it has all of them. `$/cancel` ends a search early.
+//! there were, so that a caller knows when it has all of them. `$/cancel` ends a search early. With `creditBatches` no
+//! more is sent than was granted: a search whose batches are not taken waits, and nothing else does.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,16 @@ use crate::sandbox::SandboxContext;
 pub const MAX_SEARCH_MATCHES: u64 = 100_000;
 /// Lines around a match that may be asked for, on each side.
 pub const MAX_CONTEXT_LINES: u32 = 20;
-/// A longer line is cut to this many bytes, around its first match.
+/// Of a longer line this many bytes are shown, around its first match; of one before or after it, its beginning.
 pub const MAX_SEARCH_LINE_BYTES: usize = 4096;
+/// Matches within one line that are told; more are left out.
+pub const MAX_SEARCH_RANGES: usize = 256;
+/// Directories that a search enters below each other; what lies deeper counts as unreadable.
+pub const MAX_SEARCH_DEPTH: u32 = 256;
+/// A pattern may have so many bytes, and so may all globs of one list together.
+pub const MAX_SEARCH_PATTERN_BYTES: usize = 16 << 10;
+/// The name of a search may have so many bytes.
+pub const MAX_SEARCH_ID_BYTES: usize = 128;
 
 /// Names a running search on its connection. Chosen by the client; free again after the answer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, TS)]
@@ -37,7 +46,8 @@ pub struct FsSearchScope {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[ts(optional, as = "Option<bool>")]
     pub include_hidden: bool,
-    /// Look at what `.gitignore` and `.ignore` files exclude, too.
+    /// Look at what `.gitignore`, `.ignore` and `.git/info/exclude` exclude, too. Such files count below `path` and in the
+    /// directories above it, as git reads them; a repository's end at its root.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[ts(optional, as = "Option<bool>")]
     pub include_ignored: bool,
@@ -65,10 +75,31 @@ pub struct FsGlobParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub max_matches: Option<u64>,
+    /// How many batches may be sent before the client grants more with `fs/searchCredit`. Absent means any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub credit_batches: Option<u64>,
     /// Confines this call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub sandbox: Option<SandboxContext>,
+}
+
+impl FsGlobParams {
+    /// Everything below `path` that one of `patterns` matches, except what is hidden or ignored. Whoever sends it gives it
+    /// a name.
+    #[must_use]
+    pub fn new(path: PathUri, patterns: Vec<String>) -> Self {
+        Self {
+            search_id: SearchId(String::new()),
+            path,
+            patterns,
+            scope: FsSearchScope::default(),
+            max_matches: None,
+            credit_batches: None,
+            sandbox: None,
+        }
+    }
 }
 
 /// Parameters of the notification `fs/glob/matches`.
@@ -94,14 +125,16 @@ pub struct FsGlobResponse {
     /// How many matches they hold in all.
     #[ts(type = "number")]
     pub matches: u64,
-    /// Whether the search stopped at `maxMatches`.
+    /// Whether the search stopped at `maxMatches`, so that there may be more; or could not keep all directories in mind
+    /// that it had still to enter.
     pub truncated: bool,
     /// How many files and directories could not be looked at.
     #[ts(type = "number")]
     pub unreadable: u64,
 }
 
-/// Parameters of `fs/search`. Files that look binary are skipped.
+/// Parameters of `fs/search`. A file is read as text, in UTF-8, or in UTF-16 if it begins by saying so, up to the first
+/// NUL, since what follows that is no text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct FsSearchParams {
@@ -135,10 +168,35 @@ pub struct FsSearchParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub max_matches: Option<u64>,
+    /// How many batches may be sent before the client grants more with `fs/searchCredit`. Absent means any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub credit_batches: Option<u64>,
     /// Confines this call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub sandbox: Option<SandboxContext>,
+}
+
+impl FsSearchParams {
+    /// Every line below `path` in which the regular expression `pattern` matches, except in what is hidden or ignored.
+    /// Whoever sends it gives it a name.
+    #[must_use]
+    pub fn new(path: PathUri, pattern: impl Into<String>) -> Self {
+        Self {
+            search_id: SearchId(String::new()),
+            path,
+            pattern: pattern.into(),
+            literal: false,
+            ignore_case: false,
+            include: Vec::new(),
+            scope: FsSearchScope::default(),
+            context_lines: 0,
+            max_matches: None,
+            credit_batches: None,
+            sandbox: None,
+        }
+    }
 }
 
 /// Parameters of the notification `fs/search/matches`.
@@ -163,9 +221,9 @@ pub struct FsSearchMatch {
     /// Number of the line, from 1.
     #[ts(type = "number")]
     pub line: u64,
-    /// The line, cut to [`MAX_SEARCH_LINE_BYTES`].
+    /// The line, or [`MAX_SEARCH_LINE_BYTES`] of it.
     pub text: String,
-    /// Where `pattern` matches, as positions in `text`.
+    /// Where `pattern` matches, as positions in `text`; the first [`MAX_SEARCH_RANGES`].
     pub ranges: Vec<FsTextRange>,
     /// Lines before it, oldest first; as many as were asked for and exist.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -175,6 +233,18 @@ pub struct FsSearchMatch {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[ts(optional, as = "Option<Vec<String>>")]
     pub after: Vec<String>,
+}
+
+/// Parameters of the notification `fs/searchCredit`: the server may send more batches of a search that was asked for with
+/// `creditBatches`. For one that is over, or unknown, it means nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct FsSearchCreditNotification {
+    /// The search, of either kind.
+    pub search_id: SearchId,
+    /// How many batches more.
+    #[ts(type = "number")]
+    pub batches: u64,
 }
 
 /// A piece of a text, counted in UTF-16 code units: the positions that editors and JavaScript use.
@@ -197,7 +267,8 @@ pub struct FsSearchResponse {
     /// How many matches they hold in all.
     #[ts(type = "number")]
     pub matches: u64,
-    /// Whether the search stopped at `maxMatches`.
+    /// Whether the search stopped at `maxMatches`, so that there may be more; or could not keep all directories in mind
+    /// that it had still to enter.
     pub truncated: bool,
     /// How many files and directories could not be looked at.
     #[ts(type = "number")]

@@ -7,6 +7,7 @@
 pub(crate) mod bodies;
 mod outbound;
 mod requests;
+pub(crate) mod searches;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub(crate) use self::outbound::Reply;
 use self::outbound::{Form, Outbound};
 use self::requests::Requests;
 pub(crate) use self::requests::Waiting;
+use self::searches::Searches;
 use crate::context::Context;
 use crate::handlers::fs::Files;
 use crate::handlers::{self, Served};
@@ -266,6 +268,7 @@ impl Reader {
         let files = Arc::new(Files {
             system: Arc::clone(&session.files),
             handles: FileHandles::new(Arc::clone(self.context.sessions.files())),
+            searches: Searches::new(Arc::clone(&self.outbound), self.context.limits.files),
         });
         self.attached = Some(Attached { session, follow, files });
         Ok(InitializeResponse {
@@ -288,6 +291,12 @@ impl Reader {
             }
             Ok(ClientNotification::HttpBodyCredit(credit)) => {
                 self.bodies.grant(&credit.request_id, credit.bytes);
+                Ok(())
+            }
+            Ok(ClientNotification::FsSearchCredit(credit)) => {
+                if let Some(attached) = &self.attached {
+                    attached.files.searches.grant(&credit.search_id, credit.batches);
+                }
                 Ok(())
             }
             Err(DecodeError::UnknownMethod(method)) => {

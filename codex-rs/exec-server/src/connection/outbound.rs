@@ -2,7 +2,7 @@
 //!
 //! There is no queue of output. Replies are few and wait here; processes with news only put themselves on a list,
 //! and their events are drawn from their logs when the socket has room. Strictly in this order: replies; processes
-//! that have little to say (an exit, a keystroke's echo); floods and HTTP bodies, a bounded piece of each in turn. A reply
+//! that have little to say (an exit, a keystroke's echo); floods, HTTP bodies and finds of searches, a bounded piece of each in turn. A reply
 //! that is long, such as a block of a file, takes its turn among them. See [`codex_exec_server_core::schedule`] for the rules.
 
 use std::collections::VecDeque;
@@ -22,6 +22,7 @@ use codex_exec_server_transport::{CloseReason, Message, MessageWriter, WriteErro
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::bodies::Body;
+use super::searches::Batch;
 
 /// A process with no more than 4 KiB waiting has little to say. Of a flood, one chunk of the largest size is a turn.
 const SHARES: Shares = Shares { little_bytes: 4 << 10, turn_bytes: 64 << 10 };
@@ -78,6 +79,8 @@ enum Key {
     Process(ProcessId),
     /// All HTTP bodies, which are never little.
     Body,
+    /// All that searches find.
+    Search,
     /// All long replies.
     Reply,
 }
@@ -88,6 +91,8 @@ enum Source {
     Process(Arc<Process>),
     /// To be drawn from what has come of it.
     Body(Arc<Body>),
+    /// What a search found.
+    Search(Batch),
     /// A long one.
     Reply(Owed),
 }
@@ -172,6 +177,12 @@ impl Outbound {
         self.news.notify_one();
     }
 
+    /// A search has found something. It finds no more before this has left.
+    pub(super) fn batch(&self, batch: Batch) {
+        self.lock().schedule.line_up(Key::Search, Source::Search(batch));
+        self.news.notify_one();
+    }
+
     /// Ends the connection when the replies that wait have left. The first reason counts.
     pub(crate) fn close(&self, reason: CloseReason) {
         self.lock().closing.get_or_insert(reason);
@@ -201,7 +212,7 @@ impl Outbound {
             let State { replies, schedule, .. } = &mut *state;
             replies.extend(schedule.drain().filter_map(|source| match source {
                 Source::Reply(reply) => Some(reply),
-                Source::Process(_) | Source::Body(_) => None,
+                Source::Process(_) | Source::Body(_) | Source::Search(_) => None,
             }));
             if replies.is_empty() {
                 return Next::Close(reason);
@@ -235,6 +246,14 @@ impl Outbound {
                     self.lock().reply_bytes -= bytes;
                     self.sent.notify_waiters();
                     feed_reply(writer, owed.reply).await?;
+                    self.lock().schedule.spoke(&key, class, bytes as u64);
+                }
+                Next::Turn(Turn { key, source: Source::Search(batch), class }, ..) => {
+                    let mut bytes = 0;
+                    if batch.is_wanted() {
+                        bytes = batch.json.len();
+                        writer.feed(Message::text(batch.json)).await?;
+                    }
                     self.lock().schedule.spoke(&key, class, bytes as u64);
                 }
                 Next::Turn(Turn { key, source: Source::Process(process), class }, follow, form) => {

@@ -14,8 +14,9 @@ use codex_exec_server_protocol::process::EmptyResponse;
 use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
 use serde::Serialize;
 
-use super::{Answer, Work};
+use super::{Answer, Work, search};
 use crate::connection::Waiting;
+use crate::connection::searches::Searches;
 use crate::sessions::Displaced;
 
 /// How much of a whole file is read at once: whole groups of base64.
@@ -25,6 +26,7 @@ const PIECE_BYTES: usize = 3 << 16;
 pub(crate) struct Files {
     pub(crate) system: Arc<LocalFileSystem>,
     pub(crate) handles: FileHandles,
+    pub(crate) searches: Searches,
 }
 
 macro_rules! requests {
@@ -68,6 +70,8 @@ requests! {
     Canonicalize(FsCanonicalize, FsCanonicalizeParams): Idle,
     ReadDirectory(FsReadDirectory, FsReadDirectoryParams): Idle,
     Walk(FsWalk, FsWalkParams): Idle,
+    Glob(FsGlob, FsGlobParams): Idle,
+    Search(FsSearch, FsSearchParams): Idle,
     Remove(FsRemove, FsRemoveParams): Steady,
     Copy(FsCopy, FsCopyParams): Idle,
     Rename(FsRename, FsRenameParams): Steady,
@@ -89,7 +93,7 @@ pub(crate) fn answer(files: Arc<Files>, id: RequestId, request: FsRequest, displ
 }
 
 async fn run(files: &Files, id: &RequestId, request: FsRequest) -> Answer {
-    let Files { system, handles } = files;
+    let Files { system, handles, searches } = files;
     match request {
         FsRequest::ReadFile(params) => read_file(system, id, params).await,
         FsRequest::ReadRange(params) => read_range(system, id, params).await,
@@ -105,6 +109,8 @@ async fn run(files: &Files, id: &RequestId, request: FsRequest) -> Answer {
         FsRequest::Canonicalize(params) => encode(id, system.canonicalize(params).await),
         FsRequest::ReadDirectory(params) => encode(id, system.read_directory(params).await),
         FsRequest::Walk(params) => encode(id, system.walk(params).await),
+        FsRequest::Glob(params) => encode(id, search::glob(system, searches, params).await),
+        FsRequest::Search(params) => encode(id, search::contents(system, searches, params).await),
         FsRequest::Remove(params) => encode_empty(id, system.remove(params).await),
         FsRequest::Copy(params) => encode_empty(id, system.copy(params).await),
         FsRequest::Rename(params) => encode_empty(id, system.rename(params).await),

@@ -7,6 +7,7 @@ pub(crate) mod environment;
 pub(crate) mod fs;
 pub(crate) mod http;
 pub(crate) mod process;
+mod search;
 
 use std::pin::Pin;
 
