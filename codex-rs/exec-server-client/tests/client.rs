@@ -24,5 +24,7 @@ mod peers;
 mod recovery;
 #[path = "client/requests.rs"]
 mod requests;
+#[path = "client/search.rs"]
+mod search;
 #[path = "client/subscribe.rs"]
 mod subscribe;

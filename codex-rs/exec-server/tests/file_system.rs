@@ -29,6 +29,10 @@ mod reading;
 mod refusals;
 #[path = "file_system/sandboxed.rs"]
 mod sandboxed;
+#[path = "file_system/search_wire.rs"]
+mod search_wire;
+#[path = "file_system/searching.rs"]
+mod searching;
 #[path = "file_system/trees.rs"]
 mod trees;
 #[path = "file_system/wire.rs"]

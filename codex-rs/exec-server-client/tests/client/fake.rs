@@ -187,8 +187,9 @@ impl Server {
         while let Some(Ok(_)) = self.connection.reader.next().await {}
     }
 
-    pub(crate) async fn notification(&mut self, method: &str) {
-        self.find(|message| message["method"] == method && message.get("id").is_none()).await;
+    /// The parameters of the next notification of `method`.
+    pub(crate) async fn notification(&mut self, method: &str) -> Value {
+        self.find(|message| message["method"] == method && message.get("id").is_none()).await["params"].take()
     }
 
     /// The client's answer to a request of ours.

@@ -34,7 +34,7 @@ pub const MAX_SEARCH_ID_BYTES: usize = 128;
 pub struct SearchId(pub String);
 
 /// Which files a search looks at. Globs know `*`, `?`, `[…]`, `{a,b}` and `**`, and are relative to the search's
-/// `path`.
+/// `path`. `?` and `[…]` stand for one byte: a letter beyond ASCII has several.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct FsSearchScope {

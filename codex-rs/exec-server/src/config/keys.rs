@@ -84,6 +84,10 @@ keys! {
     QUEUED_STDIN: u64 = count("server.limits.queued_stdin_bytes", 64 << 10, 1 << 30);
     /// Requests of one connection that may wait for their answers
     REQUESTS_IN_FLIGHT: u64 = count("server.limits.requests_in_flight", 1, 1_000_000);
+    /// Searches of files that may run at once, each on a thread of its own
+    SEARCHES: u64 = count("server.limits.searches", 1, 1_000);
+    /// Of these, those of one connection
+    SEARCHES_PER_CONNECTION: u64 = count("server.limits.searches_per_connection", 1, 1_000);
 
     /// The environment that is meant when none is named: its id, local, or none
     DEFAULT_ENVIRONMENT: String = text("client.default_environment");
@@ -129,6 +133,8 @@ pub(crate) fn defaults() -> Layer {
     layer.set_default(&OUTPUT_MEMORY_TOTAL, limits.output_memory_total_bytes as u64);
     layer.set_default(&QUEUED_STDIN, limits.queued_stdin_bytes as u64);
     layer.set_default(&REQUESTS_IN_FLIGHT, limits.requests_in_flight as u64);
+    layer.set_default(&SEARCHES, limits.files.searches as u64);
+    layer.set_default(&SEARCHES_PER_CONNECTION, limits.files.searches_per_connection as u64);
     layer.set_default(&CONNECT_TIMEOUT, client.connect_timeout);
     layer.set_default(&INITIALIZE_TIMEOUT, client.initialize_timeout);
     layer.set_default(&RECOVERY_TIMEOUT, client.recovery_deadline);

@@ -224,6 +224,8 @@ fn limits(effective: &Effective) -> Limits {
     set_size(&mut limits.output_memory_total_bytes, effective, &keys::OUTPUT_MEMORY_TOTAL);
     set_size(&mut limits.queued_stdin_bytes, effective, &keys::QUEUED_STDIN);
     set_size(&mut limits.requests_in_flight, effective, &keys::REQUESTS_IN_FLIGHT);
+    set_size(&mut limits.files.searches, effective, &keys::SEARCHES);
+    set_size(&mut limits.files.searches_per_connection, effective, &keys::SEARCHES_PER_CONNECTION);
     // Who keeps sessions for longer by themselves lets clients ask for as much.
     let said =
         |key: &Key<_>| effective.get(key).is_some_and(|chosen| chosen.origin.layer() > LayerKind::Default);

@@ -12,7 +12,7 @@ use codex_exec_server_protocol::fs::{
     FsSearchMatch, FsSearchParams, MAX_CONTEXT_LINES, MAX_SEARCH_PATTERN_BYTES, MAX_SEARCH_RANGES,
 };
 use codex_exec_server_protocol::path_uri::PathUri;
-use grep_matcher::Matcher;
+use grep_matcher::{LineTerminator, Matcher};
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkError, SinkMatch};
 
@@ -47,6 +47,8 @@ pub(super) fn find(params: &FsSearchParams, feed: &Feed<FsSearchMatch>) -> Resul
         feed,
         matcher: compile(params)?,
         searcher: SearcherBuilder::new()
+            // As the matcher sees them.
+            .line_terminator(LineTerminator::crlf())
             .line_number(true)
             .before_context(context)
             .after_context(context)
@@ -93,6 +95,8 @@ fn compile(params: &FsSearchParams) -> Result<RegexMatcher, SearchFault> {
     RegexMatcherBuilder::new()
         .case_insensitive(params.ignore_case)
         .fixed_strings(params.literal)
+        // A search looks at many lines at once, of which each has its beginning and its end.
+        .multi_line(/*yes*/ true)
         // A line ends with either, and its end belongs to no match.
         .crlf(/*yes*/ true)
         .size_limit(MAX_PATTERN_MEMORY_BYTES)
