@@ -40,6 +40,7 @@ import type {
   FsReadRangeResponse,
   FsRemoveParams,
   FsRenameParams,
+  FsSearchCreditNotification,
   FsSearchMatchesNotification,
   FsSearchParams,
   FsSearchResponse,
@@ -230,6 +231,8 @@ export interface ClientNotifications {
   readonly "$/cancel": { readonly params: CancelNotification };
   /** Lets the server send more of a streamed HTTP body. Flag `httpBodyCredit`. */
   readonly "http/request/bodyCredit": { readonly params: HttpBodyCreditNotification };
+  /** Lets the server send more of what a search finds. Flag `fsSearch`. */
+  readonly "fs/searchCredit": { readonly params: FsSearchCreditNotification };
 }
 
 /** The methods of {@link ClientNotifications}. */
@@ -240,6 +243,7 @@ export const CLIENT_NOTIFICATION_METHODS = [
   "initialized",
   "$/cancel",
   "http/request/bodyCredit",
+  "fs/searchCredit",
 ] as const satisfies readonly ClientNotificationMethod[];
 
 /** Every request that a server may send. */

@@ -495,6 +495,8 @@ export type FsGlobParams = {
   readonly scope?: FsSearchScope;
   /** Stop after this many matches: 1 to `MAX_SEARCH_MATCHES`, which is also what absence means. */
   readonly maxMatches?: number;
+  /** How many batches may be sent before the client grants more with `fs/searchCredit`. Absent means any number. */
+  readonly creditBatches?: number;
   /** Confines this call. */
   readonly sandbox?: SandboxContext;
 };
@@ -505,7 +507,10 @@ export type FsGlobResponse = {
   readonly batches: number;
   /** How many matches they hold in all. */
   readonly matches: number;
-  /** Whether the search stopped at `maxMatches`. */
+  /**
+   * Whether the search stopped at `maxMatches`, so that there may be more; or could not keep all directories in mind
+   * that it had still to enter.
+   */
   readonly truncated: boolean;
   /** How many files and directories could not be looked at. */
   readonly unreadable: number;
@@ -646,15 +651,26 @@ export type FsRenameParams = {
   readonly sandbox?: SandboxContext;
 };
 
+/**
+ * Parameters of the notification `fs/searchCredit`: the server may send more batches of a search that was asked for with
+ * `creditBatches`. For one that is over, or unknown, it means nothing.
+ */
+export type FsSearchCreditNotification = {
+  /** The search, of either kind. */
+  readonly searchId: SearchId;
+  /** How many batches more. */
+  readonly batches: number;
+};
+
 /** One matching line. Texts are without line ends; what is not UTF-8 in them is replaced. */
 export type FsSearchMatch = {
   /** The file. */
   readonly path: PathUri;
   /** Number of the line, from 1. */
   readonly line: number;
-  /** The line, cut to `MAX_SEARCH_LINE_BYTES`. */
+  /** The line, or `MAX_SEARCH_LINE_BYTES` of it. */
   readonly text: string;
-  /** Where `pattern` matches, as positions in `text`. */
+  /** Where `pattern` matches, as positions in `text`; the first `MAX_SEARCH_RANGES`. */
   readonly ranges: ReadonlyArray<FsTextRange>;
   /** Lines before it, oldest first; as many as were asked for and exist. */
   readonly before?: ReadonlyArray<string>;
@@ -672,7 +688,10 @@ export type FsSearchMatchesNotification = {
   readonly matches: ReadonlyArray<FsSearchMatch>;
 };
 
-/** Parameters of `fs/search`. Files that look binary are skipped. */
+/**
+ * Parameters of `fs/search`. A file is read as text, in UTF-8, or in UTF-16 if it begins by saying so, up to the first
+ * NUL, since what follows that is no text.
+ */
 export type FsSearchParams = {
   /** A name that no running search of this connection has, otherwise -32600. */
   readonly searchId: SearchId;
@@ -692,6 +711,8 @@ export type FsSearchParams = {
   readonly contextLines?: number;
   /** Stop after this many matching lines: 1 to `MAX_SEARCH_MATCHES`, which is also what absence means. */
   readonly maxMatches?: number;
+  /** How many batches may be sent before the client grants more with `fs/searchCredit`. Absent means any number. */
+  readonly creditBatches?: number;
   /** Confines this call. */
   readonly sandbox?: SandboxContext;
 };
@@ -702,7 +723,10 @@ export type FsSearchResponse = {
   readonly batches: number;
   /** How many matches they hold in all. */
   readonly matches: number;
-  /** Whether the search stopped at `maxMatches`. */
+  /**
+   * Whether the search stopped at `maxMatches`, so that there may be more; or could not keep all directories in mind
+   * that it had still to enter.
+   */
   readonly truncated: boolean;
   /** How many files and directories could not be looked at. */
   readonly unreadable: number;
@@ -710,14 +734,17 @@ export type FsSearchResponse = {
 
 /**
  * Which files a search looks at. Globs know `*`, `?`, `[…]`, `{a,b}` and `**`, and are relative to the search's
- * `path`.
+ * `path`. `?` and `[…]` stand for one byte: a letter beyond ASCII has several.
  */
 export type FsSearchScope = {
   /** Globs of what is skipped; a directory that matches is not entered. */
   readonly exclude?: ReadonlyArray<string>;
   /** Look at names that begin with a dot, too. */
   readonly includeHidden?: boolean;
-  /** Look at what `.gitignore` and `.ignore` files exclude, too. */
+  /**
+   * Look at what `.gitignore`, `.ignore` and `.git/info/exclude` exclude, too. Such files count below `path` and in the
+   * directories above it, as git reads them; a repository's end at its root.
+   */
   readonly includeIgnored?: boolean;
   /** Enter directories through symbolic links, each target once. */
   readonly followDirectorySymlinks?: boolean;

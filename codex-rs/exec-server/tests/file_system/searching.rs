@@ -214,13 +214,16 @@ async fn lines_are_found_with_what_is_around_them(place: Place) {
         };
         found.iter().map(shown).collect::<Vec<_>>()
     };
-    assert_eq!(around("o", 0).await, [" 1:one ", " 2:two ", " 4:four "]);
-    assert_eq!(around("o", 1).await, [" 1:one two", "one 2:two three", "three 4:four five"]);
+    assert_eq!(around("o", /*context_lines*/ 0).await, [" 1:one ", " 2:two ", " 4:four "]);
     assert_eq!(
-        around("t|x", 2).await,
+        around("o", /*context_lines*/ 1).await,
+        [" 1:one two", "one 2:two three", "three 4:four five"]
+    );
+    assert_eq!(
+        around("t|x", /*context_lines*/ 2).await,
         ["one 2:two three,four", "one,two 3:three four,five", "four,five 6:six seven"]
     );
-    assert_eq!(around("seven", 20).await, ["one,two,three,four,five,six 7:seven "]);
+    assert_eq!(around("seven", /*context_lines*/ 20).await, ["one,two,three,four,five,six 7:seven "]);
     // A search of one file finds it, whatever would keep it from being found.
     let hidden = place.file(".f", "a\nb");
     let params = FsSearchParams { path: hidden, include: vec!["*.rs".into()], ..search(&place, "b") };

@@ -90,8 +90,9 @@ impl Units {
 mod tests {
     use super::*;
 
-    fn shown(line: &[u8], found: &[Range<usize>]) -> (String, Vec<(u32, u32)>) {
-        let (text, ranges) = show(line, found);
+    fn shown(line: &[u8], found: &[(usize, usize)]) -> (String, Vec<(u32, u32)>) {
+        let found: Vec<Range<usize>> = found.iter().map(|&(start, end)| start..end).collect();
+        let (text, ranges) = show(line, &found);
         (text, ranges.iter().map(|range| (range.start, range.end)).collect())
     }
 
@@ -99,31 +100,31 @@ mod tests {
     fn places_are_counted_as_editors_count_them() {
         // a ä 𝄞 x: 1, 2, 4 and 1 bytes; 1, 1, 2 and 1 units.
         let line = "aä𝄞x".as_bytes();
-        assert_eq!(shown(line, &[0..1, 1..3, 3..7, 7..8]).1, [(0, 1), (1, 2), (2, 4), (4, 5)]);
-        assert_eq!(shown(b"\xff\xfeab", &[2..3]), ("\u{fffd}\u{fffd}ab".into(), vec![(2, 3)]));
-        assert_eq!(shown(b"", &[0..0]), (String::new(), vec![(0, 0)]));
+        assert_eq!(shown(line, &[(0, 1), (1, 3), (3, 7), (7, 8)]).1, [(0, 1), (1, 2), (2, 4), (4, 5)]);
+        assert_eq!(shown(b"\xff\xfeab", &[(2, 3)]), ("\u{fffd}\u{fffd}ab".into(), vec![(2, 3)]));
+        assert_eq!(shown(b"", &[(0, 0)]), (String::new(), vec![(0, 0)]));
     }
 
     #[test]
     fn a_long_line_is_shown_around_its_first_match() {
         let mut line = vec![b'.'; 100_000];
         line[50_000..50_003].copy_from_slice(b"yes");
-        let (text, ranges) = shown(&line, &[50_000..50_003, 99_000..99_003]);
+        let (text, ranges) = shown(&line, &[(50_000, 50_003), (99_000, 99_003)]);
         assert_eq!(text.len(), MAX_SEARCH_LINE_BYTES);
         assert_eq!(ranges, [(1024, 1027)]);
         assert_eq!(&text[1024..1027], "yes");
         // At its end there is more before it.
-        let (text, ranges) = shown(&line, &[99_990..100_000]);
+        let (text, ranges) = shown(&line, &[(99_990, 100_000)]);
         assert_eq!((text.len(), ranges), (4096, vec![(4086, 4096)]));
         // One match that is longer than what is shown.
-        assert_eq!(shown(&line, &[0..100_000]).1, [(0, 4096)]);
+        assert_eq!(shown(&line, &[(0, 100_000)]).1, [(0, 4096)]);
     }
 
     #[test]
     fn a_cut_leaves_characters_whole() {
         for lead in 0..4 {
             let line = format!("{}{}", "x".repeat(lead), "𝄞".repeat(3_000)).into_bytes();
-            let (text, _) = shown(&line, &[6_000..6_004]);
+            let (text, _) = shown(&line, &[(6_000, 6_004)]);
             assert!(text.chars().all(|character| character != '\u{fffd}'), "{lead}");
             assert!(text.len() > MAX_SEARCH_LINE_BYTES - 8);
             assert!(beginning(&line).chars().all(|character| character != '\u{fffd}'));
