@@ -70,6 +70,51 @@ async fn a_long_directory_is_listed_in_parts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_are_found_by_name_and_by_content_here_and_there() {
+    for server in [Server::Embedded, Server::websocket(&[])] {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(folder.path().join("src/deep")).expect("it is made");
+        for (name, content) in [
+            (".gitignore", "*.log\n"),
+            ("a.rs", "one\ntwo\nthree\n"),
+            ("src/b.rs", "two (and more)\n"),
+            ("src/deep/c.txt", "Two\n"),
+            ("src/x.log", "two\n"),
+        ] {
+            std::fs::write(folder.path().join(name), content).expect("it can be written");
+        }
+        let agent = Agent::with(&server.flags()).await;
+        let path = folder.path();
+        let (names, facts) =
+            agent.done("find_files", json!({"path": path, "patterns": ["**/*.rs", "src"]})).await;
+        assert_eq!(names, "a.rs\nsrc/\nsrc/b.rs\n");
+        assert_eq!(
+            (&facts["found"], &facts["isEnd"], &facts["unreadable"]),
+            (&json!(3), &json!(true), &json!(0))
+        );
+        let all = json!({
+            "path": path, "patterns": ["**"], "exclude": ["**/deep"], "include_hidden": true, "include_ignored": true,
+        });
+        let (names, _) = agent.done("find_files", all).await;
+        assert_eq!(names, ".gitignore\na.rs\nsrc/\nsrc/b.rs\nsrc/x.log\n");
+        let few = json!({"path": path, "patterns": ["**"], "max_results": 2});
+        let (names, facts) = agent.done("find_files", few).await;
+        assert_eq!((names.lines().count(), &facts["isEnd"]), (2, &json!(false)));
+
+        let (lines, facts) = agent.done("search_files", json!({"path": path, "pattern": "t.o"})).await;
+        assert_eq!(lines, "a.rs\n2:two\nsrc/b.rs\n1:two (and more)\n");
+        assert_eq!((&facts["found"], &facts["files"], &facts["isEnd"]), (&json!(2), &json!(2), &json!(true)));
+        let around = json!({"path": path, "pattern": "TWO", "ignore_case": true, "context_lines": 1, "include": ["*.rs"]});
+        let (lines, _) = agent.done("search_files", around).await;
+        assert_eq!(lines, "a.rs\n1-one\n2:two\n3-three\n");
+        let plain = json!({"path": path.join("src/b.rs"), "pattern": "(and", "literal": true});
+        let (lines, _) = agent.done("search_files", plain).await;
+        assert_eq!(lines, format!("{}\n1:two (and more)\n", path.join("src/b.rs").display()));
+        agent.leave().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mistakes_with_files_name_the_thing_and_the_limit() {
     let agent = Agent::with(&[]).await;
     // The machine's working directory is /usr.
@@ -89,6 +134,16 @@ async fn mistakes_with_files_name_the_thing_and_the_limit() {
         ("write_file", json!({"path": "/dev/zero", "content": "x"}), "/dev/zero"),
         ("write_file", json!({"path": "/a\u{0}b", "content": "x"}), "path"),
         ("list_directory", json!({"path": "/etc/passwd"}), "/etc/passwd"),
+        ("find_files", json!({"path": "/usr", "patterns": []}), "needs one pattern at least"),
+        ("find_files", json!({"path": "/usr", "patterns": ["a["]}), "glob `a[`"),
+        ("find_files", json!({"path": "/usr", "patterns": ["a"], "max_results": 0}), "from 1 to 2000, got 0"),
+        ("find_files", json!({"path": "/no/such", "patterns": ["a"]}), "/no/such"),
+        ("search_files", json!({"path": "/usr", "pattern": "("}), "pattern: "),
+        (
+            "search_files",
+            json!({"path": "/usr", "pattern": "a", "context_lines": 21}),
+            "from 0 to 20, got 21",
+        ),
     ] {
         let said = agent.refused(tool, arguments.clone()).await;
         assert!(said.contains(words), "{tool} {arguments}: {said}");

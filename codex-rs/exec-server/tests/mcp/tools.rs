@@ -147,7 +147,9 @@ async fn it_says_what_it_can_do() {
             "terminate",
             "read_file",
             "write_file",
-            "list_directory"
+            "list_directory",
+            "find_files",
+            "search_files"
         ]
     );
     for tool in &tools {

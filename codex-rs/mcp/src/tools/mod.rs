@@ -38,5 +38,7 @@ fn table() -> Vec<Entry> {
         Entry::of::<files::read_file::ReadFileTool>(),
         Entry::of::<files::write_file::WriteFileTool>(),
         Entry::of::<files::list_directory::ListDirectoryTool>(),
+        Entry::of::<files::find_files::FindFilesTool>(),
+        Entry::of::<files::search_files::SearchFilesTool>(),
     ]
 }

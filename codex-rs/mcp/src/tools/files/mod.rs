@@ -1,7 +1,10 @@
 //! What the tools for files have in common: how a path is meant.
 
+pub(super) mod find_files;
 pub(super) mod list_directory;
 pub(super) mod read_file;
+mod search;
+pub(super) mod search_files;
 pub(super) mod write_file;
 
 use std::path::Path;
