@@ -45,7 +45,7 @@ fn window(line: &[u8], focus: usize) -> Range<usize> {
     let start = focus.saturating_sub(LEAD_BYTES).min(line.len() - MAX_SEARCH_LINE_BYTES);
     let end = start + MAX_SEARCH_LINE_BYTES;
     // What is no UTF-8 may have any number of such bytes; a character has three at most.
-    let start = (start..start + 3).find(|position| !goes_on(*position)).unwrap_or(start);
+    let start = (start..start + 4).find(|position| !goes_on(*position)).unwrap_or(start);
     let end = (end - 3..=end).rev().find(|position| !goes_on(*position)).unwrap_or(end);
     start..end
 }
