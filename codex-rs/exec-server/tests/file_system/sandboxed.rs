@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_exec_server_core::limits::{FileLimits, Limits};
-use codex_exec_server_core::service::{FileHandle, FileSystem, FsError, ServiceFuture};
+use codex_exec_server_core::service::{FileHandle, FileSearch, FileSystem, FsError, ServiceFuture};
 use codex_exec_server_local::fs::{FsHost, LocalFileSystem};
 use codex_exec_server_local::{Sandbox, Support};
 use codex_exec_server_protocol::fs::*;
@@ -91,6 +91,16 @@ macro_rules! confined {
                 sandbox: Option<SandboxContext>,
             ) -> ServiceFuture<'_, Result<Arc<dyn FileHandle>, FsError>> {
                 FileSystem::open(&self.inner, path, mode, sandbox.or_else(|| Some(self.policy())))
+            }
+
+            fn glob(&self, mut params: FsGlobParams) -> Box<dyn FileSearch<FsWalkEntry>> {
+                params.sandbox.get_or_insert_with(|| self.policy());
+                FileSystem::glob(&self.inner, params)
+            }
+
+            fn search(&self, mut params: FsSearchParams) -> Box<dyn FileSearch<FsSearchMatch>> {
+                params.sandbox.get_or_insert_with(|| self.policy());
+                FileSystem::search(&self.inner, params)
             }
         }
     };

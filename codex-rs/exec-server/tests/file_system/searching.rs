@@ -1,6 +1,6 @@
 //! Finding paths by their names and lines by their content.
 
-use codex_exec_server_core::service::{FileSearch, Found, FsError, SearchEnd};
+use codex_exec_server_core::service::{FileSearch, FileSystem as _, Found, FsError, SearchEnd};
 use codex_exec_server_protocol::fs::{
     FsEntryKind, FsGlobParams, FsSearchMatch, FsSearchParams, FsSearchScope, FsWalkEntry, MAX_SEARCH_MATCHES,
     MAX_SEARCH_PATTERN_BYTES, MAX_SEARCH_RANGES,
@@ -27,6 +27,22 @@ cases! {
         what_can_not_be_looked_at_is_counted: "it has no such method"
         a_search_that_makes_no_sense_is_refused: "it has no such method"
         a_slow_reader_holds_up_nothing_but_its_own_search: "it has no such method"
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_is_to_be_confined_is_refused() {
+    let sandboxed = crate::sandboxed::Sandboxed::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = uri(folder.path());
+    let outcomes = [
+        all(sandboxed.glob(FsGlobParams::new(path.clone(), vec!["*".into()]))).await.map(|_| ()),
+        all(sandboxed.search(FsSearchParams::new(path, "x"))).await.map(|_| ()),
+    ];
+    for outcome in outcomes {
+        let refusal = outcome.expect_err("it is refused").to_string();
+        assert!(refusal.starts_with("a search can't be confined by this server"), "{refusal}");
+        assert!(refusal.ends_with("(-32602)"), "{refusal}");
     }
 }
 
