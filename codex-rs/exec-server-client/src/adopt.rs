@@ -34,6 +34,7 @@ impl Client {
         if is_new {
             // Asked for at once, so that an id that stands for nothing is found out here.
             let feed = route.feed();
+            feed.begin_acknowledging();
             match page(inner, &process_id, feed.begin_read()).await {
                 Ok(Page { response, whole }) => {
                     feed.started(/*missed*/ true);

@@ -10,6 +10,7 @@ use crate::inner::Inner;
 use crate::link::CallError;
 use crate::reading::{Page, PageBytes, ask};
 use crate::session::Attached;
+use crate::state::State;
 
 /// Reads what is behind `after`.
 pub(crate) async fn page(client: &Inner, id: &ProcessId, after: Seq) -> Result<Page, ProcessError> {
@@ -31,7 +32,8 @@ async fn page_over(attached: &Attached, id: &ProcessId, after: Seq) -> Result<Pa
     ask(&attached.link, flags, id, after, PageBytes::USUAL).await?.answer().await
 }
 
-/// Reads what a feed is missing while there is a connection, until nothing can be missing any more. What it misses when a
+/// Reads what a feed is missing while there is a connection, and has the server told how far its subscribers are, until
+/// nothing can be missing any more. What it misses when a
 /// connection is lost is read before the next one is used; see [`crate::recovery`].
 pub(crate) async fn keep_up(client: Arc<Inner>, feed: Arc<Feed>) {
     tokio::select! {
@@ -39,12 +41,34 @@ pub(crate) async fn keep_up(client: Arc<Inner>, feed: Arc<Feed>) {
         () = client.stop.cancelled() => {}
     }
     client.router.remove(&feed);
+    if feed.is_abandoned() {
+        silence(&client, feed.id()).await;
+    }
 }
 
-async fn keep_reading(client: &Inner, feed: &Feed) {
+/// Has the server told that nobody here reads the process any more. Where there is no connection, whoever is pushed some of
+/// it over the next one says so.
+async fn silence(client: &Inner, id: &ProcessId) {
+    let present = match &*client.state.borrow() {
+        State::Connected(attached) => Arc::clone(attached),
+        State::Recovering(..) | State::Failed(..) => return,
+    };
+    if let Ok(floor) = present.link.floor().await {
+        client.router.silence(id, |word| {
+            floor.say(word);
+            true
+        });
+    }
+}
+
+async fn keep_reading(client: &Inner, feed: &Arc<Feed>) {
     let mut connections = client.connections();
     let mut present = None;
-    while feed.work().await == Work::Read {
+    loop {
+        let work = feed.work().await;
+        if work == Work::Done {
+            return;
+        }
         let attached = match present.take() {
             Some(attached) => attached,
             None => match connections.next().await {
@@ -52,6 +76,16 @@ async fn keep_reading(client: &Inner, feed: &Feed) {
                 Err(error) => return feed.fail(error.into()),
             },
         };
+        if work == Work::Acknowledge {
+            // What does not get there is said again over the next connection.
+            let said = attached.link.floor().await.map(|floor| {
+                client.router.acknowledge(feed, |word| floor.say(word));
+            });
+            if said.is_ok() {
+                present = Some(attached);
+            }
+            continue;
+        }
         // It may have been read while there was no connection to wait for.
         if !feed.is_behind() {
             present = Some(attached);

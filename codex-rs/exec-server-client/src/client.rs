@@ -77,6 +77,7 @@ impl Client {
         router: Arc<Router>,
         first: &Arc<Attached>,
     ) -> Self {
+        router.acknowledge_every(first.peer.acknowledge_every(&config));
         let stop = CancellationToken::new();
         let inner = Arc::new(Inner {
             config,

@@ -49,7 +49,8 @@ pub struct ProcessLimits {
     /// Bytes of output in such events. Default 1 MiB.
     pub history_bytes: usize,
     /// Bytes of output that may wait for a subscriber. What happens beyond is said by [`Lag`](crate::Lag). What was
-    /// missed and is read again may go beyond it once, by what the server retains. Default 1 MiB.
+    /// missed and is read again may go beyond it once, by what the server retains. A server with the flag `outputWindow`
+    /// sends no more than three quarters of it ahead of the furthest subscriber, and keeps the rest. Default 4 MiB.
     pub ready_bytes: usize,
     /// Events that may wait for a subscriber. What comes beyond makes it read the oldest from the server. Default 16 384.
     pub ready_events: usize,
@@ -83,10 +84,17 @@ impl Default for ProcessLimits {
         Self {
             history_events: 256,
             history_bytes: 1 << 20,
-            ready_bytes: 1 << 20,
+            ready_bytes: 4 << 20,
             ready_events: 16_384,
             parked_events: 4096,
             parked_bytes: 16 << 20,
         }
+    }
+}
+
+impl ProcessLimits {
+    /// How far a server may push ahead of what was acknowledged: what finds room here, and a chunk less.
+    pub(crate) const fn window_bytes(&self) -> u64 {
+        self.ready_bytes as u64 / 4 * 3
     }
 }

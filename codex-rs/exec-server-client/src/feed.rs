@@ -12,6 +12,7 @@ use codex_exec_server_protocol::process::ProcessReadResponse;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use crate::acknowledging::Acknowledging;
 use crate::config::ProcessLimits;
 use crate::error::ProcessError;
 use crate::history::{History, ReaderId, Taken};
@@ -22,6 +23,8 @@ use crate::timeline::{Entry, Reach, Step, Timeline};
 pub(crate) enum Work {
     /// Read what is missing, beginning with [`Feed::begin_read`].
     Read,
+    /// Tell the server how far the subscribers are: what [`Feed::acknowledge`] says then.
+    Acknowledge,
     /// Nothing, ever.
     Done,
 }
@@ -53,6 +56,7 @@ pub(crate) struct Feed {
 struct State {
     timeline: Timeline,
     history: History,
+    acknowledging: Acknowledging,
     /// Events may have been missed without a trace, because nobody was connected.
     missed: bool,
     /// Counts connections, so that an answer that came over an earlier one proves nothing about this one.
@@ -82,6 +86,21 @@ impl State {
         self.missed || !self.timeline.is_up_to_date()
     }
 
+    /// Whether the server is to be told how far the subscribers are.
+    fn must_acknowledge(&self) -> bool {
+        self.started && !self.is_over() && self.acknowledging.is_due(&self.history.progress())
+    }
+
+    /// What is to be said: what the slowest has, and what the furthest.
+    fn acknowledge(&mut self) -> (Seq, Seq) {
+        let progress = self.history.progress();
+        // What is here is not to be pushed again by a server that does not know that it is.
+        let begins = self.acknowledging.must_begin();
+        let after = if begins { self.timeline.delivered() } else { progress.furthest.seq };
+        self.acknowledging.say(progress);
+        (progress.slowest.seq, after.max(progress.furthest.seq))
+    }
+
     fn take(&mut self, step: Step, at_once: bool) {
         self.history.extend(step.records, at_once);
         if self.fault.is_none() {
@@ -96,6 +115,7 @@ impl Feed {
         let state = State {
             timeline: Timeline::new(id.clone(), limits, after),
             history: History::new(limits, after),
+            acknowledging: Acknowledging::from_start(),
             missed: false,
             connection: 0,
             reading_on: 0,
@@ -141,7 +161,7 @@ impl Feed {
         }
         let step = state.timeline.push(seq, entry);
         state.take(step, /*at_once*/ false);
-        let work = !state.reading && state.is_due() || state.is_over();
+        let work = !state.reading && state.is_due() || state.is_over() || state.must_acknowledge();
         drop(state);
         self.news.notify_waiters();
         if work {
@@ -171,6 +191,7 @@ impl Feed {
         state.missed = true;
         state.connection += 1;
         state.first_push = None;
+        state.acknowledging.begin_again();
         drop(state);
         self.room.notify_waiters();
         self.work.notify_one();
@@ -214,11 +235,19 @@ impl Feed {
     /// Resolves when something has to be read, or nothing ever will. One caller only.
     pub(crate) async fn work(&self) -> Work {
         loop {
-            if self.is_behind() {
-                return Work::Read;
-            }
-            if self.lock().is_over() {
-                return Work::Done;
+            {
+                let state = self.lock();
+                // What is pushed from where this says ends what is to be read.
+                let begins = state.acknowledging.must_begin();
+                if state.started && !state.is_over() && state.is_due() && !begins {
+                    return Work::Read;
+                }
+                if state.is_over() {
+                    return Work::Done;
+                }
+                if state.must_acknowledge() {
+                    return Work::Acknowledge;
+                }
             }
             self.work.notified().await;
         }
@@ -270,6 +299,29 @@ impl Feed {
         self.notify_all();
     }
 
+    /// The server does not know that there are subscribers.
+    pub(crate) fn begin_acknowledging(&self) {
+        self.lock().acknowledging.begin_again();
+    }
+
+    /// How far the slowest subscriber is, and the furthest, if the server is to be told; from now on that counts as told.
+    pub(crate) fn acknowledge(&self) -> Option<(Seq, Seq)> {
+        let mut state = self.lock();
+        state.must_acknowledge().then(|| state.acknowledge())
+    }
+
+    /// Whether nobody follows the process any more, although it goes on.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        let state = self.lock();
+        state.abandoned && !state.timeline.is_closed()
+    }
+
+    /// The server is told how far the subscribers are after so much; `None` if it does not want to know.
+    pub(crate) fn acknowledge_every(&self, every: Option<u64>) {
+        self.lock().acknowledging.set_every(every);
+        self.work.notify_one();
+    }
+
     // The subscribers' side.
 
     /// Resolves when there is news since it was asked for.
@@ -283,8 +335,9 @@ impl Feed {
     }
 
     pub(crate) fn unsubscribe(&self, reader: ReaderId) {
-        self.lock().history.unsubscribe(reader);
-        self.room.notify_waiters();
+        let mut state = self.lock();
+        state.history.unsubscribe(reader);
+        self.moved(state);
     }
 
     /// The next record for `reader`.
@@ -294,14 +347,25 @@ impl Feed {
         if matches!(taken, Taken::Nothing) && state.is_over() {
             return Next::Over(state.fault.clone());
         }
-        drop(state);
-        self.room.notify_waiters();
+        self.moved(state);
         Next::Taken(taken)
     }
 
     /// A subscriber got everything through `after` from the server.
     pub(crate) fn rejoin(&self, reader: ReaderId, after: Seq) {
-        self.lock().history.rejoin(reader, after);
+        let mut state = self.lock();
+        state.history.rejoin(reader, after);
+        self.moved(state);
+    }
+
+    /// A subscriber is somewhere else, or nowhere.
+    fn moved(&self, state: MutexGuard<'_, State>) {
+        let must_acknowledge = state.must_acknowledge();
+        drop(state);
+        self.room.notify_waiters();
+        if must_acknowledge {
+            self.work.notify_one();
+        }
     }
 
     /// The exit and its position, once it is known.

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use codex_exec_server_core::output_window::cost;
 use codex_exec_server_core::process_event::Exit;
 use codex_exec_server_protocol::ids::Seq;
 
@@ -26,11 +27,33 @@ pub(crate) enum Taken {
     Nothing,
 }
 
+/// How far the readers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The slowest has everything through here.
+    pub(crate) slowest: At,
+    /// The furthest has everything through here.
+    pub(crate) furthest: At,
+}
+
+/// A reader's position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct At {
+    pub(crate) seq: Seq,
+    /// What all events through here cost, as [`codex_exec_server_core::output_window`] counts; `None` where that was
+    /// forgotten.
+    pub(crate) cost: Option<u64>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct History {
     limits: ProcessLimits,
     records: VecDeque<Record>,
+    /// Of each of `records`: what all events through it cost.
+    costs: VecDeque<u64>,
+    /// What all events through `base` cost.
+    base_cost: u64,
     /// Output in `records`.
     bytes: usize,
     /// Number of the first of `records`, counted from the beginning.
@@ -70,6 +93,8 @@ impl History {
         Self {
             limits,
             records: VecDeque::new(),
+            costs: VecDeque::new(),
+            base_cost: 0,
             bytes: 0,
             first: 0,
             base: after,
@@ -97,6 +122,7 @@ impl History {
                 self.exit_place = (*seq > before).then_some(*seq);
             }
             self.bytes += record.held_bytes();
+            self.costs.push_back(self.cost() + cost(record.held_bytes() as u64));
             self.records.push_back(record);
         }
         if at_once {
@@ -122,6 +148,33 @@ impl History {
     pub(crate) fn rejoin(&mut self, reader: ReaderId, after: Seq) {
         if let Some(reader) = self.readers.get_mut(&reader) {
             reader.at = Cursor::Behind(after);
+        }
+    }
+
+    /// What all events so far cost.
+    fn cost(&self) -> u64 {
+        self.costs.back().copied().unwrap_or(self.base_cost)
+    }
+
+    /// How far the readers are. Where there is none, everything that came is taken.
+    pub(crate) fn progress(&self) -> Progress {
+        let end = At { seq: self.records.back().map_or(self.base, Record::seq), cost: Some(self.cost()) };
+        let positions = || self.readers.values().map(|reader| self.position(reader));
+        Progress {
+            slowest: positions().min_by_key(|at| at.seq).unwrap_or(end),
+            furthest: positions().max_by_key(|at| at.seq).unwrap_or(end),
+        }
+    }
+
+    fn position(&self, reader: &Reader) -> At {
+        let taken = match reader.at {
+            Cursor::Behind(after) if after < self.base => return At { seq: after, cost: None },
+            Cursor::Behind(after) => self.records.partition_point(|record| record.seq() <= after),
+            Cursor::At(number) => number.saturating_sub(self.first) as usize,
+        };
+        match taken.checked_sub(1).and_then(|last| self.records.get(last).zip(self.costs.get(last))) {
+            Some((record, cost)) => At { seq: record.seq(), cost: Some(*cost) },
+            None => At { seq: self.base, cost: Some(self.base_cost) },
         }
     }
 
@@ -214,6 +267,7 @@ impl History {
 
     fn evict(&mut self) {
         let Some(record) = self.records.pop_front() else { return };
+        self.base_cost = self.costs.pop_front().unwrap_or(self.base_cost);
         let before = self.base;
         // Whoever would have taken it next has to get it elsewhere.
         for reader in self.readers.values_mut() {

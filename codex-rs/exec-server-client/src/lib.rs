@@ -16,6 +16,7 @@
 //! server no longer holds is an explicit [`ExecProcessEvent::Gap`] (or a failure of that subscription, see [`OnGap`]); and at the end [`ExecProcessEvent::Closed`] says how
 //! far it was proven that nothing is missing.
 
+mod acknowledging;
 mod adopt;
 mod backend;
 mod bodies;

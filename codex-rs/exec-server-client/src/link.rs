@@ -208,6 +208,11 @@ impl Link {
         self.outgoing.send(message).await.map_err(|_| self.shared.disconnected(/*sent*/ false))
     }
 
+    /// Waits for room to say something, so that what it is can be decided where nothing may wait.
+    pub(crate) async fn floor(&self) -> Result<Floor<'_>, Disconnected> {
+        self.outgoing.reserve().await.map(Floor).map_err(|_| self.shared.disconnected(/*sent*/ false))
+    }
+
     /// What is told to whoever would use it after its end.
     pub(crate) fn disconnected(&self) -> Disconnected {
         self.shared.disconnected(/*sent*/ true)
@@ -234,6 +239,21 @@ impl Link {
     fn take_tasks(&self) -> JoinSet<()> {
         std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Room for one notification.
+pub(crate) struct Floor<'a>(mpsc::Permit<'a, Message>);
+
+impl Floor<'_> {
+    pub(crate) fn say(self, notification: &ClientNotification) {
+        self.0.send(Message::text(notification.encode()));
+    }
+}
+
+/// Sends a notification if that takes no waiting; tells whether it did.
+fn say_if_room(outgoing: &mpsc::WeakSender<Message>, notification: &ClientNotification) -> bool {
+    let message = || Message::text(notification.encode());
+    outgoing.upgrade().is_some_and(|outgoing| outgoing.try_send(message()).is_ok())
 }
 
 /// The block of a file that came as a binary message, for a call of `M` that asked for the block at `asked`, if for one.
@@ -338,7 +358,7 @@ impl Shared {
         outgoing: &mpsc::WeakSender<Message>,
     ) -> Result<(), String> {
         if message.kind == MessageKind::Binary && BinaryMessage::is_one(&message.bytes) {
-            return self.receive_binary(&message.bytes, router).await;
+            return self.receive_binary(&message.bytes, router, outgoing).await;
         }
         match Incoming::parse(&message.bytes) {
             Ok(Incoming::Response { id, outcome }) => self.answered(
@@ -351,7 +371,7 @@ impl Shared {
             Ok(Incoming::Notification { method, params }) => {
                 match ServerNotification::decode(&method, params) {
                     Ok(notification) => {
-                        router.deliver(notification).await;
+                        router.deliver(notification, |word| say_if_room(outgoing, word)).await;
                         Ok(())
                     }
                     Err(DecodeError::UnknownMethod(_)) => Ok(()),
@@ -370,16 +390,20 @@ impl Shared {
     }
 
     /// As [`Self::receive`], for bytes that came as they are.
-    async fn receive_binary(&self, message: &Bytes, router: &Router) -> Result<(), String> {
-        match BinaryMessage::decode(message).map_err(|error| error.to_string())? {
-            BinaryMessage::Output(output) => router.deliver(ServerNotification::ProcessOutput(output)).await,
-            BinaryMessage::Body { delta, .. } => {
-                router.deliver(ServerNotification::HttpBodyDelta(delta)).await;
-            }
+    async fn receive_binary(
+        &self,
+        message: &Bytes,
+        router: &Router,
+        outgoing: &mpsc::WeakSender<Message>,
+    ) -> Result<(), String> {
+        let notification = match BinaryMessage::decode(message).map_err(|error| error.to_string())? {
+            BinaryMessage::Output(output) => ServerNotification::ProcessOutput(output),
+            BinaryMessage::Body { delta, .. } => ServerNotification::HttpBodyDelta(delta),
             BinaryMessage::Block { id, offset, response } => {
                 return self.answered(&id, Answer::Block { offset, response });
             }
-        }
+        };
+        router.deliver(notification, |word| say_if_room(outgoing, word)).await;
         Ok(())
     }
 

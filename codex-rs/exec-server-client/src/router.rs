@@ -2,13 +2,14 @@
 //!
 //! Outlives connections, so that a process keeps its feed whatever carries its events.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use codex_exec_server_core::process_event::Exit;
 use codex_exec_server_protocol::ids::ProcessId;
-use codex_exec_server_protocol::methods::ServerNotification;
+use codex_exec_server_protocol::methods::{ClientNotification, ServerNotification};
+use codex_exec_server_protocol::process::ProcessAckNotification;
 
 use crate::bodies::Bodies;
 use crate::error::ClientError;
@@ -20,11 +21,21 @@ use crate::timeline::Entry;
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Router {
-    places: Mutex<HashMap<ProcessId, Place>>,
+    places: Mutex<Places>,
     bodies: Arc<Bodies>,
     searches: Arc<Searches>,
     /// Nobody may hold a connection up: the answers that are waited for stand behind what is pushed.
     draining: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    feeds: HashMap<ProcessId, Place>,
+    /// After how much the present server is told how far a process's subscribers are; `None` if it does not want to know.
+    acknowledge_every: Option<u64>,
+    /// Processes of which it was told that nobody here reads them. No more than its session has: each goes with its close,
+    /// and all with the connection.
+    silent: HashSet<ProcessId>,
 }
 
 #[derive(Debug)]
@@ -52,12 +63,14 @@ impl Route {
     pub(crate) fn find_or_new(router: &Arc<Router>, feed: Feed) -> (Arc<Self>, bool) {
         let id = feed.id().clone();
         let mut places = router.lock();
-        if let Some(route) = places.get(&id).and_then(|place| place.route.upgrade()) {
+        if let Some(route) = places.feeds.get(&id).and_then(|place| place.route.upgrade()) {
             return (route, false);
         }
+        places.silent.remove(&id);
+        feed.acknowledge_every(places.acknowledge_every);
         let feed = Arc::new(feed);
         let route = Arc::new(Self { router: Arc::clone(router), feed: Arc::clone(&feed) });
-        places.insert(id, Place { feed, route: Arc::downgrade(&route) });
+        places.feeds.insert(id, Place { feed, route: Arc::downgrade(&route) });
         (route, true)
     }
 
@@ -68,7 +81,7 @@ impl Route {
     /// Whether the id stands for another process by now: this one was closed, and its id used again.
     pub(crate) fn is_superseded(&self) -> bool {
         let places = self.router.lock();
-        places.get(self.feed.id()).is_some_and(|place| !Arc::ptr_eq(&place.feed, &self.feed))
+        places.feeds.get(self.feed.id()).is_some_and(|place| !Arc::ptr_eq(&place.feed, &self.feed))
     }
 }
 
@@ -79,14 +92,20 @@ impl Drop for Route {
     }
 }
 
+impl Places {
+    fn is_current(&self, feed: &Arc<Feed>) -> bool {
+        self.feeds.get(feed.id()).is_some_and(|place| Arc::ptr_eq(&place.feed, feed))
+    }
+}
+
 impl Router {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ProcessId, Place>> {
-        // Every change under this lock is a single insertion or removal. No route is dropped under it.
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        // Every change under this lock is an insertion or removal by itself. No route is dropped under it.
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn feeds(&self) -> Vec<Arc<Feed>> {
-        self.lock().values().map(|place| Arc::clone(&place.feed)).collect()
+        self.lock().feeds.values().map(|place| Arc::clone(&place.feed)).collect()
     }
 
     pub(crate) const fn bodies(&self) -> &Arc<Bodies> {
@@ -100,16 +119,60 @@ impl Router {
     /// Frees the id of a process of which nothing more will come, unless it stands for another one by now.
     pub(crate) fn remove(&self, feed: &Arc<Feed>) {
         let mut places = self.lock();
-        if places.get(feed.id()).is_some_and(|place| Arc::ptr_eq(&place.feed, feed)) {
-            places.remove(feed.id());
+        if places.is_current(feed) {
+            places.feeds.remove(feed.id());
+        }
+    }
+
+    /// Acknowledges for `feed` what is due, unless its id stands for another process by now. The id is not given away before that is
+    /// said, so whoever takes the id says what it has to say afterwards.
+    pub(crate) fn acknowledge(&self, feed: &Arc<Feed>, say: impl FnOnce(&ClientNotification)) {
+        let places = self.lock();
+        if places.is_current(feed)
+            && let Some((through, after)) = feed.acknowledge()
+        {
+            say(&ClientNotification::ProcessAck(ProcessAckNotification {
+                process_id: feed.id().clone(),
+                through_seq: Some(through),
+                after_seq: (after != through).then_some(after),
+            }));
+        }
+    }
+
+    /// Says of a process that nobody here reads it, if nobody does, and the server wants to know and does not. `say` tells
+    /// whether it was said.
+    pub(crate) fn silence(&self, id: &ProcessId, say: impl FnOnce(&ClientNotification) -> bool) {
+        let mut places = self.lock();
+        let is_heard = places.feeds.contains_key(id) || places.silent.contains(id);
+        if places.acknowledge_every.is_none() || is_heard {
+            return;
+        }
+        let (process_id, through_seq, after_seq) = (id.clone(), None, None);
+        if say(&ClientNotification::ProcessAck(ProcessAckNotification { process_id, through_seq, after_seq }))
+        {
+            places.silent.insert(id.clone());
+        }
+    }
+
+    /// After how much the server is told from now on how far a process's subscribers are.
+    pub(crate) fn acknowledge_every(&self, every: Option<u64>) {
+        let mut places = self.lock();
+        places.acknowledge_every = every;
+        for place in places.feeds.values() {
+            place.feed.acknowledge_every(every);
         }
     }
 
     /// Takes a notification to where it belongs. Returns when the connection may go on reading: a process may hold it up
     /// while a subscriber has not taken what is there, if that was asked for; see [`Lag`](crate::Lag).
     ///
-    /// What belongs to nobody is dropped: its process was given up, or is of a kind that this client has no use for.
-    pub(crate) async fn deliver(&self, notification: ServerNotification) {
+    /// What belongs to nobody is dropped: its process was given up, or is of a kind that this client has no use for. That
+    /// the process was given up is said with `say`, which tells whether it was.
+    pub(crate) async fn deliver(
+        &self,
+        notification: ServerNotification,
+        say: impl FnOnce(&ClientNotification) -> bool,
+    ) {
         let (id, seq, entry) = match notification {
             ServerNotification::ProcessOutput(output) => {
                 let bytes = output.chunk.into_bytes();
@@ -141,16 +204,24 @@ impl Router {
             }
             _ => return,
         };
-        let feed = self.lock().get(&id).map(|place| Arc::clone(&place.feed));
-        if let Some(feed) = feed {
-            feed.push(seq, entry);
-            if feed.is_closed() {
-                // The server may give the id to somebody else from now on.
-                self.remove(&feed);
+        let feed = self.lock().feeds.get(&id).map(|place| Arc::clone(&place.feed));
+        let Some(feed) = feed else {
+            match entry {
+                Entry::Output { .. } => self.silence(&id, say),
+                Entry::Exited(_) => {}
+                Entry::Closed(_) => {
+                    self.lock().silent.remove(&id);
+                }
             }
-            if !self.draining.load(Ordering::Acquire) {
-                feed.room().await;
-            }
+            return;
+        };
+        feed.push(seq, entry);
+        if feed.is_closed() {
+            // The server may give the id to somebody else from now on.
+            self.remove(&feed);
+        }
+        if !self.draining.load(Ordering::Acquire) {
+            feed.room().await;
         }
     }
 
@@ -158,6 +229,7 @@ impl Router {
     /// [`Self::caught_up`] everything that is pushed is taken at once.
     pub(crate) fn reconnecting(&self) {
         self.draining.store(true, Ordering::Release);
+        self.lock().silent.clear();
         for feed in self.feeds() {
             feed.reconnecting();
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use codex_exec_server_core::output_window::acknowledge_every;
 use codex_exec_server_core::reconnect::Verdict;
 use codex_exec_server_protocol::environment::{EnvironmentCapabilities, EnvironmentInfo, ShellInfo};
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
@@ -31,6 +32,17 @@ pub struct Peer {
     pub limits: Option<ServerLimits>,
     /// How long the server keeps the session while no connection holds it. Flag `sessionLifetime`.
     pub detached_lifetime: Option<Duration>,
+}
+
+impl Peer {
+    /// After how much its server is to be told how far the subscribers to a process are, if it wants to know.
+    pub(crate) fn acknowledge_every(&self, config: &ClientConfig) -> Option<u64> {
+        if !self.environment.capabilities.output_window {
+            return None;
+        }
+        let granted = self.limits.as_ref().and_then(|limits| limits.output_window_bytes).unwrap_or(u64::MAX);
+        Some(acknowledge_every(config.process.window_bytes().min(granted)))
+    }
 }
 
 /// A connection with an open session.
@@ -118,7 +130,10 @@ pub(crate) async fn begin<'a>(
         detached_lifetime_ms: config
             .detached_lifetime
             .map(|lifetime| u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
-        capabilities: ClientCapabilities { binary_output: config.binary_output },
+        capabilities: ClientCapabilities {
+            binary_output: config.binary_output,
+            output_window_bytes: Some(config.process.window_bytes()),
+        },
     };
     match link.begin::<Initialize>(&params).await {
         Ok(pending) => Ok(Opening { pending, wanted, patience: config.initialize_timeout }),

@@ -63,6 +63,7 @@ async fn replace(
     inner.router.bodies().fail(&lost);
     let next = recover(inner, reconnect, peer, lost).await?;
     tracing::debug!(session = %peer.session_id, generation = ?reconnect.restored(), "session was resumed");
+    inner.router.acknowledge_every(next.peer.acknowledge_every(&inner.config));
     inner.state.send_replace(State::Connected(Arc::clone(&next)));
     Ok(next)
 }

@@ -1,5 +1,7 @@
 //! The client as its callers see it, before a server that does exactly what the test says.
 
+#[path = "client/acknowledging.rs"]
+mod acknowledging;
 #[path = "client/adopt.rs"]
 mod adopt;
 #[path = "client/binary.rs"]

@@ -120,7 +120,7 @@ proptest! {
             // The first reader is one that follows; the others watch.
             let follows = readers[0].place.after();
             let wanted = readers.iter().map(|reader| reader.place.after()).min().expect("three");
-            log.set_interest(Interest { keep: keep.then_some(follows), wanted, sent: sent.then_some(follows), pacer: None });
+            log.set_interest(Interest { keep: keep.then_some(follows), wanted, unread: wanted, sent: sent.then_some(follows), pacer: None });
             longest = longest.max(log.file_bytes());
             prop_assert!(longest <= 200, "the file has {longest} bytes");
             // What the process was let write, and one write more.

@@ -29,7 +29,7 @@ fn limits(retain_bytes: usize) -> LogLimits {
 
 /// Of a reader that has everything through `seq`, and is owed the rest.
 fn taken(seq: u64) -> Interest {
-    Interest { keep: Some(Seq(seq)), wanted: Seq(seq), sent: None, pacer: Some(Seq(seq)) }
+    Interest { keep: Some(Seq(seq)), wanted: Seq(seq), unread: Seq(seq), sent: None, pacer: Some(Seq(seq)) }
 }
 
 /// Of somebody who may come, and is owed nothing.

@@ -129,6 +129,8 @@ capabilities! {
     binary_output,
     /// `dropped`, `outputBytes`, `offset` and `crc32c`.
     gap_accounting,
+    /// `initialize.capabilities.outputWindowBytes` and `process/ack`.
+    output_window,
     /// `process/start.output`.
     output_budget,
     /// `process/closeStdin`.

@@ -318,6 +318,8 @@ notifications! {
     "initialized" Initialized(AnyParams);
     /// Gives up a request in flight.
     "$/cancel" Cancel(CancelNotification);
+    /// Tells how far the readers of a process's output are. Flag `outputWindow`.
+    "process/ack" ProcessAck(ProcessAckNotification);
     /// Lets the server send more of a streamed HTTP body. Flag `httpBodyCredit`.
     "http/request/bodyCredit" HttpBodyCredit(HttpBodyCreditNotification);
     /// Lets the server send more of what a search finds. Flag `fsSearch`.

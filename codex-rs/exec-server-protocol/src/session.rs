@@ -48,6 +48,13 @@ pub struct ClientCapabilities {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[ts(optional, as = "Option<bool>")]
     pub binary_output: bool,
+    /// The client acknowledges what its readers have of each process, with `process/ack`, and takes so much before that: bytes
+    /// of output, and 256 more for each event. What is not acknowledged is kept like what was not sent. The server grants
+    /// `limits.outputWindowBytes` at most, and sends at least one event when everything was acknowledged. The client
+    /// acknowledges at the latest after a quarter of what it was granted. Flag `outputWindow`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub output_window_bytes: Option<u64>,
 }
 
 impl ClientCapabilities {
@@ -119,6 +126,10 @@ pub struct ServerLimits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub read_output_bytes: Option<u64>,
+    /// The most that may be sent of one process ahead of what its client acknowledged. Flag `outputWindow`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub output_window_bytes: Option<u64>,
     /// Largest chunk that the server emits.
     #[ts(type = "number")]
     pub output_chunk_bytes: u64,

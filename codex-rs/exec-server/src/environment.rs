@@ -12,6 +12,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
         session_lifetime: true,
         server_limits: true,
         binary_output: true,
+        output_window: true,
         process_list: true,
         cancel: true,
         http_header_env_vars: true,

@@ -3,6 +3,8 @@
 #[macro_use]
 mod support;
 
+#[path = "process/ack.rs"]
+mod ack;
 #[path = "process/control.rs"]
 mod control;
 #[path = "process/identity.rs"]

@@ -32,6 +32,7 @@ export const CAPABILITY_FLAGS = [
   "networkProxyReviewDomains",
   "observers",
   "outputBudget",
+  "outputWindow",
   "portForward",
   "processLimits",
   "processList",

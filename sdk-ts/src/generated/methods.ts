@@ -72,6 +72,7 @@ import type {
   NetworkPolicyRequestParams,
   NetworkPolicyResponse,
   NoParams,
+  ProcessAckNotification,
   ProcessCloseStdinParams,
   ProcessClosedNotification,
   ProcessExitedNotification,
@@ -229,6 +230,8 @@ export interface ClientNotifications {
   readonly "initialized": { readonly params: AnyParams };
   /** Gives up a request in flight. */
   readonly "$/cancel": { readonly params: CancelNotification };
+  /** Tells how far the readers of a process's output are. Flag `outputWindow`. */
+  readonly "process/ack": { readonly params: ProcessAckNotification };
   /** Lets the server send more of a streamed HTTP body. Flag `httpBodyCredit`. */
   readonly "http/request/bodyCredit": { readonly params: HttpBodyCreditNotification };
   /** Lets the server send more of what a search finds. Flag `fsSearch`. */
@@ -242,6 +245,7 @@ export type ClientNotificationMethod = keyof ClientNotifications;
 export const CLIENT_NOTIFICATION_METHODS = [
   "initialized",
   "$/cancel",
+  "process/ack",
   "http/request/bodyCredit",
   "fs/searchCredit",
 ] as const satisfies readonly ClientNotificationMethod[];

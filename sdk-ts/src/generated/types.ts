@@ -68,6 +68,13 @@ export type ClientCapabilities = {
    * them. They may come as JSON all the same. Flag `binaryOutput`.
    */
   readonly binaryOutput?: boolean;
+  /**
+   * The client acknowledges what its readers have of each process, with `process/ack`, and takes so much before that: bytes
+   * of output, and 256 more for each event. What is not acknowledged is kept like what was not sent. The server grants
+   * `limits.outputWindowBytes` at most, and sends at least one event when everything was acknowledged. The client
+   * acknowledges at the latest after a quarter of what it was granted. Flag `outputWindow`.
+   */
+  readonly outputWindowBytes?: number;
 };
 
 /** One layer, reduced to the keys of interest. */
@@ -207,6 +214,8 @@ export type EnvironmentCapabilities = {
   readonly binaryOutput?: boolean;
   /** `dropped`, `outputBytes`, `offset` and `crc32c`. */
   readonly gapAccounting?: boolean;
+  /** `initialize.capabilities.outputWindowBytes` and `process/ack`. */
+  readonly outputWindow?: boolean;
   /** `process/start.output`. */
   readonly outputBudget?: boolean;
   /** `process/closeStdin`. */
@@ -1318,6 +1327,27 @@ export type OutputStream = "stdout" | "stderr" | "pty";
  */
 export type PathUri = string;
 
+/**
+ * Parameters of the notification `process/ack`: how far the client's readers of a process are. Between a reader that stands
+ * still and the process nothing but the server's log fills up. Only from a client that announced `outputWindowBytes`; of a
+ * process that is unknown, or gone, it means nothing. Flag `outputWindow`.
+ */
+export type ProcessAckNotification = {
+  /** Whose output. */
+  readonly processId: ProcessId;
+  /**
+   * The slowest reader has everything through here: what comes behind it is kept. Less than was said before changes
+   * nothing, and a position that is still to come means the last one. Absent: there is no reader. No output is pushed,
+   * or kept for this client, until a position is said again; exit and close are told.
+   */
+  readonly throughSeq?: Seq;
+  /**
+   * The furthest reader has everything through here: what comes behind it is pushed, as far as the window reaches.
+   * Absent: as `throughSeq`.
+   */
+  readonly afterSeq?: Seq;
+};
+
 /** Parameters of `process/closeStdin`: ends stdin behind everything that was written. Flag `processStdinClose`. */
 export type ProcessCloseStdinParams = {
   /** Whose stdin. */
@@ -1792,6 +1822,8 @@ export type ServerLimits = {
    * that give what they have.
    */
   readonly readOutputBytes?: number;
+  /** The most that may be sent of one process ahead of what its client acknowledged. Flag `outputWindow`. */
+  readonly outputWindowBytes?: number;
   /** Largest chunk that the server emits. */
   readonly outputChunkBytes: number;
   /** How long a closed process stays readable. */

@@ -19,6 +19,8 @@ pub struct Interest {
     pub keep: Option<Seq>,
     /// What is behind this, somebody has still to read: it is kept within the budget, in the file if need be.
     pub wanted: Seq,
+    /// What is behind this, somebody reads next. It is not before `wanted`, except for what was sent and not acknowledged.
+    pub unread: Seq,
     /// The position through which everything was sent to somebody who may still lose what was sent last.
     pub sent: Option<Seq>,
     /// The position of the reader that sets the process's pace.
@@ -27,9 +29,11 @@ pub struct Interest {
 
 impl Interest {
     /// Of somebody who may come, and shall have everything.
-    pub const EVERYTHING: Self = Self { keep: Some(Seq::START), wanted: Seq::START, sent: None, pacer: None };
+    pub const EVERYTHING: Self =
+        Self { keep: Some(Seq::START), wanted: Seq::START, unread: Seq::START, sent: None, pacer: None };
     /// Of nobody: nothing will ever be read.
-    pub const NOTHING: Self = Self { keep: None, wanted: Seq(u64::MAX), sent: None, pacer: None };
+    pub const NOTHING: Self =
+        Self { keep: None, wanted: Seq(u64::MAX), unread: Seq(u64::MAX), sent: None, pacer: None };
 }
 
 /// What the server as a whole lets a log have right now.
@@ -107,7 +111,7 @@ impl EventLog {
     /// Whether the process may write more, as of `now`. To be asked again when that may have changed.
     pub fn room(&mut self, now: Instant, means: Means) -> Room {
         let bound = self.memory_bound(means);
-        let can_file = self.filed.in_flight().is_some() || self.filed.has_room(means.filing);
+        let can_file = self.can_file(means);
         // What is on its way to the file still takes memory, and so does what will fill the next slot.
         let on_its_way = self.limits.unread_bytes.max(2 * self.filed.slot_bytes());
         let bound = if can_file { bound + on_its_way as u64 } else { bound };
@@ -175,19 +179,37 @@ impl EventLog {
 
     /// Output before this is wanted by nobody.
     fn kept_from(&self) -> u64 {
-        let unread = self.offset_after(self.unread_from());
+        let wanted = self.offset_after(self.wanted_from());
         match self.interest.sent {
             Some(sent) => {
-                unread.min(self.offset_after(sent).saturating_sub(self.limits.in_flight_bytes as u64))
+                wanted.min(self.offset_after(sent).saturating_sub(self.limits.in_flight_bytes as u64))
             }
-            None => unread,
+            None => wanted,
         }
     }
 
     /// The position through which somebody has everything for certain who was sent everything through `sent` and is gone.
     #[must_use]
     pub fn certain(&self, sent: Seq) -> Seq {
-        let had = self.offset_after(sent).saturating_sub(self.limits.in_flight_bytes as u64);
+        self.through(self.offset_after(sent).saturating_sub(self.limits.in_flight_bytes as u64))
+    }
+
+    /// What must stay for somebody who was sent everything through `sent`, has acknowledged `acknowledged`, and says
+    /// more after `step` bytes: all that was not acknowledged. Where there is hardly room for that, what may have been had
+    /// without a word may go, or the process would wait for words that are not due yet.
+    #[must_use]
+    pub fn owed(&self, acknowledged: Seq, sent: Seq, step: u64, means: Means) -> Seq {
+        let room =
+            if self.can_file(means) { self.limits.retain_bytes as u64 } else { self.memory_bound(means) };
+        if room / 2 >= step {
+            return acknowledged;
+        }
+        self.through(self.offset_after(acknowledged).saturating_add(step))
+            .clamp(acknowledged, sent.max(acknowledged))
+    }
+
+    /// The last position of which all output, and all before it, ends at `had` at the latest.
+    fn through(&self, had: u64) -> Seq {
         let count = self.chunks.partition_point(|chunk| chunk.offset + chunk.bytes.len() as u64 <= had);
         let in_memory = count.checked_sub(1).and_then(|last| self.chunks.get(last)).map(|chunk| chunk.seq);
         in_memory.or_else(|| self.filed.through(had)).unwrap_or(self.dropped.through_seq)
@@ -198,13 +220,19 @@ impl EventLog {
         end > self.kept_from()
     }
 
-    fn unread_from(&self) -> Seq {
+    /// Whether more can go to the file.
+    fn can_file(&self, means: Means) -> bool {
+        self.filed.in_flight().is_some() || self.filed.has_room(means.filing)
+    }
+
+    fn wanted_from(&self) -> Seq {
         self.interest.keep.map_or(self.interest.wanted, |keep| keep.min(self.interest.wanted))
     }
 
     fn memory_bound(&self, means: Means) -> u64 {
         let limits = &self.limits;
-        let is_spooling = self.filed.in_flight().is_some() || self.filed.behind(self.unread_from()).is_some();
+        let is_spooling =
+            self.filed.in_flight().is_some() || self.filed.behind(self.interest.unread).is_some();
         let bytes = if is_spooling { limits.spooled_memory_bytes } else { limits.memory_bytes };
         let bytes = if means.is_crowded { bytes.min(limits.crowded_memory_bytes) } else { bytes };
         bytes.min(limits.retain_bytes) as u64

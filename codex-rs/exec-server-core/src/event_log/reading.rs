@@ -163,6 +163,14 @@ impl EventLog {
         }
     }
 
+    /// The exit or the close, whichever comes first behind `after`.
+    #[must_use]
+    pub fn next_ending(&self, after: Seq) -> Option<Event> {
+        let exit = self.exit.filter(|(seq, _)| *seq > after).map(|(seq, exit)| Event::Exited(seq, exit));
+        let closed = || self.closed.filter(|(seq, _)| *seq > after);
+        exit.or_else(|| closed().map(|(seq, totals)| Event::Closed(seq, totals)))
+    }
+
     /// The first retained event for a reader. Seeing it settles its extent: it will not grow any more. The reader stays
     /// where it is until it is told to advance.
     pub fn next(&mut self, place: &mut Place) -> Next {

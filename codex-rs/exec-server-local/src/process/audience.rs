@@ -41,9 +41,11 @@ impl Audience {
         }
         let furthest = self.furthest.unwrap_or(Seq::START);
         let slowest = self.subscribers.iter().map(|(_, taken)| *taken).min();
+        let wanted = slowest.unwrap_or(furthest);
         Some(Interest {
             keep: Some(furthest),
-            wanted: slowest.unwrap_or(furthest),
+            wanted,
+            unread: wanted,
             sent: None,
             pacer: slowest.map(|_| furthest),
         })

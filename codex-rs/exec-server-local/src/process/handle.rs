@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::follow::{Follow, FollowId, Follower};
+use super::follow::{Acknowledgement, Follow, FollowId, Following};
 use super::host::{Holding, ProcessHost};
 use super::input::Stdin;
 use super::reading::Reading;
@@ -203,20 +203,29 @@ impl Process {
 
     // What followers and readers do.
 
-    /// Nothing if `id` follows already, as after a start that was repeated: no event is told twice.
-    pub(super) fn follow_from_start(self: &Arc<Self>, id: FollowId, follower: &Arc<dyn Follower>) {
-        if self.reading().follow.as_ref().is_some_and(|follow| follow.id == id) {
+    /// Nothing if it follows already, as after a start that was repeated: no event is told twice.
+    pub(super) fn follow_from_start(self: &Arc<Self>, following: Following) {
+        if self.reading().follow.as_ref().is_some_and(|follow| follow.id == following.id) {
             return;
         }
-        self.set_follow(Follow::from_start(id, Arc::clone(follower)));
+        self.set_follow(Follow::from_start(following));
     }
 
-    pub(super) fn follow_from_now(self: &Arc<Self>, id: FollowId, follower: &Arc<dyn Follower>) {
-        let mut until = None;
+    /// A follower says how far its readers are.
+    pub(super) fn acknowledge(self: &Arc<Self>, id: FollowId, word: Acknowledgement) {
+        self.change_reading(|reading| {
+            let Some((follow, log)) = reading.follower(id) else { return false };
+            follow.acknowledge(word, log);
+            true
+        });
+    }
+
+    pub(super) fn follow_from_now(self: &Arc<Self>, following: Following) {
+        let (id, mut until) = (following.id, None);
         self.change_reading(|reading| {
             reading.let_go();
-            let (sent, now) = (reading.sent, Instant::now());
-            let follow = Follow::from_now(id, Arc::clone(follower), &mut reading.log, sent, now);
+            let (sent, now) = (reading.had.through(), Instant::now());
+            let follow = Follow::from_now(following, &mut reading.log, sent, now);
             until = follow.expires_at().filter(|_| follow.is_held());
             reading.follow = Some(follow);
             reading.is_attached = true;

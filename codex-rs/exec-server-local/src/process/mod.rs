@@ -7,6 +7,7 @@
 mod audience;
 mod denial;
 mod follow;
+mod followers;
 mod handle;
 mod host;
 mod input;
@@ -23,7 +24,7 @@ mod tend;
 mod watch;
 
 pub(crate) use audience::{Held, Subscription};
-pub use follow::{Draw, FollowId, Follower};
+pub use follow::{Acknowledgement, Draw, FollowId, Follower};
 pub use handle::Process;
 pub use host::ProcessHost;
 pub(crate) use input::Input;

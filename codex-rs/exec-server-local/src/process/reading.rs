@@ -7,7 +7,7 @@ use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::process::WhenFull;
 
 use super::audience::Audience;
-use super::follow::{Follow, FollowId, Follower};
+use super::follow::{Follow, FollowId, Follower, Had};
 use super::host::{Holding, ProcessHost};
 
 /// See the module. A connection follows and others watch; local callers are an audience. A process has one or the other.
@@ -23,7 +23,7 @@ pub(super) struct Reading {
     /// Whether somebody holds the session, who may be about to follow.
     pub(super) is_attached: bool,
     /// What the last follower had of it, as far as anybody knows.
-    pub(super) sent: Seq,
+    pub(super) had: Had,
     /// Whether the spool's file is being changed.
     pub(super) is_tended: bool,
 }
@@ -37,7 +37,7 @@ impl Reading {
             audience: Audience::default(),
             when_full,
             is_attached,
-            sent: Seq::START,
+            had: Had::Sent(Seq::START),
             is_tended: false,
         }
     }
@@ -52,7 +52,11 @@ impl Reading {
     pub(super) fn let_go(&mut self) {
         self.is_attached = false;
         if let Some(follow) = self.follow.take() {
-            self.sent = follow.settled();
+            self.had = match (follow.had(&self.log), self.had) {
+                // One that came back and was gone before it said anything has not lost what it had.
+                (Had::Acknowledged(now), before) if now < before.through() => before,
+                (had, _) => had,
+            };
         }
     }
 
@@ -76,27 +80,45 @@ impl Reading {
     /// output either: a connection that breaks for a moment would lose what a flood writes meanwhile.
     fn interest(&self, host: &ProcessHost) -> Interest {
         let mut interest = match (&self.follow, self.audience.interest()) {
-            (Some(follow), _) => Interest {
-                keep: Some(follow.settled()),
-                wanted: follow.settled(),
-                sent: Some(follow.taken()),
-                pacer: (!follow.is_catching_up()).then(|| follow.taken()),
-            },
+            (Some(follow), _) => {
+                let (settled, taken) = (follow.settled(), follow.taken());
+                let step = follow.acknowledges_every();
+                Interest {
+                    keep: Some(match step {
+                        Some(step) => self.log.owed(settled, taken, step, host.means()),
+                        None => settled,
+                    }),
+                    wanted: settled,
+                    unread: follow.unread(),
+                    sent: step.is_none().then_some(taken),
+                    pacer: (!follow.is_catching_up()).then_some(taken),
+                }
+            }
             (None, Some(audience)) => audience,
-            (None, None) => Interest {
-                keep: (self.is_attached || self.when_full == Some(WhenFull::Wait) || !host.can_file())
-                    .then(|| self.log.certain(self.sent)),
-                wanted: self.sent,
-                sent: Some(self.sent),
-                pacer: None,
-            },
+            (None, None) => {
+                let certain = match self.had {
+                    Had::Sent(seq) => self.log.certain(seq),
+                    Had::Acknowledged(seq) => seq,
+                };
+                let stays = self.is_attached || self.when_full == Some(WhenFull::Wait) || !host.can_file();
+                let wanted = self.had.through();
+                Interest {
+                    keep: stays.then_some(certain),
+                    wanted,
+                    unread: if stays { certain.min(wanted) } else { wanted },
+                    sent: matches!(self.had, Had::Sent(_)).then_some(wanted),
+                    pacer: None,
+                }
+            }
         };
         if self.when_full == Some(WhenFull::DropOldest) {
             interest.keep = None;
         }
         // Those who watch are owed nothing that the budget has no room for.
-        let slowest = self.watchers.iter().map(Follow::taken).min();
-        interest.wanted = slowest.map_or(interest.wanted, |slowest| interest.wanted.min(slowest));
+        for watcher in &self.watchers {
+            interest.wanted = interest.wanted.min(watcher.settled());
+            interest.unread = interest.unread.min(watcher.unread());
+        }
         interest
     }
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::audience::Held;
-use super::follow::{FollowId, Follower};
+use super::follow::Following;
 use super::handle::{Crew, Process};
 use super::host::ProcessHost;
 use super::input::{Input, Stdin, StdinState};
@@ -51,15 +51,15 @@ struct Start {
 
 /// See the module.
 pub struct ProcessTable {
-    host: Arc<ProcessHost>,
+    pub(super) host: Arc<ProcessHost>,
     inner: Mutex<Inner>,
     tasks: TaskTracker,
     /// Set by the end of the session: nothing starts any more.
     ended: CancellationToken,
 }
 
-struct Inner {
-    processes: HashMap<ProcessId, Arc<Process>>,
+pub(super) struct Inner {
+    pub(super) processes: HashMap<ProcessId, Arc<Process>>,
     /// Closed processes, oldest first, and when each was closed.
     closed: VecDeque<(Instant, Arc<Process>)>,
     /// How long each stays readable from then on.
@@ -67,7 +67,8 @@ struct Inner {
     /// Whether a task is forgetting them.
     forgetting: bool,
     answers: Answers<RequestKey, Start>,
-    follower: Option<(FollowId, Arc<dyn Follower>)>,
+    /// The connection that holds the session; see [`super::followers`].
+    pub(super) follower: Option<Following>,
 }
 
 impl ProcessTable {
@@ -90,7 +91,7 @@ impl ProcessTable {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every change under this lock is a single insertion or removal.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,7 +102,7 @@ impl ProcessTable {
         self.lock().retention = lifetime.max(self.host.limits.closed_process_retention);
     }
 
-    fn find(&self, id: &ProcessId) -> Result<Arc<Process>, ServiceError> {
+    pub(super) fn find(&self, id: &ProcessId) -> Result<Arc<Process>, ServiceError> {
         self.lock().processes.get(id).cloned().ok_or_else(|| ServiceError::UnknownProcess(id.clone()))
     }
 
@@ -382,48 +383,6 @@ impl ProcessTable {
         let mut processes: Vec<_> = self.lock().processes.values().map(|process| process.summary()).collect();
         processes.sort_by(|a, b| (a.started_at_ms, &a.process_id).cmp(&(b.started_at_ms, &b.process_id)));
         ProcessListResponse { processes }
-    }
-
-    /// From now on `follower` is told about events that nobody was told about before. It takes the place of any
-    /// other. Events from before stay readable, for a while beyond their ordinary bounds.
-    pub fn follow(&self, follower: Arc<dyn Follower>) -> FollowId {
-        let id = FollowId(self.host.next_follow_id());
-        let processes: Vec<_> = {
-            let mut inner = self.lock();
-            inner.follower = Some((id, Arc::clone(&follower)));
-            inner.processes.values().cloned().collect()
-        };
-        for process in processes {
-            process.follow_from_now(id, &follower);
-        }
-        id
-    }
-
-    /// `id` is gone. While nobody follows, logs keep everything for whoever comes next.
-    pub fn unfollow(&self, id: FollowId) {
-        let processes: Vec<_> = {
-            let mut inner = self.lock();
-            if inner.follower.as_ref().is_none_or(|(present, _)| *present != id) {
-                return;
-            }
-            inner.follower = None;
-            inner.processes.values().cloned().collect()
-        };
-        for process in processes {
-            process.unfollow(id);
-        }
-    }
-
-    /// The answer to the start of `id` is on its way to the follower, so its events may follow from the first.
-    pub fn announce(&self, id: &ProcessId, to: FollowId) {
-        let inner = self.lock();
-        if let (Some(process), Some((present, follower))) =
-            (inner.processes.get(id).cloned(), inner.follower.clone())
-            && present == to
-        {
-            drop(inner);
-            process.follow_from_start(to, &follower);
-        }
     }
 
     /// The session is over: every process is ended with its descendants, and nothing starts any more. Returns when

@@ -12,3 +12,4 @@ mod requests;
 mod retention;
 mod spool;
 mod support;
+mod window;

@@ -20,14 +20,14 @@ use crate::support::{
 };
 
 /// 1.3 MB.
-const FLOOD: &str = "seq 200000";
+pub(crate) const FLOOD: &str = "seq 200000";
 
-fn flood() -> Vec<u8> {
+pub(crate) fn flood() -> Vec<u8> {
     numbers(200_000)
 }
 
 /// Logs of 64 KiB in memory, 16 KiB of it while the file is used, and 4 MiB in all.
-fn spooling() -> Limits {
+pub(crate) fn spooling() -> Limits {
     let mut limits = small();
     limits.log = LogLimits {
         retain_bytes: 4 << 20,
@@ -41,11 +41,11 @@ fn spooling() -> Limits {
     limits
 }
 
-fn host(limits: Limits, directory: &Path) -> Arc<ProcessHost> {
+pub(crate) fn host(limits: Limits, directory: &Path) -> Arc<ProcessHost> {
     ProcessHost::new([].into(), limits, Some(directory.to_owned()))
 }
 
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
@@ -62,7 +62,7 @@ async fn closed(table: &ProcessTable, process: &str) {
 }
 
 /// Reads everything, page by page as long as pages are cut. Returns what was dropped before it.
-async fn read_all(table: &ProcessTable, process: &str) -> (u64, Vec<u8>) {
+pub(crate) async fn read_all(table: &ProcessTable, process: &str) -> (u64, Vec<u8>) {
     let (mut after, mut all, mut dropped) = (0, Vec::new(), 0);
     loop {
         let page = table.read(read_params(process, after)).await.expect("it is known");

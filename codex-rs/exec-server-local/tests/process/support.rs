@@ -150,7 +150,14 @@ impl Recorder {
     /// Follows `table`.
     pub(crate) fn follow(table: &ProcessTable) -> (Arc<Self>, FollowId) {
         let recorder = Arc::new(Self::default());
-        let follow = table.follow(Arc::clone(&recorder) as Arc<dyn Follower>);
+        let follow = table.follow(Arc::clone(&recorder) as Arc<dyn Follower>, /*window_bytes*/ None);
+        (recorder, follow)
+    }
+
+    /// The same, and acknowledges what it draws.
+    pub(crate) fn follow_within(table: &ProcessTable, window_bytes: u64) -> (Arc<Self>, FollowId) {
+        let recorder = Arc::new(Self::default());
+        let follow = table.follow(Arc::clone(&recorder) as Arc<dyn Follower>, Some(window_bytes));
         (recorder, follow)
     }
 

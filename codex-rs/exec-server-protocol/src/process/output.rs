@@ -124,3 +124,24 @@ pub struct ProcessOutputNotification {
     #[ts(optional, type = "number")]
     pub offset: Option<u64>,
 }
+
+/// Parameters of the notification `process/ack`: how far the client's readers of a process are. Between a reader that stands
+/// still and the process nothing but the server's log fills up. Only from a client that announced `outputWindowBytes`; of a
+/// process that is unknown, or gone, it means nothing. Flag `outputWindow`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessAckNotification {
+    /// Whose output.
+    pub process_id: ProcessId,
+    /// The slowest reader has everything through here: what comes behind it is kept. Less than was said before changes
+    /// nothing, and a position that is still to come means the last one. Absent: there is no reader. No output is pushed,
+    /// or kept for this client, until a position is said again; exit and close are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub through_seq: Option<Seq>,
+    /// The furthest reader has everything through here: what comes behind it is pushed, as far as the window reaches.
+    /// Absent: as `throughSeq`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub after_seq: Option<Seq>,
+}

@@ -76,6 +76,7 @@ impl ServerConfig {
             retained_output_chunks: count(self.limits.log.memory_chunks),
             retained_output_total_bytes: Some(self.limits.retained_output_total_bytes),
             read_output_bytes: Some(count(self.limits.log.read_bytes)),
+            output_window_bytes: Some(count(self.limits.log.in_flight_bytes)),
             output_chunk_bytes: count(self.limits.log.chunk_bytes),
             closed_process_retention_ms: ms(self.limits.closed_process_retention),
             detached_session_ms: ms(self.limits.detached_session),

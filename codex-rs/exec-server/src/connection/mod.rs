@@ -16,7 +16,7 @@ use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::handshake::Handshake;
 use codex_exec_server_core::sessions::{ConnectionId, IfAttached};
 use codex_exec_server_local::fs::FileHandles;
-use codex_exec_server_local::process::{FollowId, Follower};
+use codex_exec_server_local::process::{Acknowledgement, FollowId, Follower};
 use codex_exec_server_protocol::binary::BinaryMessage;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::methods::{ClientNotification, ClientRequest, DecodeError, Family};
@@ -264,7 +264,7 @@ impl Reader {
         tracing::info!(peer = %self.peer, client = params.client_name, session = %session.id, "initialized");
         let session_id = session.id.clone();
         let follower: Arc<dyn Follower> = Arc::clone(&self.outbound) as _;
-        let follow = session.processes.follow(follower);
+        let follow = session.processes.follow(follower, params.capabilities.output_window_bytes);
         let files = Arc::new(Files {
             system: Arc::clone(&session.files),
             handles: FileHandles::new(Arc::clone(self.context.sessions.files())),
@@ -287,6 +287,14 @@ impl Reader {
             Ok(ClientNotification::Cancel(cancel)) => {
                 self.requests.cancel(&cancel.id);
                 self.bodies.cancel(&cancel.id);
+                Ok(())
+            }
+            Ok(ClientNotification::ProcessAck(ack)) => {
+                // Before there is a session, and when it has gone to another connection, there is nothing to speak of.
+                if let Some(Attached { session, follow, .. }) = &self.attached {
+                    let word = Acknowledgement { through: ack.through_seq, after: ack.after_seq };
+                    session.processes.acknowledge(*follow, &ack.process_id, word);
+                }
                 Ok(())
             }
             Ok(ClientNotification::HttpBodyCredit(credit)) => {

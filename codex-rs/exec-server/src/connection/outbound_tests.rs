@@ -46,7 +46,7 @@ async fn a_short_reply_overtakes_long_ones() {
         Limits::default(),
         /*state_directory*/ None,
     ));
-    outbound.open(processes.follow(Arc::clone(&outbound) as _), Form::Text);
+    outbound.open(processes.follow(Arc::clone(&outbound) as _, /*window_bytes*/ None), Form::Text);
     for reply in [long("a"), short("b"), long("c"), short("d")] {
         outbound.reply(reply);
     }
