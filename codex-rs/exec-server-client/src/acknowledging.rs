@@ -102,11 +102,11 @@ mod tests {
     fn a_reader_that_reads_elsewhere_is_spoken_of_whenever_it_has_moved() {
         let mut acknowledging = Acknowledging::from_start();
         acknowledging.set_every(Some(1_000));
-        let (elsewhere, tip) = (at(/*seq*/ 5, None), at(/*seq*/ 90, Some(10)));
+        let (elsewhere, tip) = (at(/*seq*/ 5, /*cost*/ None), at(/*seq*/ 90, Some(10)));
         assert!(acknowledging.is_due(&progress(elsewhere, tip)));
         acknowledging.say(progress(elsewhere, tip));
         assert!(!acknowledging.is_due(&progress(elsewhere, tip)));
-        assert!(acknowledging.is_due(&progress(at(/*seq*/ 6, None), tip)));
+        assert!(acknowledging.is_due(&progress(at(/*seq*/ 6, /*cost*/ None), tip)));
         assert!(acknowledging.is_due(&progress(at(/*seq*/ 80, Some(5)), tip)));
     }
 }
