@@ -71,6 +71,7 @@ export class FileHandle implements AsyncDisposable {
     });
   }
 
+  /** As {@link FileHandle.close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

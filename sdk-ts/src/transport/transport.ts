@@ -25,6 +25,7 @@ export interface Transport {
    * browser's WebSocket.
    */
   pause?(): void;
+  /** Reads on. */
   resume?(): void;
   /** Says good-bye and ends. */
   close(): void;

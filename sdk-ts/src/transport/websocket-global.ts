@@ -7,14 +7,20 @@ import type { Dial, Transport } from "./transport.js";
 export interface WebSocketLike {
   binaryType: string;
   readonly readyState: number;
+  /** Sends one text. */
   send(data: string): void;
+  /** Ends it with a farewell. */
   close(code?: number, reason?: string): void;
+  /** Listens to its opening. */
   addEventListener(type: "open", listener: () => void): void;
+  /** Listens to its messages. */
   addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
+  /** Listens to its end, which comes exactly once. */
   addEventListener(
     type: "close",
     listener: (event: { readonly code: number; readonly reason: string }) => void,
   ): void;
+  /** Listens to what went wrong; the end follows. */
   addEventListener(type: "error", listener: (event: unknown) => void): void;
 }
 

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { connect } from "../../src/index.js";
 import { FaultyProxy } from "../support/proxy.js";
 import { TestServer } from "../support/server.js";
 
@@ -91,16 +92,16 @@ describe.skipIf(!hasBrowser)("the console", () => {
 
   /** Waits until the terminal that is looked at shows a line, and takes what is typed. */
   async function says(page: Page, line: string): Promise<void> {
-    const shown = page.locator(".terminal:not([hidden])");
+    const shown = page.locator(".screen:not([hidden])");
     await shown
       .locator(".xterm-rows > div", { hasText: new RegExp(`^${line}\\s*$`) })
       .first()
       .waitFor();
-    await page.locator(".terminal[data-live]:not([hidden])").waitFor();
+    await page.locator(".screen[data-live]:not([hidden])").waitFor();
   }
 
   async function complete(page: Page): Promise<void> {
-    await page.locator(".terminal[data-complete]:not([hidden])").waitFor();
+    await page.locator(".screen[data-complete]:not([hidden])").waitFor();
     // After a cut the end is read, and what is read has no checksum.
     await page.locator("#terminal-facts", { hasText: /complete by (checksum|length)/ }).waitFor();
   }
@@ -140,7 +141,7 @@ describe.skipIf(!hasBrowser)("the console", () => {
     await says(page, "half");
     await page.reload();
     await says(page, "half");
-    await page.locator(".terminal:not([hidden]) textarea").focus();
+    await page.locator(".screen:not([hidden]) textarea").focus();
     await page.keyboard.press("Enter");
     await says(page, "end");
     await complete(page);
@@ -154,7 +155,7 @@ describe.skipIf(!hasBrowser)("the console", () => {
     proxy.breakAfter(6_000, 9_000, 3_000, 12_000);
     proxy.cut();
     const before = proxy.cuts;
-    await page.locator(".terminal:not([hidden]) textarea").focus();
+    await page.locator(".screen:not([hidden]) textarea").focus();
     await page.keyboard.press("Enter");
     await says(page, "end");
     await complete(page);
@@ -192,13 +193,48 @@ describe.skipIf(!hasBrowser)("the console", () => {
     expect(await page.locator("#process-count").textContent()).toBe("0 of 1 running");
   });
 
+  test("shows the end of a long output after a reload, and saves all of it", async () => {
+    const page = await open();
+    const lines = 500_000;
+    await start(page, `seq 1 ${lines}`);
+    await page.locator("#terminal-state", { hasText: "exit code 0" }).waitFor();
+    await page.reload();
+    await says(page, String(lines));
+    expect(await saved(page)).toBe(Array.from({ length: lines }, (_, n) => `${n + 1}\r\n`).join(""));
+  });
+
+  test("stays usable with 100 processes, one of which has much to say", async () => {
+    const page = await open();
+    // Others start them in a session that the page then takes.
+    await using other = await connect(server.url, { token: TOKEN });
+    const quiet = Array.from({ length: 99 }, () => other.process.start({ argv: ["cat"], stdin: "pipe" }));
+    for (const process of await Promise.all(quiet)) process.detach();
+    const script = "yes | head -c 33554432; echo that was all; exec sleep 1000";
+    const flood = await other.process.start({ argv: ["sh", "-c", script] });
+    flood.detach();
+    await page.click("#open-session");
+    await page.fill("#session-id", other.sessionId);
+    await page.keyboard.press("Enter");
+    await page.locator("#process-count", { hasText: "100 of 100 running" }).waitFor();
+    await page.locator(`#processes [data-process="${flood.id}"] button`).click();
+    await start(page, "echo beside it; cat");
+    await says(page, "beside it");
+    await page.keyboard.type("typed");
+    await page.keyboard.press("Enter");
+    await says(page, "typed");
+    await page.locator(`#processes [data-process="${flood.id}"] button`).click();
+    await says(page, "that was all");
+    await page.click("#stop");
+    await page.locator("#terminal-state", { hasText: /^exit code 1[0-9]{2}$/ }).waitFor();
+  });
+
   test("tells a process how large its terminal is, and that it has changed", async () => {
     const page = await open();
     await start(page, "trap 'stty size' WINCH; echo ready; sleep 1000 & while :; do wait; done");
     await says(page, "ready");
     await page.setViewportSize({ width: 900, height: 500 });
     await page
-      .locator(".terminal:not([hidden]) .xterm-rows > div", { hasText: /^\d+ \d+\s*$/ })
+      .locator(".screen:not([hidden]) .xterm-rows > div", { hasText: /^\d+ \d+\s*$/ })
       .first()
       .waitFor();
   });

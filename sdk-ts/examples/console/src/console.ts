@@ -287,6 +287,11 @@ export class Console {
     if (isNew) {
       view.setTheme(this.#theme());
       view.addEventListener("change", () => this.#draw());
+      const made = view;
+      view.addEventListener("stale", () => {
+        if (this.#terminals.get(key) === made) this.#terminals.delete(key);
+        made.dispose();
+      });
       view.open(place);
     }
     const [oldest] = this.#terminals;

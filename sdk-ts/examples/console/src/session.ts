@@ -95,12 +95,12 @@ export class SessionModel extends EventTarget {
     await this.client?.close();
   }
 
-  /** The handle of a process, taking it up from its first byte where it is not followed yet. */
-  follow(processId: string): Promise<ProcessHandle> {
+  /** The handle of a process, taking it up behind `after` where it is not followed yet. */
+  follow(processId: string, after = 0): Promise<ProcessHandle> {
     const known = this.#handles.get(processId);
     if (known !== undefined) return known;
     if (this.client === undefined) return Promise.reject(new Error("the session is not connected yet"));
-    const handle = this.client.process.attach(processId);
+    const handle = this.client.process.attach(processId, { after });
     this.#handles.set(processId, handle);
     handle.catch(() => this.#handles.delete(processId));
     return handle;

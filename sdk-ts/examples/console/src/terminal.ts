@@ -68,6 +68,16 @@ const THEMES: Readonly<Record<"light" | "dark", ITheme>> = {
   },
 };
 
+/**
+ * What is drawn between two frames. Everything else on the page, and the answers on the same connection, which a browser
+ * can't hold, have the rest of the time; a process that says more is shown as it is now.
+ */
+const MAX_FRAME_BYTES = 64 * 1024;
+/** Output to begin with where there is more: about as much as fits into the lines above. */
+const MAX_REPLAY_BYTES = 2 * 1024 * 1024;
+/** A terminal that is further behind than this shows what is said now, and not what was said in between. */
+const MAX_BEHIND_BYTES = 8 * 1024 * 1024;
+
 /** How the terminal of a process is. */
 export interface TerminalStatus {
   readonly receivedBytes: number;
@@ -78,7 +88,7 @@ export interface TerminalStatus {
 
 /** See the head of the file. Dispatches `change` when its status does. */
 export class TerminalView extends EventTarget {
-  readonly element = el("div", { class: "terminal" });
+  readonly element = el("div", { class: "screen" });
   readonly processId: string;
   status: TerminalStatus = { receivedBytes: 0, lostBytes: 0, proof: undefined };
   readonly #session: SessionModel;
@@ -93,6 +103,10 @@ export class TerminalView extends EventTarget {
   /** What was typed before that. */
   #early: (string | Uint8Array)[] = [];
   #undrawn = 0;
+  /** Drawn since the last frame. */
+  #frameBytes = 0;
+  /** Said since nobody looks. */
+  #hiddenBytes = 0;
   #drawn: (() => void) | undefined;
 
   constructor(session: SessionModel, summary: ProcessSummary, leave: () => void) {
@@ -188,11 +202,23 @@ export class TerminalView extends EventTarget {
     try {
       await this.#session.refresh();
       const before = this.#summary()?.lastSeq ?? 0;
-      this.#handle = await this.#session.follow(this.processId);
+      let after = this.#skipTo(0, MAX_REPLAY_BYTES);
+      this.#handle = await this.#session.follow(this.processId, after);
       if (before === 0) this.#live();
-      for await (const event of this.#handle.events({ whenBehind: "readLater", signal: this.#over.signal })) {
-        await this.#show(event);
-        if (!this.#isLive && event.seq >= before) this.#draw("", () => this.#live());
+      for (let isOver = false; !isOver; ) {
+        if (after > 0)
+          this.#say("output before this is not shown here: Save output has all that is retained");
+        isOver = true;
+        const options = { after, whenBehind: "readLater", signal: this.#over.signal } as const;
+        for await (const event of this.#handle.events(options)) {
+          await this.#show(event);
+          if (!this.#isLive && event.seq >= before) this.#draw("", () => this.#live());
+          after = this.#skipTo(event.seq, MAX_BEHIND_BYTES);
+          if (after > event.seq) {
+            isOver = false;
+            break;
+          }
+        }
       }
     } catch (error) {
       if (this.#over.signal.aborted || this.#session.state.status === "failed") return;
@@ -200,11 +226,20 @@ export class TerminalView extends EventTarget {
     }
   }
 
+  /** Where to go on behind `seq`: right there, or closer to the end where more than `maxBytes` lie between. */
+  #skipTo(seq: number, maxBytes: number): number {
+    const { lastSeq = 0, outputBytes = 0 } = this.#summary() ?? {};
+    const perSeq = outputBytes / Math.max(1, lastSeq);
+    if ((lastSeq - seq) * perSeq <= maxBytes) return seq;
+    return Math.max(seq, lastSeq - Math.ceil(MAX_REPLAY_BYTES / perSeq));
+  }
+
   async #show(event: ProcessEvent): Promise<void> {
     switch (event.type) {
       case "output":
         this.#tell({ receivedBytes: this.status.receivedBytes + event.bytes.length });
         this.#draw(event.bytes);
+        await this.#pace(event.bytes.length);
         if (this.#undrawn > MAX_UNDRAWN_BYTES) {
           await new Promise<void>((resolve) => {
             this.#drawn = resolve;
@@ -213,7 +248,7 @@ export class TerminalView extends EventTarget {
         break;
       case "gap": {
         const size = event.bytes === undefined ? "Some output is" : `${bytes(event.bytes)} are`;
-        this.#draw(`\r\n\x1b[0;7m ${size} gone: the server retains no more \x1b[0m\r\n`);
+        this.#say(`${size} gone: the server retains no more`);
         this.#tell({ lostBytes: this.status.lostBytes + (event.bytes ?? 0) });
         break;
       }
@@ -229,6 +264,23 @@ export class TerminalView extends EventTarget {
         void this.#session.refresh();
         break;
     }
+  }
+
+  /** Leaves time for others. One that nobody looks at, and that has much to say, is given up until it is shown again. */
+  async #pace(count: number): Promise<void> {
+    if (this.element.hidden) {
+      this.#hiddenBytes += count;
+      if (this.#hiddenBytes > MAX_REPLAY_BYTES) this.dispatchEvent(new Event("stale"));
+    } else this.#hiddenBytes = 0;
+    this.#frameBytes += count;
+    if (this.#frameBytes < MAX_FRAME_BYTES) return;
+    this.#frameBytes = 0;
+    await new Promise<void>((resolve) => requestAnimationFrame(() => resolve()));
+  }
+
+  /** Says something that the process did not. */
+  #say(text: string): void {
+    this.#draw(`\r\n\x1b[0;7m ${text} \x1b[0m\r\n`);
   }
 
   #draw(data: Uint8Array | string, then?: () => void): void {
