@@ -17,15 +17,18 @@ use codex_exec_server_protocol::bytes::{Base64Bytes, encoded_len};
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::fs::{
     FsAppendParams, FsAppendResponse, FsCanonicalizeParams, FsCanonicalizeResponse, FsCopyParams,
-    FsCreateDirectoryParams, FsGetMetadataParams, FsGetMetadataResponse, FsGlobParams, FsOpenMode,
-    FsReadDirectoryParams, FsReadDirectoryResponse, FsReadFileParams, FsReadRangeParams, FsReadRangeResponse,
+    FsCreateDirectoryParams, FsCreateLinkParams, FsDigestParams, FsDigestResponse, FsGetMetadataParams,
+    FsGetMetadataResponse, FsGlobParams, FsOpenMode, FsReadDirectoryParams, FsReadDirectoryResponse,
+    FsReadFileParams, FsReadLinkParams, FsReadLinkResponse, FsReadRangeParams, FsReadRangeResponse,
     FsRemoveParams, FsRenameParams, FsSearchMatch, FsSearchParams, FsSetPermissionsParams, FsStatManyParams,
     FsStatManyResponse, FsWalkEntry, FsWalkParams, FsWalkResponse, FsWriteFileParams, FsWriteFileResponse,
+    FsWriteRangeParams, FsWriteRangeResponse,
 };
 use codex_exec_server_protocol::ids::RequestKey;
 use codex_exec_server_protocol::methods::{
-    FsAppend, FsCanonicalize, FsCopy, FsCreateDirectory, FsGetMetadata, FsReadDirectory, FsReadFile,
-    FsReadRange, FsRemove, FsRename, FsSetPermissions, FsStatMany, FsWalk, FsWriteFile, Method,
+    FsAppend, FsCanonicalize, FsCopy, FsCreateDirectory, FsCreateLink, FsDigest, FsGetMetadata,
+    FsReadDirectory, FsReadFile, FsReadLink, FsReadRange, FsRemove, FsRename, FsSetPermissions, FsStatMany,
+    FsWalk, FsWriteFile, FsWriteRange, Method,
 };
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::sandbox::SandboxContext;
@@ -68,6 +71,20 @@ impl Client {
         let flag = self.inner.require("fsExtended", |flags| flags.fs_extended);
         flag.map_err(RequestError::from)?;
         self.ask::<M>(params, repeat).await
+    }
+
+    fn require_transfer(&self) -> Result<(), FsError> {
+        let flag = self.inner.require("fsTransfer", |flags| flags.fs_transfer);
+        Ok(flag.map_err(RequestError::from)?)
+    }
+
+    /// As [`Self::ask`], of a server with the flag `fsTransfer`, and of what does no harm when it is done twice.
+    async fn ask_transfer<M: Method>(&self, params: M::Params) -> Result<M::Response, FsError>
+    where
+        M::Response: Send + 'static,
+    {
+        self.require_transfer()?;
+        self.ask::<M>(params, Repeat::Always).await
     }
 
     /// Fails if `bytes` do not fit into one request: the server would end the connection over it.
@@ -133,6 +150,35 @@ impl FileSystem for Client {
         })
     }
 
+    fn write_range(
+        &self,
+        params: FsWriteRangeParams,
+    ) -> ServiceFuture<'_, Result<FsWriteRangeResponse, FsError>> {
+        Box::pin(async move {
+            self.check_size(&params.path, params.data_base64.len())?;
+            self.ask_transfer::<FsWriteRange>(params).await
+        })
+    }
+
+    fn digest(&self, params: FsDigestParams) -> ServiceFuture<'_, Result<FsDigestResponse, FsError>> {
+        Box::pin(self.ask_transfer::<FsDigest>(params))
+    }
+
+    fn read_link(&self, params: FsReadLinkParams) -> ServiceFuture<'_, Result<FsReadLinkResponse, FsError>> {
+        Box::pin(self.ask_transfer::<FsReadLink>(params))
+    }
+
+    fn create_link(&self, params: FsCreateLinkParams) -> ServiceFuture<'_, Result<(), FsError>> {
+        Box::pin(async move {
+            if params.overwrite {
+                // The second time it replaces itself.
+                return self.ask_transfer::<FsCreateLink>(params).await.map(drop);
+            }
+            self.require_transfer()?;
+            self.ask::<FsCreateLink>(params, Repeat::IfUnsent).await.map(drop)
+        })
+    }
+
     fn create_directory(&self, params: FsCreateDirectoryParams) -> ServiceFuture<'_, Result<(), FsError>> {
         Box::pin(async move {
             // One that may exist already is made as well the second time.
@@ -163,7 +209,12 @@ impl FileSystem for Client {
         &self,
         params: FsReadDirectoryParams,
     ) -> ServiceFuture<'_, Result<FsReadDirectoryResponse, FsError>> {
-        Box::pin(self.ask::<FsReadDirectory>(params, Repeat::Always))
+        Box::pin(async move {
+            if params.max_entries.is_some() || params.after.is_some() {
+                self.require_transfer()?;
+            }
+            self.ask::<FsReadDirectory>(params, Repeat::Always).await
+        })
     }
 
     fn walk(&self, params: FsWalkParams) -> ServiceFuture<'_, Result<FsWalkResponse, FsError>> {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use codex_exec_server_protocol::bytes::Base64Error;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::fs::{
-    FileHandleId, FsErrorData, MAX_BLOCK_BYTES, MAX_FILE_HANDLE_ID_BYTES, MAX_STAT_PATHS, MAX_WALK_DEPTH,
-    MAX_WALK_DIRECTORIES, MAX_WALK_ENTRIES,
+    FileHandleId, FsErrorData, MAX_BLOCK_BYTES, MAX_FILE_HANDLE_ID_BYTES, MAX_LINK_TARGET_BYTES,
+    MAX_STAT_PATHS, MAX_WALK_DEPTH, MAX_WALK_DIRECTORIES, MAX_WALK_ENTRIES,
 };
 use codex_exec_server_protocol::path_uri::PathUri;
 
@@ -60,6 +60,12 @@ pub enum FsFault {
         /// The longest that is read in one piece.
         limit_bytes: u64,
     },
+    /// What is there is no symbolic link.
+    #[error("path is not a symbolic link")]
+    NotALink(PathUri),
+    /// A text that no symbolic link can have.
+    #[error("target of a link must have 1 to {MAX_LINK_TARGET_BYTES} bytes, none of them NUL")]
+    LinkTarget(PathUri),
     /// The path itself is a link, and was not to be followed.
     #[error("path contains a symbolic link")]
     SymbolicLink(PathUri),
@@ -74,6 +80,9 @@ pub enum FsFault {
         /// How many it may have.
         limit: u64,
     },
+    /// A page of a directory that is empty or too long.
+    #[error("maxEntries of fs/readDirectory must be between 1 and {0}")]
+    PageLength(u64),
     /// The whole content would be lost.
     #[error("fs/copy cannot copy a file to itself")]
     CopyOntoItself(PathUri),
@@ -107,6 +116,9 @@ pub enum FsFault {
     /// A part of a file that is empty or too long.
     #[error("file read range length must be between 1 and {MAX_BLOCK_BYTES}")]
     RangeLength,
+    /// A part that is too long.
+    #[error("file write range length must be at most {MAX_BLOCK_BYTES}")]
+    WriteRangeLength,
     /// A block that is empty or too long. The handle stays open.
     #[error("file read block length must be between 1 and {MAX_BLOCK_BYTES}")]
     ReadBlockLength,
@@ -180,8 +192,11 @@ impl FsFault {
             | Self::EncodedSeparator(_)
             | Self::NotAFile { .. }
             | Self::TooLarge { .. }
+            | Self::NotALink(_)
+            | Self::LinkTarget(_)
             | Self::SymbolicLink(_)
             | Self::TooManyEntries { .. }
+            | Self::PageLength(_)
             | Self::CopyOntoItself(_)
             | Self::CopyNeedsRecursive(_)
             | Self::CopyIntoItself(_)
@@ -191,6 +206,7 @@ impl FsFault {
             | Self::BadBase64(_)
             | Self::TooManyPaths(_)
             | Self::RangeLength
+            | Self::WriteRangeLength
             | Self::ReadBlockLength
             | Self::WriteBlockLength
             | Self::TooManyHandles(_)
@@ -211,6 +227,8 @@ impl FsFault {
             Self::EncodedSeparator(path)
             | Self::NotAFile { path, .. }
             | Self::TooLarge { path, .. }
+            | Self::NotALink(path)
+            | Self::LinkTarget(path)
             | Self::SymbolicLink(path)
             | Self::RecursiveNoFollow(path)
             | Self::TooManyEntries { path, .. }
@@ -227,6 +245,8 @@ impl FsFault {
             | Self::BadMode(_)
             | Self::TooManyPaths(_)
             | Self::RangeLength
+            | Self::WriteRangeLength
+            | Self::PageLength(_)
             | Self::ReadBlockLength
             | Self::WriteBlockLength
             | Self::TooManyHandles(_)

@@ -51,6 +51,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
             file_write_streaming: true,
             fs_extended: true,
             fs_search: true,
+            fs_transfer: true,
             ..EnvironmentCapabilities::default()
         },
         sandbox: None,

@@ -155,6 +155,9 @@ capabilities! {
     observers,
     /// More of `fs/*`.
     fs_extended,
+    /// What copying between machines needs: `fs/writeRange`, `fs/digest`, `fs/readLink`, `fs/createLink`, pages of
+    /// `fs/readDirectory`.
+    fs_transfer,
     /// `fs/watch`.
     fs_watch,
     /// `fs/glob` and `fs/search`.

@@ -13,6 +13,7 @@ mod file;
 mod handle;
 mod metadata;
 mod search;
+mod transfer;
 mod tree;
 mod watch;
 
@@ -25,6 +26,7 @@ pub use self::file::*;
 pub use self::handle::*;
 pub use self::metadata::*;
 pub use self::search::*;
+pub use self::transfer::*;
 pub use self::tree::*;
 pub use self::watch::*;
 use crate::path_uri::PathUri;
@@ -63,6 +65,8 @@ follows_symlinks!(
     FsWriteFileParams,
     FsAppendParams,
     FsReadRangeParams,
+    FsWriteRangeParams,
+    FsDigestParams,
     FsCreateDirectoryParams,
     FsGetMetadataParams,
     FsStatManyParams,

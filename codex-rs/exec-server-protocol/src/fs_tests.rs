@@ -157,9 +157,20 @@ fn directories_and_trees_travel_as_peers_write_them() {
                 is_file: false,
                 is_symlink: false,
                 path: None
-            }]
+            }],
+            more: false
         }
     );
+    assert_eq!(
+        same::<FsReadDirectoryParams>(json!({"path": "file:///d", "maxEntries": 2, "after": "file:///d/b"})),
+        FsReadDirectoryParams {
+            path: uri("/d"),
+            max_entries: Some(2),
+            after: Some(uri("/d/b")),
+            sandbox: None
+        }
+    );
+    assert!(same::<FsReadDirectoryResponse>(json!({"entries": [], "more": true})).more);
     assert_eq!(
         same::<FsWalkParams>(json!({"path": "file:///d", "options": {
             "maxDepth": 64, "maxDirectories": 10_000, "maxEntries": 50_000,

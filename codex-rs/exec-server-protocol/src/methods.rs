@@ -254,6 +254,14 @@ requests! {
     Filesystem "fs/readRange" FsReadRange(FsReadRangeParams) -> FsReadRangeResponse;
     /// Describes many files. Flag `fsExtended`.
     Filesystem "fs/statMany" FsStatMany(FsStatManyParams) -> FsStatManyResponse;
+    /// Writes a part of a file. Flag `fsTransfer`.
+    Filesystem "fs/writeRange" FsWriteRange(FsWriteRangeParams) -> FsWriteRangeResponse;
+    /// Takes a checksum of a file. Flag `fsTransfer`.
+    Filesystem "fs/digest" FsDigest(FsDigestParams) -> FsDigestResponse;
+    /// Reads a symbolic link. Flag `fsTransfer`.
+    Filesystem "fs/readLink" FsReadLink(FsReadLinkParams) -> FsReadLinkResponse;
+    /// Makes a symbolic link. Flag `fsTransfer`.
+    Filesystem "fs/createLink" FsCreateLink(FsCreateLinkParams) -> EmptyResponse;
     /// Watches for changes. Flag `fsWatch`.
     Filesystem "fs/watch" FsWatch(FsWatchParams) -> FsWatchResponse;
     /// Ends a watch. Flag `fsWatch`.

@@ -2,6 +2,8 @@
 
 #[path = "cli/attach.rs"]
 mod attach;
+#[path = "cli/cp.rs"]
+mod cp;
 #[path = "cli/detach.rs"]
 mod detach;
 #[path = "cli/edit.rs"]

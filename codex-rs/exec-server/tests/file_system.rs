@@ -33,6 +33,8 @@ mod sandboxed;
 mod search_wire;
 #[path = "file_system/searching.rs"]
 mod searching;
+#[path = "file_system/transfer.rs"]
+mod transfer;
 #[path = "file_system/trees.rs"]
 mod trees;
 #[path = "file_system/wire.rs"]

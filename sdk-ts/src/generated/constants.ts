@@ -19,6 +19,7 @@ export const CAPABILITY_FLAGS = [
   "fileWriteStreaming",
   "fsExtended",
   "fsSearch",
+  "fsTransfer",
   "fsWatch",
   "fsWatchMissing",
   "gapAccounting",

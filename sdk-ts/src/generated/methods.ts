@@ -22,6 +22,9 @@ import type {
   FsCloseParams,
   FsCopyParams,
   FsCreateDirectoryParams,
+  FsCreateLinkParams,
+  FsDigestParams,
+  FsDigestResponse,
   FsGetMetadataParams,
   FsGetMetadataResponse,
   FsGlobMatchesNotification,
@@ -36,6 +39,8 @@ import type {
   FsReadDirectoryResponse,
   FsReadFileParams,
   FsReadFileResponse,
+  FsReadLinkParams,
+  FsReadLinkResponse,
   FsReadRangeParams,
   FsReadRangeResponse,
   FsRemoveParams,
@@ -57,6 +62,8 @@ import type {
   FsWriteBlockParams,
   FsWriteFileParams,
   FsWriteFileResponse,
+  FsWriteRangeParams,
+  FsWriteRangeResponse,
   HttpBodyCreditNotification,
   HttpBodyDeltaNotification,
   HttpRequestParams,
@@ -154,6 +161,14 @@ export interface ClientRequests {
   readonly "fs/readRange": { readonly params: FsReadRangeParams; readonly response: FsReadRangeResponse };
   /** Describes many files. Flag `fsExtended`. */
   readonly "fs/statMany": { readonly params: FsStatManyParams; readonly response: FsStatManyResponse };
+  /** Writes a part of a file. Flag `fsTransfer`. */
+  readonly "fs/writeRange": { readonly params: FsWriteRangeParams; readonly response: FsWriteRangeResponse };
+  /** Takes a checksum of a file. Flag `fsTransfer`. */
+  readonly "fs/digest": { readonly params: FsDigestParams; readonly response: FsDigestResponse };
+  /** Reads a symbolic link. Flag `fsTransfer`. */
+  readonly "fs/readLink": { readonly params: FsReadLinkParams; readonly response: FsReadLinkResponse };
+  /** Makes a symbolic link. Flag `fsTransfer`. */
+  readonly "fs/createLink": { readonly params: FsCreateLinkParams; readonly response: EmptyResponse };
   /** Watches for changes. Flag `fsWatch`. */
   readonly "fs/watch": { readonly params: FsWatchParams; readonly response: FsWatchResponse };
   /** Ends a watch. Flag `fsWatch`. */
@@ -212,6 +227,10 @@ export const CLIENT_REQUEST_METHODS = [
   "fs/setPermissions",
   "fs/readRange",
   "fs/statMany",
+  "fs/writeRange",
+  "fs/digest",
+  "fs/readLink",
+  "fs/createLink",
   "fs/watch",
   "fs/unwatch",
   "fs/glob",

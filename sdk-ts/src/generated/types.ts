@@ -240,6 +240,11 @@ export type EnvironmentCapabilities = {
   readonly observers?: boolean;
   /** More of `fs/*`. */
   readonly fsExtended?: boolean;
+  /**
+   * What copying between machines needs: `fs/writeRange`, `fs/digest`, `fs/readLink`, `fs/createLink`, pages of
+   * `fs/readDirectory`.
+   */
+  readonly fsTransfer?: boolean;
   /** `fs/watch`. */
   readonly fsWatch?: boolean;
   /** `fs/glob` and `fs/search`. */
@@ -413,6 +418,43 @@ export type FsCreateDirectoryParams = {
   readonly sandbox?: SandboxContext;
 };
 
+/** Parameters of `fs/createLink`: make a symbolic link. */
+export type FsCreateLinkParams = {
+  /** The link. */
+  readonly path: PathUri;
+  /** Its text: 1 to `MAX_LINK_TARGET_BYTES` bytes without a NUL, otherwise -32600. It need not lead anywhere. */
+  readonly targetBase64: Base64Bytes;
+  /**
+   * Replace a file or a link that is there already, in one step; otherwise that is -32603 (`EEXIST`). A directory never
+   * is.
+   */
+  readonly overwrite?: boolean;
+  /** Confines this call. */
+  readonly sandbox?: SandboxContext;
+};
+
+/** Parameters of `fs/digest`: a checksum of a regular file, or of its beginning, without moving it. */
+export type FsDigestParams = {
+  /** The file. */
+  readonly path: PathUri;
+  /** Only so many bytes from the beginning; absent is all of it. */
+  readonly len?: number;
+  /** Whether symbolic links may stand in the path; yes if absent. */
+  readonly followSymlinks?: boolean;
+  /** Confines this call. */
+  readonly sandbox?: SandboxContext;
+};
+
+/** Result of `fs/digest`. */
+export type FsDigestResponse = {
+  /** SHA-256, as 64 lower-case hexadecimal digits. */
+  readonly sha256: string;
+  /** How many bytes it covers; fewer than asked for only at the end. */
+  readonly len: number;
+  /** Etag of the file as it was after the last byte was read. */
+  readonly etag: string;
+};
+
 /** One entry of a directory. Both flags follow symbolic links; neither is set for anything but files and directories. */
 export type FsDirectoryEntry = {
   /** The bare name; what is not UTF-8 in it is replaced. */
@@ -574,14 +616,27 @@ export type FsReadBlockResponse = {
 export type FsReadDirectoryParams = {
   /** The directory. */
   readonly path: PathUri;
+  /**
+   * List in pages: no more than so many entries, 1 to `MAX_LISTED_ENTRIES`, otherwise -32600, in the order of the bytes
+   * of their names. What is there all the while is in one of the pages. Without it a directory of more entries than one
+   * answer holds is -32600. Flag `fsTransfer`.
+   */
+  readonly maxEntries?: number;
+  /**
+   * With `maxEntries`: only names behind the last component of this path, which is that of the last entry of the page
+   * before. It need not exist any more. Flag `fsTransfer`.
+   */
+  readonly after?: PathUri;
   /** Confines this call. */
   readonly sandbox?: SandboxContext;
 };
 
 /** Result of `fs/readDirectory`. */
 export type FsReadDirectoryResponse = {
-  /** What the directory holds, in no particular order. */
+  /** What the directory holds; without `maxEntries` in no particular order. */
   readonly entries: ReadonlyArray<FsDirectoryEntry>;
+  /** With `maxEntries`: others come behind these. Flag `fsTransfer`. */
+  readonly more?: boolean;
 };
 
 /**
@@ -602,6 +657,20 @@ export type FsReadFileParams = {
 export type FsReadFileResponse = {
   /** The whole file. */
   readonly dataBase64: Base64Bytes;
+};
+
+/** Parameters of `fs/readLink`. Anything but a symbolic link is -32600. */
+export type FsReadLinkParams = {
+  /** The link. */
+  readonly path: PathUri;
+  /** Confines this call. */
+  readonly sandbox?: SandboxContext;
+};
+
+/** Result of `fs/readLink`. */
+export type FsReadLinkResponse = {
+  /** The text of the link, byte for byte: a path, which may be relative and lead nowhere. */
+  readonly targetBase64: Base64Bytes;
 };
 
 /** Parameters of `fs/readRange`: a part of a regular file in one round trip. Flag `fsExtended`. */
@@ -956,6 +1025,40 @@ export type FsWriteFileParams = {
 export type FsWriteFileResponse = {
   /** Etag of what was written, for the next `ifMatch`. Flag `fsExtended`. */
   readonly etag?: string;
+};
+
+/**
+ * Parameters of `fs/writeRange`: write a part of a regular file in one round trip, and leave the rest alone.
+ *
+ * To repeat it does no harm, so it survives a lost connection, as a handle does not. Parts may overlap, leave holes, and be
+ * sent together; those that overlap take effect in any order.
+ */
+export type FsWriteRangeParams = {
+  /** The file. */
+  readonly path: PathUri;
+  /** Where the first byte goes, counted from 0. */
+  readonly offset: number;
+  /** The bytes: at most `MAX_BLOCK_BYTES`, otherwise -32600. None at all is fine. */
+  readonly dataBase64: Base64Bytes;
+  /** Make the file if there is none; otherwise that is -32004. */
+  readonly create?: boolean;
+  /**
+   * Permission bits of a file that is made by this, 0 to 0o7777, otherwise -32602; absent is the system's default. The
+   * system takes away those that it denies to new files.
+   */
+  readonly mode?: number;
+  /** Answer when all of the file is on its disk, and not only in memory. */
+  readonly sync?: boolean;
+  /** Whether symbolic links may stand in the path; yes if absent. */
+  readonly followSymlinks?: boolean;
+  /** Confines this call. */
+  readonly sandbox?: SandboxContext;
+};
+
+/** Result of `fs/writeRange`. */
+export type FsWriteRangeResponse = {
+  /** Length of the file in bytes, right after the write. */
+  readonly size: number;
 };
 
 /**

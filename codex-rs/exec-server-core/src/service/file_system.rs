@@ -12,11 +12,12 @@ use codex_exec_server_protocol::environment::EnvironmentCapabilities;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::fs::{
     FsAppendParams, FsAppendResponse, FsCanonicalizeParams, FsCanonicalizeResponse, FsCopyParams,
-    FsCreateDirectoryParams, FsErrorData, FsGetMetadataParams, FsGetMetadataResponse, FsGlobParams,
-    FsOpenMode, FsReadBlockResponse, FsReadDirectoryParams, FsReadDirectoryResponse, FsReadFileParams,
+    FsCreateDirectoryParams, FsCreateLinkParams, FsDigestParams, FsDigestResponse, FsErrorData,
+    FsGetMetadataParams, FsGetMetadataResponse, FsGlobParams, FsOpenMode, FsReadBlockResponse,
+    FsReadDirectoryParams, FsReadDirectoryResponse, FsReadFileParams, FsReadLinkParams, FsReadLinkResponse,
     FsReadRangeParams, FsReadRangeResponse, FsRemoveParams, FsRenameParams, FsSearchMatch, FsSearchParams,
     FsSetPermissionsParams, FsStatManyParams, FsStatManyResponse, FsWalkEntry, FsWalkParams, FsWalkResponse,
-    FsWriteFileParams, FsWriteFileResponse,
+    FsWriteFileParams, FsWriteFileResponse, FsWriteRangeParams, FsWriteRangeResponse,
 };
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::sandbox::SandboxContext;
@@ -68,7 +69,7 @@ pub trait FileSystem: fmt::Debug + Send + Sync {
         params: FsCanonicalizeParams,
     ) -> ServiceFuture<'_, Result<FsCanonicalizeResponse, FsError>>;
 
-    /// What a directory holds.
+    /// What a directory holds. Pages need the flag `fsTransfer`.
     fn read_directory(
         &self,
         params: FsReadDirectoryParams,
@@ -88,6 +89,21 @@ pub trait FileSystem: fmt::Debug + Send + Sync {
 
     /// Changes permission bits. Flag `fsExtended`.
     fn set_permissions(&self, params: FsSetPermissionsParams) -> ServiceFuture<'_, Result<(), FsError>>;
+
+    /// Writes a part of a file, and leaves the rest alone. Flag `fsTransfer`.
+    fn write_range(
+        &self,
+        params: FsWriteRangeParams,
+    ) -> ServiceFuture<'_, Result<FsWriteRangeResponse, FsError>>;
+
+    /// A checksum of a file, or of its beginning. Flag `fsTransfer`.
+    fn digest(&self, params: FsDigestParams) -> ServiceFuture<'_, Result<FsDigestResponse, FsError>>;
+
+    /// What a symbolic link says. Flag `fsTransfer`.
+    fn read_link(&self, params: FsReadLinkParams) -> ServiceFuture<'_, Result<FsReadLinkResponse, FsError>>;
+
+    /// Makes a symbolic link. Flag `fsTransfer`.
+    fn create_link(&self, params: FsCreateLinkParams) -> ServiceFuture<'_, Result<(), FsError>>;
 
     /// Opens a file, to be read or written block by block. At most
     /// [`MAX_FILE_HANDLES`](codex_exec_server_protocol::fs::MAX_FILE_HANDLES) at a time.

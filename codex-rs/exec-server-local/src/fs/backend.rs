@@ -14,12 +14,13 @@ use codex_exec_server_core::service::{FileHandle, FileSearch, FileSystem, FsErro
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::fs::{
     FileHandleId, FsAppendParams, FsAppendResponse, FsCanonicalizeParams, FsCanonicalizeResponse,
-    FsCloseParams, FsCopyParams, FsCreateDirectoryParams, FsGetMetadataParams, FsGetMetadataResponse,
-    FsGlobParams, FsOpenMode, FsOpenParams, FsReadBlockParams, FsReadBlockResponse, FsReadDirectoryParams,
-    FsReadDirectoryResponse, FsReadFileParams, FsReadRangeParams, FsReadRangeResponse, FsRemoveParams,
+    FsCloseParams, FsCopyParams, FsCreateDirectoryParams, FsCreateLinkParams, FsDigestParams,
+    FsDigestResponse, FsGetMetadataParams, FsGetMetadataResponse, FsGlobParams, FsOpenMode, FsOpenParams,
+    FsReadBlockParams, FsReadBlockResponse, FsReadDirectoryParams, FsReadDirectoryResponse, FsReadFileParams,
+    FsReadLinkParams, FsReadLinkResponse, FsReadRangeParams, FsReadRangeResponse, FsRemoveParams,
     FsRenameParams, FsSearchMatch, FsSearchParams, FsSetPermissionsParams, FsStatManyParams,
     FsStatManyResponse, FsWalkEntry, FsWalkParams, FsWalkResponse, FsWriteBlockParams, FsWriteFileParams,
-    FsWriteFileResponse,
+    FsWriteFileResponse, FsWriteRangeParams, FsWriteRangeResponse,
 };
 use codex_exec_server_protocol::ids::RequestKey;
 use codex_exec_server_protocol::path_uri::PathUri;
@@ -190,6 +191,30 @@ impl LocalFileSystem {
         .await
     }
 
+    /// `fs/writeRange`
+    pub async fn write_range(&self, params: FsWriteRangeParams) -> Result<FsWriteRangeResponse, FsFault> {
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::WriteRange(params), taken!(WriteRange)).await
+    }
+
+    /// `fs/digest`. Given up when the future is dropped.
+    pub async fn digest(&self, params: FsDigestParams) -> Result<FsDigestResponse, FsFault> {
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::Digest(params), taken!(Digest)).await
+    }
+
+    /// `fs/readLink`
+    pub async fn read_link(&self, params: FsReadLinkParams) -> Result<FsReadLinkResponse, FsFault> {
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::ReadLink(params), taken!(ReadLink)).await
+    }
+
+    /// `fs/createLink`
+    pub async fn create_link(&self, params: FsCreateLinkParams) -> Result<(), FsFault> {
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::CreateLink(params), taken!(Done)).await
+    }
+
     /// `fs/createDirectory`
     pub async fn create_directory(&self, params: FsCreateDirectoryParams) -> Result<(), FsFault> {
         let sandbox = params.sandbox.clone();
@@ -341,6 +366,10 @@ as_file_system! {
     read_range(FsReadRangeParams) -> FsReadRangeResponse;
     write_file(FsWriteFileParams) -> FsWriteFileResponse;
     append(FsAppendParams) -> FsAppendResponse;
+    write_range(FsWriteRangeParams) -> FsWriteRangeResponse;
+    digest(FsDigestParams) -> FsDigestResponse;
+    read_link(FsReadLinkParams) -> FsReadLinkResponse;
+    create_link(FsCreateLinkParams) -> ();
     create_directory(FsCreateDirectoryParams) -> ();
     get_metadata(FsGetMetadataParams) -> FsGetMetadataResponse;
     stat_many(FsStatManyParams) -> FsStatManyResponse;

@@ -1,12 +1,16 @@
 //! Making and listing directories.
 
-use std::ffi::OsStr;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
 use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_protocol::fs::{
     FsCreateDirectoryParams, FsDirectoryEntry, FsReadDirectoryParams, FsReadDirectoryResponse,
+    MAX_LISTED_ENTRIES,
 };
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, mkdirat, openat};
 use rustix::io::Errno;
@@ -14,7 +18,7 @@ use rustix::io::Errno;
 use super::guard;
 use super::host::{FsHost, Interest};
 use super::metadata::{kind, look};
-use super::place::{DIRECTORY, Links, Place, child, native};
+use super::place::{DIRECTORY, Links, Place, child, native, native_bare};
 
 /// Permissions of a new directory, less the umask.
 const NEW_DIRECTORY: Mode = Mode::from_raw_mode(0o777);
@@ -64,6 +68,9 @@ pub(super) fn read(
     params: &FsReadDirectoryParams,
     interest: &Interest,
 ) -> Result<FsReadDirectoryResponse, FsFault> {
+    if let Some(limit) = params.max_entries {
+        return read_page(host, params, limit, interest);
+    }
     let path = native(&params.path)?;
     let mut entries = Vec::new();
     list(&path, |name, kind, dir| {
@@ -72,24 +79,88 @@ pub(super) fn read(
             return Err(FsFault::TooManyEntries { path: params.path.clone(), limit });
         }
         interest.check(&params.path)?;
-        let is_symlink = kind == FileType::Symlink;
-        let target = if is_symlink {
-            // One that leads nowhere is neither, but still there.
-            look(dir, Path::new(name), AtFlags::empty()).map_or(FileType::Unknown, |stat| self::kind(&stat))
-        } else {
-            kind
-        };
-        entries.push(FsDirectoryEntry {
-            file_name: name.to_string_lossy().into_owned(),
-            is_directory: target == FileType::Directory,
-            is_file: target == FileType::RegularFile,
-            is_symlink,
-            path: if name.to_str().is_none() { child(&path, name) } else { None },
-        });
+        entries.push(entry(&path, name, kind, dir));
         Ok(())
     })
     .unwrap_or_else(|error| Err(FsFault::io(&params.path, error)))?;
-    Ok(FsReadDirectoryResponse { entries })
+    Ok(FsReadDirectoryResponse { entries, more: false })
+}
+
+fn entry(path: &Path, name: &OsStr, kind: FileType, dir: impl AsFd) -> FsDirectoryEntry {
+    let is_symlink = kind == FileType::Symlink;
+    let target = if is_symlink {
+        // One that leads nowhere is neither, but still there.
+        look(dir, Path::new(name), AtFlags::empty()).map_or(FileType::Unknown, |stat| self::kind(&stat))
+    } else {
+        kind
+    };
+    FsDirectoryEntry {
+        file_name: name.to_string_lossy().into_owned(),
+        is_directory: target == FileType::Directory,
+        is_file: target == FileType::RegularFile,
+        is_symlink,
+        path: if name.to_str().is_none() { child(path, name) } else { None },
+    }
+}
+
+/// The first names behind `after`. The whole directory is looked at for each page, so that no page has to be remembered;
+/// only what may be in this one is held.
+fn read_page(
+    host: &FsHost,
+    params: &FsReadDirectoryParams,
+    limit: u64,
+    interest: &Interest,
+) -> Result<FsReadDirectoryResponse, FsFault> {
+    let most = MAX_LISTED_ENTRIES.min(host.limits.listed_entries as u64);
+    if !(1..=most).contains(&limit) {
+        return Err(FsFault::PageLength(most));
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let path = native(&params.path)?;
+    let after = params.after.as_ref().map(native_bare).transpose()?;
+    let after = after.as_deref().and_then(Path::file_name);
+    let mut names = BinaryHeap::new();
+    let mut more = false;
+    let dir = list(&path, |name, kind, _| {
+        interest.check(&params.path)?;
+        if after.is_none_or(|after| name.as_bytes() > after.as_bytes()) {
+            names.push(Named { name: name.to_owned(), kind });
+            if names.len() > limit {
+                names.pop();
+                more = true;
+            }
+        }
+        Ok(())
+    });
+    dir.unwrap_or_else(|error| Err(FsFault::io(&params.path, error)))?;
+    let fault = |error| FsFault::io(&params.path, error);
+    let dir = openat(CWD, &path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let dir = dir.map_err(fault)?;
+    let mut entries = Vec::with_capacity(names.len());
+    for Named { name, kind } in names.into_sorted_vec() {
+        interest.check(&params.path)?;
+        entries.push(entry(&path, &name, kind, &dir));
+    }
+    Ok(FsReadDirectoryResponse { entries, more })
+}
+
+/// A name and what it is, in the order of the name's bytes.
+#[derive(PartialEq, Eq)]
+struct Named {
+    name: OsString,
+    kind: FileType,
+}
+
+impl Ord for Named {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.as_bytes().cmp(other.name.as_bytes())
+    }
+}
+
+impl PartialOrd for Named {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// Shows every entry of a directory: its name, what it is itself, and the directory to look at it from. Ends with the

@@ -12,12 +12,14 @@
 mod backend;
 mod confined;
 mod copy;
+mod digest;
 mod directory;
 mod guard;
 mod handle;
 mod handles;
 mod host;
 mod keys;
+mod link;
 mod metadata;
 mod open;
 mod place;

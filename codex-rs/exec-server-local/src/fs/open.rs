@@ -17,7 +17,7 @@ use super::place::Place;
 const CAREFULLY: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 
 /// Permissions of a new file, less the umask.
-const NEW_FILE: Mode = Mode::from_raw_mode(0o666);
+pub(super) const NEW_FILE: Mode = Mode::from_raw_mode(0o666);
 
 /// Opens a regular file to read it.
 pub(super) fn for_reading(place: &Place) -> Result<(File, Statx), FsFault> {
@@ -25,11 +25,16 @@ pub(super) fn for_reading(place: &Place) -> Result<(File, Statx), FsFault> {
     if kind(&stat) != FileType::RegularFile && kind(&stat) != FileType::Symlink {
         return Err(place.not_a_file());
     }
-    open(place, OFlags::RDONLY)
+    open(place, OFlags::RDONLY, NEW_FILE)
 }
 
 /// Opens a regular file to write it, with `extra` such as `CREATE` or `APPEND`; it is not emptied.
 pub(super) fn for_writing(place: &Place, extra: OFlags) -> Result<(File, Statx), FsFault> {
+    for_writing_as(place, extra, NEW_FILE)
+}
+
+/// As [`for_writing`], with the permissions that a new file gets, less the umask.
+pub(super) fn for_writing_as(place: &Place, extra: OFlags, new_file: Mode) -> Result<(File, Statx), FsFault> {
     match look(place.dir(), place.name(), place.look_flags()) {
         // What the system says of a directory, of a link and of what is missing is said by the open.
         Ok(stat) => match kind(&stat) {
@@ -41,13 +46,13 @@ pub(super) fn for_writing(place: &Place, extra: OFlags) -> Result<(File, Statx),
         }
         Err(error) => return Err(place.fault(error)),
     }
-    open(place, OFlags::WRONLY | extra)
+    open(place, OFlags::WRONLY | extra, new_file)
 }
 
-fn open(place: &Place, flags: OFlags) -> Result<(File, Statx), FsFault> {
+fn open(place: &Place, flags: OFlags, new_file: Mode) -> Result<(File, Statx), FsFault> {
     let fault = |error| place.fault(error);
     let flags = flags | place.open_flags() | CAREFULLY;
-    let file = openat(place.dir(), place.name(), flags, NEW_FILE).map_err(fault)?;
+    let file = openat(place.dir(), place.name(), flags, new_file).map_err(fault)?;
     let stat = look_at(&file).map_err(fault)?;
     if kind(&stat) != FileType::RegularFile {
         return Err(place.not_a_file());

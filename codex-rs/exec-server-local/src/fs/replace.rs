@@ -109,7 +109,7 @@ impl Drop for Replacement<'_> {
     }
 }
 
-fn random_name() -> rustix::io::Result<String> {
+pub(super) fn random_name() -> rustix::io::Result<String> {
     let mut bytes = [0; 12];
     getrandom(&mut bytes, GetRandomFlags::empty())?;
     Ok(bytes.iter().fold(PREFIX.to_owned(), |name, byte| name + &format!("{byte:02x}")))

@@ -1,15 +1,17 @@
-//! Writing files: in place, by replacement in one step, and behind their end.
+//! Writing files: in place, by replacement in one step, in parts, and behind their end.
 //!
 //! Writers of one file take turns within this server, so that `ifMatch` is a compare-and-swap among its clients; against
 //! other programs it is as good as the moment between the comparison and the write is short.
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_protocol::fs::{
-    FsAppendParams, FsAppendResponse, FsWriteFileParams, FsWriteFileResponse,
+    FsAppendParams, FsAppendResponse, FsWriteFileParams, FsWriteFileResponse, FsWriteRangeParams,
+    FsWriteRangeResponse, MAX_BLOCK_BYTES,
 };
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, Statx, Timespec, Timestamps, UTIME_OMIT, fchmod, ftruncate, futimens,
@@ -19,7 +21,7 @@ use rustix::io::Errno;
 use super::guard;
 use super::host::{FsHost, WriteTurn};
 use super::metadata::{self, device, etag, kind, look, look_at};
-use super::open::for_writing;
+use super::open::{NEW_FILE, for_writing_as};
 use super::place::{Links, Place};
 use super::replace::{Replacement, target};
 
@@ -52,7 +54,7 @@ fn in_place(
         Some("") => OFlags::CREATE | OFlags::EXCL,
         Some(_) => OFlags::empty(),
     };
-    let (mut file, _turn) = match open_for_turn(host, place, create) {
+    let (mut file, _turn) = match open_for_turn(host, place, create, NEW_FILE) {
         Err(fault) => return Err(lost_race(place, condition, fault)),
         Ok((file, stat, turn)) => {
             check(place, condition.filter(|etag| !etag.is_empty()), &stat)?;
@@ -70,9 +72,10 @@ fn open_for_turn<'a>(
     host: &'a FsHost,
     place: &Place,
     extra: OFlags,
+    new_file: Mode,
 ) -> Result<(File, Statx, WriteTurn<'a>), FsFault> {
     for _ in 0..TRIES {
-        let (file, _) = for_writing(place, extra)?;
+        let (file, _) = for_writing_as(place, extra, new_file)?;
         let stat = look_at(&file).map_err(|error| place.fault(error))?;
         let turn = host.writing(device(&stat), stat.stx_ino);
         // Whoever had the turn before may have put another file here, and what is written to the old one is lost.
@@ -212,8 +215,30 @@ fn touch(file: &File) {
 pub(super) fn append(host: &FsHost, params: &FsAppendParams) -> Result<FsAppendResponse, FsFault> {
     let place = Place::new(&params.path, Links::from_follow(params.follows_symlinks()))?;
     let create = if params.create { OFlags::CREATE } else { OFlags::empty() };
-    let (mut file, _, _turn) = open_for_turn(host, &place, create | OFlags::APPEND)?;
+    let (mut file, _, _turn) = open_for_turn(host, &place, create | OFlags::APPEND, NEW_FILE)?;
     file.write_all(&params.data_base64).map_err(|error| place.fault(error))?;
     let stat = settle(&place, &file, /*mode*/ None)?;
     Ok(FsAppendResponse { size: stat.stx_size })
+}
+
+/// `fs/writeRange`
+pub(super) fn write_range(
+    host: &FsHost,
+    params: &FsWriteRangeParams,
+) -> Result<FsWriteRangeResponse, FsFault> {
+    let data = &params.data_base64[..];
+    if data.len() as u64 > MAX_BLOCK_BYTES {
+        return Err(FsFault::WriteRangeLength);
+    }
+    let new_file = params.mode.map(metadata::mode).transpose()?.unwrap_or(NEW_FILE);
+    let place = Place::new(&params.path, Links::from_follow(params.follows_symlinks()))?;
+    let create = if params.create { OFlags::CREATE } else { OFlags::empty() };
+    let (file, _, _turn) = open_for_turn(host, &place, create, new_file)?;
+    let fault = |error: std::io::Error| place.fault(error);
+    file.write_all_at(data, params.offset).map_err(fault)?;
+    let stat = settle(&place, &file, /*mode*/ None)?;
+    if params.sync {
+        file.sync_all().map_err(fault)?;
+    }
+    Ok(FsWriteRangeResponse { size: stat.stx_size })
 }

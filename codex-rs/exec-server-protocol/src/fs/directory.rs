@@ -42,12 +42,26 @@ impl FsCreateDirectoryParams {
     }
 }
 
+/// Entries that one answer to `fs/readDirectory` may be asked to hold.
+pub const MAX_LISTED_ENTRIES: u64 = 50_000;
+
 /// Parameters of `fs/readDirectory`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct FsReadDirectoryParams {
     /// The directory.
     pub path: PathUri,
+    /// List in pages: no more than so many entries, 1 to [`MAX_LISTED_ENTRIES`], otherwise -32600, in the order of the bytes
+    /// of their names. What is there all the while is in one of the pages. Without it a directory of more entries than one
+    /// answer holds is -32600. Flag `fsTransfer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub max_entries: Option<u64>,
+    /// With `maxEntries`: only names behind the last component of this path, which is that of the last entry of the page
+    /// before. It need not exist any more. Flag `fsTransfer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub after: Option<PathUri>,
     /// Confines this call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -58,8 +72,12 @@ pub struct FsReadDirectoryParams {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct FsReadDirectoryResponse {
-    /// What the directory holds, in no particular order.
+    /// What the directory holds; without `maxEntries` in no particular order.
     pub entries: Vec<FsDirectoryEntry>,
+    /// With `maxEntries`: others come behind these. Flag `fsTransfer`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(optional, as = "Option<bool>")]
+    pub more: bool,
 }
 
 /// One entry of a directory. Both flags follow symbolic links; neither is set for anything but files and directories.

@@ -75,7 +75,7 @@ async fn cat(host: &Host, paths: &[PathBuf]) -> Result<u8, Failure> {
 async fn print(host: &Host, path: &Path) -> Result<(), Stop> {
     let sink = Sink::new(Target::Stdout);
     let path = host.path(path).map_err(Stop::Unread)?;
-    let mut reading = Reading::open(&host.files, &path, /*offset*/ 0).await.map_err(Stop::Unread)?;
+    let mut reading = Reading::open(&host.files, &path).await.map_err(Stop::Unread)?;
     while let Some(bytes) = reading.next().await.map_err(Stop::Unread)? {
         match sink.write(bytes).await {
             Ok(()) => {}

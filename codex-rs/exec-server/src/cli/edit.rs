@@ -107,7 +107,7 @@ async fn fetch(host: &Host, args: &EditArgs) -> Result<Original, Failure> {
         Err(error) => return Err(about(shown(&path), &error)),
     };
     let etag = may_be_edited(&path, &metadata)?;
-    let mut reading = Reading::open(&host.files, &path, /*offset*/ 0).await?;
+    let mut reading = Reading::open(&host.files, &path).await?;
     let mut content = Vec::new();
     while let Some(bytes) = reading.next().await? {
         content.extend_from_slice(&bytes);

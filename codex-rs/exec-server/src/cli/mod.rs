@@ -4,6 +4,7 @@ mod attach;
 mod cat;
 mod completions;
 mod console;
+mod cp;
 mod duration;
 mod edit;
 mod embedded;
@@ -79,6 +80,8 @@ enum Command {
     Kill(kill::KillArgs),
     /// Print what is in files of another machine, or of this one
     Cat(cat::CatArgs),
+    /// Copy files and directories to another machine, or from it
+    Cp(cp::CpArgs),
     /// List a directory of another machine, or of this one
     Ls(ls::LsArgs),
     /// Edit a file of another machine in the editor of this one
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Logs(args) => logs::main(&args),
         Command::Kill(args) => kill::main(&args),
         Command::Cat(args) => cat::main(&args),
+        Command::Cp(args) => cp::main(&args),
         Command::Ls(args) => ls::main(&args),
         Command::Edit(args) => edit::main(&args),
         Command::Fetch(args) => fetch::main(args),

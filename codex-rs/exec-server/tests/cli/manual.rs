@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use crate::home::Home;
 use crate::support::wait;
 
-const COMMANDS: [&str; 12] =
-    ["run", "ps", "attach", "logs", "kill", "cat", "ls", "edit", "info", "serve", "completions", "man"];
+const COMMANDS: [&str; 13] =
+    ["run", "ps", "attach", "logs", "kill", "cat", "cp", "ls", "edit", "info", "serve", "completions", "man"];
 
 /// Runs another program on `input`; `None` where there is none such.
 fn through(program: &str, args: &[&str], input: &str) -> Option<String> {
@@ -88,7 +88,8 @@ fn the_manual_renders_without_a_complaint() {
 #[test]
 fn every_command_for_people_teaches_by_example() {
     let home = Home::new();
-    for command in ["run", "ps", "attach", "logs", "kill", "cat", "ls", "edit", "info", "completions", "man"]
+    for command in
+        ["run", "ps", "attach", "logs", "kill", "cat", "cp", "ls", "edit", "info", "completions", "man"]
     {
         let help = home.says(&[command, "--help"]);
         assert!(help.contains("Examples:\n  codex-exec-server "), "{command}: {help}");

@@ -112,7 +112,12 @@ impl Scene {
     }
 
     async fn list(&self, name: &str) -> Result<Vec<String>, FsError> {
-        let params = FsReadDirectoryParams { path: uri(self.path(name)), sandbox: self.policy() };
+        let params = FsReadDirectoryParams {
+            path: uri(self.path(name)),
+            max_entries: None,
+            after: None,
+            sandbox: self.policy(),
+        };
         let listed = patiently("an answer", self.files.read_directory(params)).await?;
         Ok(listed.entries.into_iter().map(|entry| entry.file_name).collect())
     }

@@ -28,7 +28,7 @@ fn make(path: PathUri) -> FsCreateDirectoryParams {
 }
 
 fn list(path: PathUri) -> FsReadDirectoryParams {
-    FsReadDirectoryParams { path, sandbox: None }
+    FsReadDirectoryParams { path, max_entries: None, after: None, sandbox: None }
 }
 
 async fn a_directory_is_made_with_its_parents_unless_told_otherwise(place: Place) {

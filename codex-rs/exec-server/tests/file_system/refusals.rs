@@ -89,10 +89,10 @@ async fn a_sandbox_that_can_not_be_enforced_is_refused(place: Place) {
 }
 
 /// A small file system of its own, gone with this value; `None` where nobody may mount one.
-struct SmallDisk(std::path::PathBuf);
+pub(crate) struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
-    fn mount(place: &Place) -> Option<Self> {
+    pub(crate) fn mount(place: &Place) -> Option<Self> {
         place.folder("disk");
         let path = place.path("disk");
         let mounted = std::process::Command::new("mount")

@@ -111,6 +111,10 @@ confined! {
     read_range(FsReadRangeParams) -> FsReadRangeResponse;
     write_file(FsWriteFileParams) -> FsWriteFileResponse;
     append(FsAppendParams) -> FsAppendResponse;
+    write_range(FsWriteRangeParams) -> FsWriteRangeResponse;
+    digest(FsDigestParams) -> FsDigestResponse;
+    read_link(FsReadLinkParams) -> FsReadLinkResponse;
+    create_link(FsCreateLinkParams) -> ();
     create_directory(FsCreateDirectoryParams) -> ();
     get_metadata(FsGetMetadataParams) -> FsGetMetadataResponse;
     stat_many(FsStatManyParams) -> FsStatManyResponse;

@@ -247,22 +247,36 @@ const CABLE_BYTES: u32 = 64 << 10;
 
 impl Proxy {
     pub(crate) fn before(server: &Server, cut_after_bytes: Vec<usize>) -> Self {
+        let budgets = cut_after_bytes.into_iter().map(|bytes| (usize::MAX, bytes));
+        Self::with_budgets(server, budgets.collect())
+    }
+
+    /// Cuts after as many bytes from the client.
+    pub(crate) fn before_requests(server: &Server, cut_after_bytes: Vec<usize>) -> Self {
+        let budgets = cut_after_bytes.into_iter().map(|bytes| (bytes, usize::MAX));
+        Self::with_budgets(server, budgets.collect())
+    }
+
+    /// For each connection, what may come from the client and from the server.
+    fn with_budgets(server: &Server, budgets: Vec<(usize, usize)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be listened on");
         let url = format!("ws://{}", listener.local_addr().expect("it is bound"));
         let target: SocketAddr = server.address().parse().expect("an address");
         let (cut, cuts) = mpsc::channel();
         thread::spawn(move || {
-            let mut budgets = cut_after_bytes.into_iter();
+            let mut budgets = budgets.into_iter();
             for client in listener.incoming() {
                 let (Ok(client), Ok(server)) = (client, connect(target)) else { continue };
-                let (budget, cut) = (budgets.next(), cut.clone());
-                let up = (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
-                thread::spawn(move || pass(up.0, up.1, usize::MAX));
-                thread::spawn(move || {
-                    if pass(server, client, budget.unwrap_or(usize::MAX)) {
-                        let _ = cut.send(());
-                    }
-                });
+                let (up, down) = budgets.next().unwrap_or((usize::MAX, usize::MAX));
+                let handles = (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
+                for (from, to, budget) in [(handles.0, handles.1, up), (server, client, down)] {
+                    let cut = cut.clone();
+                    thread::spawn(move || {
+                        if pass(from, to, budget) {
+                            let _ = cut.send(());
+                        }
+                    });
+                }
             }
         });
         Self { url, cuts }

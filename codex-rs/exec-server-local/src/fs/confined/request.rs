@@ -6,10 +6,11 @@ use bytes::Bytes;
 use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_protocol::fs::{
     FsAppendParams, FsAppendResponse, FsCanonicalizeParams, FsCanonicalizeResponse, FsCopyParams,
-    FsCreateDirectoryParams, FsGetMetadataParams, FsGetMetadataResponse, FsOpenMode, FsReadDirectoryParams,
-    FsReadDirectoryResponse, FsReadFileParams, FsReadRangeParams, FsReadRangeResponse, FsRemoveParams,
+    FsCreateDirectoryParams, FsCreateLinkParams, FsDigestParams, FsDigestResponse, FsGetMetadataParams,
+    FsGetMetadataResponse, FsOpenMode, FsReadDirectoryParams, FsReadDirectoryResponse, FsReadFileParams,
+    FsReadLinkParams, FsReadLinkResponse, FsReadRangeParams, FsReadRangeResponse, FsRemoveParams,
     FsRenameParams, FsSetPermissionsParams, FsStatManyParams, FsStatManyResponse, FsWalkParams,
-    FsWalkResponse, FsWriteFileParams, FsWriteFileResponse,
+    FsWalkResponse, FsWriteFileParams, FsWriteFileResponse, FsWriteRangeParams, FsWriteRangeResponse,
 };
 use codex_exec_server_protocol::path_uri::PathUri;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::super::handle::open_file;
 use super::super::host::{FsHost, Interest};
 use super::super::read::WholeFile;
-use super::super::{copy, directory, metadata, read, remove, rename, walk, write};
+use super::super::{copy, digest, directory, link, metadata, read, remove, rename, walk, write};
 
 /// See the module. Content travels beside it, as it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,6 +28,10 @@ pub(in crate::fs) enum Request {
     ReadRange(FsReadRangeParams),
     WriteFile(FsWriteFileParams),
     Append(FsAppendParams),
+    WriteRange(FsWriteRangeParams),
+    Digest(FsDigestParams),
+    ReadLink(FsReadLinkParams),
+    CreateLink(FsCreateLinkParams),
     CreateDirectory(FsCreateDirectoryParams),
     GetMetadata(FsGetMetadataParams),
     StatMany(FsStatManyParams),
@@ -47,6 +52,9 @@ pub(in crate::fs) enum Answer {
     ReadRange(FsReadRangeResponse),
     WriteFile(FsWriteFileResponse),
     Append(FsAppendResponse),
+    WriteRange(FsWriteRangeResponse),
+    Digest(FsDigestResponse),
+    ReadLink(FsReadLinkResponse),
     GetMetadata(FsGetMetadataResponse),
     StatMany(FsStatManyResponse),
     Canonicalize(FsCanonicalizeResponse),
@@ -71,6 +79,10 @@ impl Request {
             Self::ReadRange(params) => &params.path,
             Self::WriteFile(params) => &params.path,
             Self::Append(params) => &params.path,
+            Self::WriteRange(params) => &params.path,
+            Self::Digest(params) => &params.path,
+            Self::ReadLink(params) => &params.path,
+            Self::CreateLink(params) => &params.path,
             Self::CreateDirectory(params) => &params.path,
             Self::GetMetadata(params) => &params.path,
             Self::StatMany(params) => &params.paths[0],
@@ -90,6 +102,8 @@ impl Request {
             Self::OpenWhole(_)
             | Self::Open(_, FsOpenMode::Read)
             | Self::ReadRange(_)
+            | Self::Digest(_)
+            | Self::ReadLink(_)
             | Self::GetMetadata(_)
             | Self::StatMany(_)
             | Self::Canonicalize(_)
@@ -98,6 +112,8 @@ impl Request {
             Self::Open(_, FsOpenMode::Replace)
             | Self::WriteFile(_)
             | Self::Append(_)
+            | Self::WriteRange(_)
+            | Self::CreateLink(_)
             | Self::CreateDirectory(_)
             | Self::Remove(_)
             | Self::Copy(_)
@@ -120,8 +136,15 @@ impl Request {
                 params.sandbox = None;
                 std::mem::take(&mut params.data_base64).into_bytes()
             }
+            Self::WriteRange(params) => {
+                params.sandbox = None;
+                std::mem::take(&mut params.data_base64).into_bytes()
+            }
             Self::OpenWhole(FsReadFileParams { sandbox, .. })
             | Self::ReadRange(FsReadRangeParams { sandbox, .. })
+            | Self::Digest(FsDigestParams { sandbox, .. })
+            | Self::ReadLink(FsReadLinkParams { sandbox, .. })
+            | Self::CreateLink(FsCreateLinkParams { sandbox, .. })
             | Self::CreateDirectory(FsCreateDirectoryParams { sandbox, .. })
             | Self::GetMetadata(FsGetMetadataParams { sandbox, .. })
             | Self::StatMany(FsStatManyParams { sandbox, .. })
@@ -165,6 +188,16 @@ impl Request {
             Self::Append(params) => {
                 params.data_base64 = data.into();
                 plain(Answer::Append(write::append(host, params)?))
+            }
+            Self::WriteRange(params) => {
+                params.data_base64 = data.into();
+                plain(Answer::WriteRange(write::write_range(host, params)?))
+            }
+            Self::Digest(params) => plain(Answer::Digest(digest::of(params, interest)?)),
+            Self::ReadLink(params) => plain(Answer::ReadLink(link::read(params)?)),
+            Self::CreateLink(params) => {
+                link::create(params)?;
+                plain(Answer::Done)
             }
             Self::CreateDirectory(params) => {
                 directory::create(params)?;

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use codex_exec_server_core::service::FileSystem;
-use codex_exec_server_protocol::fs::{FsDirectoryEntry, FsReadDirectoryParams};
+use codex_exec_server_core::service::{FileSystem, FsError};
+use codex_exec_server_protocol::fs::{FsDirectoryEntry, FsReadDirectoryParams, MAX_LISTED_ENTRIES};
 use codex_exec_server_protocol::path_uri::HostOs;
 
 use super::host::uri;
@@ -36,22 +36,49 @@ pub(in crate::cli) struct Listing(pub(in crate::cli) Vec<Entry>);
 impl Listing {
     /// Asks for everything that is in the directory at `path`.
     pub(in crate::cli) async fn read(files: &dyn FileSystem, path: &Path) -> Result<Self, Failure> {
-        let params = FsReadDirectoryParams { path: uri(path)?, sandbox: None };
-        let answer = files.read_directory(params).await.map_err(|error| about(shown(path), &error))?;
-        let mut entries = Vec::with_capacity(answer.entries.len());
-        for told in answer.entries {
-            let kind = kind(&told);
-            let Some(name) = name(&told) else {
-                return Err(format!(
-                    "{}: the server lists {:?}, which is no name",
-                    shown(path),
-                    told.file_name
-                )
-                .into());
-            };
-            entries.push(Entry { name, kind });
+        let page = FsReadDirectoryParams {
+            path: uri(path)?,
+            max_entries: Some(MAX_LISTED_ENTRIES),
+            after: None,
+            sandbox: None,
+        };
+        let failed = |error| about(shown(path), &error);
+        let mut entries = Vec::new();
+        let mut answer = match files.read_directory(page.clone()).await {
+            // All of it at once, or not at all.
+            Err(FsError::Unsupported(_)) => {
+                files.read_directory(FsReadDirectoryParams { max_entries: None, ..page.clone() }).await
+            }
+            answer => answer,
+        }
+        .map_err(failed)?;
+        loop {
+            for told in answer.entries {
+                let kind = kind(&told);
+                let name = name(&told).ok_or_else(|| {
+                    format!("{}: the server lists {:?}, which is no name", shown(path), told.file_name)
+                })?;
+                entries.push(Entry { name, kind });
+            }
+            let Some(last) = entries.last().filter(|_| answer.more) else { break };
+            let after = Some(uri(&path.join(&last.name))?);
+            answer = files
+                .read_directory(FsReadDirectoryParams { after, ..page.clone() })
+                .await
+                .map_err(failed)?;
+            // One that gives the same page again and again would never end.
+            if answer
+                .entries
+                .first()
+                .and_then(name)
+                .is_none_or(|first| first.as_bytes() <= last.name.as_bytes())
+            {
+                return Err(format!("{}: the server's pages are out of order", shown(path)).into());
+            }
         }
         entries.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+        // What stands there twice would be two things of one name here.
+        entries.dedup_by(|a, b| a.name == b.name);
         Ok(Self(entries))
     }
 }

@@ -13,7 +13,7 @@ mod reading;
 pub(super) use self::host::{Host, uri};
 pub(super) use self::listing::{Entry, Kind, Listing};
 pub(super) use self::names::{for_output, shown};
-pub(super) use self::reading::Reading;
+pub(super) use self::reading::{BLOCK_BYTES, Reading};
 
 use std::fmt;
 
@@ -21,10 +21,31 @@ use codex_exec_server_core::service::FsError;
 
 use super::Failure;
 
-/// A failure, with what it is about; without the wire's code, which tells people nothing.
-pub(super) fn about(what: impl fmt::Display, error: &FsError) -> Failure {
-    match error.refusal() {
-        Some(refusal) => format!("{what}: {}", refusal.message).into(),
-        None => format!("{what}: {error}").into(),
+/// A file operation that failed, with what it is about; without the wire's code, which tells people nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {}", words(.error))]
+pub(super) struct Fault {
+    what: String,
+    error: FsError,
+}
+
+fn words(error: &FsError) -> String {
+    error.refusal().map_or_else(|| error.to_string(), |refusal| refusal.message.clone())
+}
+
+impl Fault {
+    /// Whether nothing else will succeed either: there is no connection any more, the server can't do it, or there is no
+    /// room on the disk.
+    pub(super) fn is_fatal(&self) -> bool {
+        let is_full = || {
+            let errno = self.error.data().and_then(|data| data.errno);
+            errno.is_some_and(|name| ["ENOSPC", "EDQUOT", "EROFS"].contains(&name.as_str()))
+        };
+        matches!(self.error, FsError::Disconnected(_) | FsError::Unsupported(_)) || is_full()
     }
+}
+
+/// A [`Fault`].
+pub(super) fn about(what: impl fmt::Display, error: &FsError) -> Failure {
+    Fault { what: what.to_string(), error: error.clone() }.into()
 }

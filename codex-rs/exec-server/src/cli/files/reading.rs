@@ -22,7 +22,7 @@ use crate::cli::Failure;
 
 /// What is asked for at a time: small enough that several files take turns, large enough that a request costs nothing
 /// beside it.
-const BLOCK_BYTES: u64 = 512 << 10;
+pub(in crate::cli) const BLOCK_BYTES: u64 = 512 << 10;
 /// Blocks on their way at once, 8 MiB in all: 80 ms at 100 MB/s.
 const AHEAD: usize = 16;
 /// How often a handle may be lost in a row without a byte in between.
@@ -48,12 +48,8 @@ pub(in crate::cli) struct Reading {
 }
 
 impl Reading {
-    /// Opens the file at `path`, to be read from `offset` on.
-    pub(in crate::cli) async fn open(
-        files: &Arc<dyn FileSystem>,
-        path: &Path,
-        offset: u64,
-    ) -> Result<Self, Failure> {
+    /// Opens the file at `path`.
+    pub(in crate::cli) async fn open(files: &Arc<dyn FileSystem>, path: &Path) -> Result<Self, Failure> {
         let uri = uri(path)?;
         let (handle, metadata) = open(&**files, &uri).await.map_err(|error| about(shown(path), &error))?;
         Ok(Self {
@@ -63,11 +59,16 @@ impl Reading {
             metadata,
             handle,
             blocks: FuturesOrdered::new(),
-            asked: offset,
-            given: offset,
+            asked: 0,
+            given: 0,
             fruitless: 0,
             is_over: false,
         })
+    }
+
+    /// Begins behind so many bytes. Before anything is read.
+    pub(in crate::cli) fn skip(&mut self, bytes: u64) {
+        (self.asked, self.given) = (bytes, bytes);
     }
 
     /// The next bytes, never none; `None` at the end of the file. To be awaited to its end.

@@ -37,7 +37,12 @@ impl AgentTool for ListDirectoryTool {
 
     async fn call(workshop: &Workshop, arguments: Arguments) -> Result<Answer, ToolError> {
         let Arguments { path, after } = arguments;
-        let params = FsReadDirectoryParams { path: place(workshop, &path)?, sandbox: None };
+        let params = FsReadDirectoryParams {
+            path: place(workshop, &path)?,
+            max_entries: None,
+            after: None,
+            sandbox: None,
+        };
         let mut entries = workshop.files.read_directory(params).await.map_err(on(&path))?.entries;
         let total = entries.len();
         entries.sort_unstable_by(|a, b| a.file_name.cmp(&b.file_name));
