@@ -29,9 +29,10 @@ lint:
 argument-comment-lint *args:
     cargo run -q -p codex-exec-server-argument-comment-lint -- {{ args }}
 
-# Write what is generated from the Rust types: schema/json/ and sdk-ts/src/generated/
+# Write what is generated from the Rust types: schema/json/ and sdk-ts/src/generated/, and what is made of those, the console
 gen:
     cargo run -q -p codex-exec-server-schema-gen
+    if [ -d ../sdk-ts/node_modules ]; then just console; fi
 
 # Make the console that the program shows of sdk-ts/examples/console
 console:

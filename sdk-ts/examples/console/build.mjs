@@ -21,7 +21,9 @@ export async function consoleFiles() {
     entryPoints: { console: `${HERE}src/main.ts`, style: `${HERE}console.css` },
     absWorkingDir: SDK,
     bundle: true,
-    minify: true,
+    // Names stay as they are: otherwise a new constant anywhere would change every name in here.
+    minifyWhitespace: true,
+    minifySyntax: true,
     format: "esm",
     target: ["chrome109", "firefox115", "safari16.4"],
     charset: "utf8",
