@@ -47,6 +47,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
             process_terminate_grace: true,
             process_timeout: true,
             process_usage: true,
+            process_limits: true,
             idempotent_requests: true,
             file_write_streaming: true,
             fs_extended: true,

@@ -17,6 +17,8 @@ mod events;
 mod handles;
 #[path = "exec_process/input.rs"]
 mod input;
+#[path = "exec_process/limits.rs"]
+mod limits;
 #[path = "exec_process/read.rs"]
 mod read;
 #[path = "exec_process/refusals.rs"]

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What happens to a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Action {
     /// It is made.
     Allow,
@@ -14,6 +14,8 @@ pub(crate) enum Action {
     Errno(i32),
     /// The process ends.
     Kill,
+    /// Whoever listens decides; without a listener it fails.
+    Ask,
 }
 
 impl Action {
@@ -22,12 +24,13 @@ impl Action {
             Self::Allow => libc::SECCOMP_RET_ALLOW,
             Self::Errno(errno) => libc::SECCOMP_RET_ERRNO | (errno.cast_unsigned() & 0xffff),
             Self::Kill => libc::SECCOMP_RET_KILL_PROCESS,
+            Self::Ask => libc::SECCOMP_RET_USER_NOTIF,
         }
     }
 }
 
 /// A condition on one argument, of which only the lower half is looked at: the kernel takes `int`s and `mode_t`s from there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum When {
     /// Argument `.0` equals `.1`.
     Equals(u32, u32),
@@ -38,7 +41,7 @@ pub(crate) enum When {
 }
 
 /// One line of a table. The first whose call and conditions fit decides; a call without a line is allowed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Line {
     pub(crate) call: libc::c_long,
     /// All must hold.
@@ -147,6 +150,21 @@ pub(crate) fn assemble(lines: &[Line]) -> Vec<Instruction> {
     program
 }
 
+/// What a table says about one call: the same as its program.
+pub(crate) fn decide(lines: &[Line], call: libc::c_long, arguments: [u64; 6]) -> Action {
+    let lower = |index: u32| {
+        let argument = usize::try_from(index).ok().and_then(|index| arguments.get(index)).copied();
+        u32::try_from(argument.unwrap_or(0) & u64::from(u32::MAX)).unwrap_or(0)
+    };
+    let holds = |when: &When| match *when {
+        When::Equals(index, value) => lower(index) == value,
+        When::Masked(index, mask, value) => lower(index) & mask == value,
+        When::AnyOf(index, bits) => lower(index) & bits != 0,
+    };
+    let decides = |line: &&Line| line.call == call && line.when.iter().all(holds);
+    lines.iter().find(decides).map_or(Action::Allow, |line| line.action)
+}
+
 /// Stands for "behind this line" until the line's length is known.
 const JUMP_OUT: u8 = u8::MAX;
 
@@ -183,13 +201,19 @@ mod tests {
 
     #[test]
     fn the_first_line_that_fits_decides_and_other_calls_are_allowed() {
-        let program = assemble(&[
+        let table = [
             Line { call: 41, when: vec![When::Equals(0, 2)], action: Action::Allow },
             Line { call: 41, when: vec![When::Masked(1, 0xf, 3)], action: Action::Errno(3) },
             Line { call: 41, when: vec![], action: Action::Errno(1) },
             Line { call: 56, when: vec![When::AnyOf(0, 0x30), When::Equals(1, 7)], action: Action::Errno(2) },
-        ]);
-        let run = |number, a0, a1| run(&program, ARCHITECTURE, number, [a0, a1, 0, 0, 0, 0]);
+        ];
+        let program = assemble(&table);
+        let run = |number: u32, a0, a1| {
+            let ran = run(&program, ARCHITECTURE, number, [a0, a1, 0, 0, 0, 0]);
+            // The table alone comes to the same.
+            assert_eq!(decide(&table, number.into(), [a0, a1, 0, 0, 0, 0]).code(), ran);
+            ran
+        };
         assert_eq!(run(/*number*/ 41, /*a0*/ 2, /*a1*/ 3), libc::SECCOMP_RET_ALLOW);
         assert_eq!(run(/*number*/ 41, /*a0*/ 1, /*a1*/ 0xf3), libc::SECCOMP_RET_ERRNO | 3);
         assert_eq!(run(/*number*/ 41, /*a0*/ 1, /*a1*/ 4), libc::SECCOMP_RET_ERRNO | 1);

@@ -8,6 +8,7 @@ use codex_exec_server_protocol::sandbox::SandboxNetwork;
 use libc::c_long;
 
 use crate::bpf::{Action, Instruction, Line, When, assemble};
+use crate::watched::{self, Watch};
 
 const REFUSED: Action = Action::Errno(libc::EPERM);
 
@@ -82,6 +83,47 @@ const SET_ID_BITS: u32 = libc::S_ISUID | libc::S_ISGID;
 /// The filter of a process that may reach the network or not.
 pub(crate) fn filter(network: SandboxNetwork) -> Vec<Instruction> {
     assemble(&lines(network))
+}
+
+/// What the filter refuses, as a table.
+pub(crate) fn table(network: SandboxNetwork) -> Vec<Line> {
+    lines(network)
+}
+
+/// The same filter, but what it refuses and what is watched is asked of a listener.
+pub(crate) fn witnessed(network: SandboxNetwork, watch: Watch) -> Vec<Instruction> {
+    let mut lines = lines(network);
+    for line in lines.iter_mut().filter(|line| line.action == REFUSED) {
+        line.action = Action::Ask;
+    }
+    lines.extend(watched::lines(watch));
+    assemble(&lines)
+}
+
+/// What a refused call is called.
+pub(crate) fn name(call: c_long) -> String {
+    const NAMES: [(c_long, &str); 18] = [
+        (libc::SYS_ptrace, "ptrace"),
+        (libc::SYS_process_vm_readv, "process_vm_readv"),
+        (libc::SYS_process_vm_writev, "process_vm_writev"),
+        (libc::SYS_socket, "socket"),
+        (libc::SYS_socketpair, "socketpair"),
+        (libc::SYS_mount, "mount"),
+        (libc::SYS_umount2, "umount"),
+        (libc::SYS_chroot, "chroot"),
+        (libc::SYS_pivot_root, "pivot_root"),
+        (libc::SYS_setns, "setns"),
+        (libc::SYS_unshare, "unshare"),
+        (libc::SYS_clone, "clone"),
+        (libc::SYS_ioctl, "ioctl"),
+        (libc::SYS_fchmod, "fchmod"),
+        (libc::SYS_bpf, "bpf"),
+        (libc::SYS_perf_event_open, "perf_event_open"),
+        (libc::SYS_keyctl, "keyctl"),
+        (libc::SYS_io_uring_setup, "io_uring_setup"),
+    ];
+    let known = NAMES.iter().find(|(known, _)| *known == call);
+    known.map_or_else(|| format!("system call {call}"), |(_, name)| (*name).to_owned())
 }
 
 fn lines(network: SandboxNetwork) -> Vec<Line> {

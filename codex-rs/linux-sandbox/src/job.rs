@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
 use serde::{Deserialize, Serialize};
 
-use crate::bpf::Instruction;
+use crate::bpf::{Instruction, Line};
 use crate::file_rules::FileRules;
 use crate::view::View;
 
@@ -25,6 +25,8 @@ pub(crate) struct Job {
     /// Whether the process gets a network namespace of its own, with nothing but a loopback.
     pub(crate) own_network: bool,
     pub(crate) filter: Vec<Instruction>,
+    /// How denials are to be noticed, where the kernel can tell of them.
+    pub(crate) witness: Option<Witnessing>,
     /// `None` where the kernel has no Landlock, or everything may be written.
     pub(crate) fence: Option<Fence>,
     /// Resource and value, soft and hard alike.
@@ -32,6 +34,17 @@ pub(crate) struct Job {
     /// Whether descriptor 0 is a terminal that is to be the controlling one.
     pub(crate) terminal: bool,
     pub(crate) work: Work,
+}
+
+/// See [`Job::witness`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Witnessing {
+    /// Takes the place of the job's own filter.
+    pub(crate) filter: Vec<Instruction>,
+    /// What the job's own filter refuses.
+    pub(crate) table: Vec<Line>,
+    /// By the paths where they hold; no globs.
+    pub(crate) rules: FileRules,
 }
 
 /// What Landlock is to hold, behind everything else.
@@ -139,7 +152,8 @@ pub struct Failure {
 /// What the launcher tells back. The socket's end without a [`Told::Failed`] means that the program runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Told {
-    /// A descriptor of the program's process comes with this.
+    /// A descriptor of the program's process comes with this, and one of a pipe that will tell what was denied, if anybody
+    /// watches.
     Command,
     Failed(Failure),
     /// What came of [`Work::Trial`]: the names of attempts that got through.

@@ -23,6 +23,8 @@ mod bpf;
 #[cfg(target_os = "linux")]
 mod calls;
 #[cfg(target_os = "linux")]
+mod denial;
+#[cfg(target_os = "linux")]
 mod expand;
 #[cfg(target_os = "linux")]
 mod job;
@@ -40,9 +42,12 @@ mod prepare;
 mod survey;
 #[cfg(target_os = "linux")]
 mod view;
+#[cfg(target_os = "linux")]
+mod watched;
 
 #[cfg(target_os = "linux")]
 pub use self::{
+    denial::{Denial, MOST as MOST_DENIALS, Subject},
     job::{Failure, JOB, Program, STATUS, Stage},
     launcher::{Launcher, NAME, Serve},
     prepare::{

@@ -119,6 +119,11 @@ fn make(path: &Path, folder: bool) -> io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
+/// Whether it may be one, of whomever.
+pub(crate) fn looks_like_one(metadata: &std::fs::Metadata) -> bool {
+    is_placeholder(metadata, metadata.is_dir())
+}
+
 fn is_placeholder(metadata: &std::fs::Metadata, folder: bool) -> bool {
     let mode = metadata.mode() & 0o7777;
     if folder {

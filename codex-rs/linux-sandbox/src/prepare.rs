@@ -11,13 +11,15 @@ use rustix::net::{
 };
 
 use crate::calls;
+use crate::denial::{Denial, Denials, REPORT_BYTES};
 use crate::file_rules::FileRules;
 use crate::intent::{Files, Policy};
-use crate::job::{Failure, Job, Program, TOLD_BYTES, Told, Work};
+use crate::job::{Failure, Job, Program, TOLD_BYTES, Told, Witnessing, Work};
 use crate::launcher::Launcher;
 use crate::placeholder::Placeholder;
-use crate::rules::{Access, Origin, Rules};
+use crate::rules::{Access, Origin, Rule, Rules};
 use crate::survey::{Sight, SurveyError, survey};
+use crate::watched::Watch;
 
 /// Why a sandbox can't be made ready. Nothing has run.
 #[derive(Debug, thiserror::Error)]
@@ -66,9 +68,29 @@ pub struct Held {
     pub rules: Rules,
     placeholders: Vec<Placeholder>,
     sight: Sight,
+    /// Tells what was denied, when the process has ended. `None` where nobody watches.
+    report: Option<OwnedFd>,
 }
 
 impl Held {
+    /// What the process was kept from; to be asked once, when it has ended. `None` if that is not known: the kernel can't
+    /// tell, or whoever watched was killed.
+    #[must_use]
+    pub fn denials(&self) -> Option<Vec<Denial>> {
+        let report = self.report.as_ref()?;
+        let mut bytes = vec![0; REPORT_BYTES + 1];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match rustix::io::retry_on_intr(|| rustix::io::read(report, &mut bytes[filled..])) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                // Nobody has anything to say any more.
+                Err(_) => return None,
+            }
+        }
+        Denials::from_bytes(&bytes[..filled])
+    }
+
     /// Whether something stands on the machine, for as long as this is held, where nothing may be made.
     #[must_use]
     pub fn has_placeholders(&self) -> bool {
@@ -162,14 +184,16 @@ impl Prepared {
         limits: Vec<(u32, u64)>,
     ) -> Result<Self, PrepareError> {
         let survey = survey(policy)?;
+        let work = work(&survey.rules);
         let job = Job {
             view: survey.view,
             own_network: policy.network == SandboxNetwork::Restricted,
             filter: calls::filter(policy.network),
+            witness: witnessing(policy, &survey.rules, &work),
             fence: survey.fence,
             limits,
             terminal,
-            work: work(&survey.rules),
+            work,
         };
         // Messages stay whole, and the end of the one side is seen by the other.
         let (status, theirs) =
@@ -207,23 +231,40 @@ impl Prepared {
     }
 }
 
+/// How denials of a program are noticed.
+fn witnessing(policy: &Policy, rules: &Rules, work: &Work) -> Option<Witnessing> {
+    let Work::Program(_) = work else { return None };
+    let is_ruled = matches!(policy.files, Files::Ruled { .. });
+    let denies = |rule: Rule| rule.access == Access::Deny && rule.origin != Origin::Server;
+    let watch = Watch {
+        changes: is_ruled,
+        // Looking at every opening costs time, which is spent only where somebody asked for something to be closed.
+        reads: is_ruled && rules.iter().any(|(_, rule)| denies(rule)),
+        addresses: policy.network == SandboxNetwork::Restricted,
+    };
+    Some(Witnessing {
+        filter: calls::witnessed(policy.network, watch),
+        table: calls::table(policy.network),
+        rules: FileRules { rules: rules.clone(), globs: Vec::new() },
+    })
+}
+
 impl Running {
     /// Waits until the program runs or certainly does not.
     ///
     /// # Errors
     /// [`Failure`], with an `EPIPE` if the launcher died without a word.
     pub fn wait(self) -> Result<Started, WaitError> {
-        let mut command = None;
+        let mut told = Vec::new();
         loop {
             match self.receive()? {
                 None => break,
-                Some((Told::Command, descriptor)) => command = descriptor,
+                Some((Told::Command, descriptors)) => told = descriptors,
                 Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
                 Some((Told::Trial(_) | Told::Serving, _)) => {}
             }
         }
-        let command = command.ok_or(WaitError::Silent)?;
-        Ok(self.started(command).0)
+        Ok(self.started(told)?.0)
     }
 
     /// Waits until files are served or certainly are not.
@@ -231,25 +272,28 @@ impl Running {
     /// # Errors
     /// As [`wait`](Self::wait).
     pub fn wait_for_file_server(self) -> Result<FileServer, WaitError> {
-        let (mut command, mut serving) = (None, false);
+        let (mut told, mut serving) = (Vec::new(), false);
         // Two processes tell, in no order.
-        while command.is_none() || !serving {
+        while told.is_empty() || !serving {
             match self.receive()? {
                 None => return Err(WaitError::Silent),
-                Some((Told::Command, descriptor)) => command = descriptor,
+                Some((Told::Command, descriptors)) => told = descriptors,
                 Some((Told::Serving, _)) => serving = true,
                 Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
                 Some((Told::Trial(_), _)) => {}
             }
         }
-        let command = command.ok_or(WaitError::Silent)?;
-        let (started, socket) = self.started(command);
+        let (started, socket) = self.started(told)?;
         Ok(FileServer { started, socket })
     }
 
-    fn started(self, command: OwnedFd) -> (Started, OwnedFd) {
-        let held = Held { rules: self.rules, placeholders: self.placeholders, sight: self.sight };
-        (Started { command, held }, self.status)
+    /// `told` are the program's process and what will tell of denials.
+    fn started(self, told: Vec<OwnedFd>) -> Result<(Started, OwnedFd), WaitError> {
+        let mut told = told.into_iter();
+        let command = told.next().ok_or(WaitError::Silent)?;
+        let report = told.next();
+        let held = Held { rules: self.rules, placeholders: self.placeholders, sight: self.sight, report };
+        Ok((Started { command, held }, self.status))
     }
 
     /// Waits for the outcome of a trial: the names of attempts that got through.
@@ -267,9 +311,9 @@ impl Running {
         }
     }
 
-    fn receive(&self) -> io::Result<Option<(Told, Option<OwnedFd>)>> {
+    fn receive(&self) -> io::Result<Option<(Told, Vec<OwnedFd>)>> {
         let mut bytes = [0; TOLD_BYTES];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = rustix::io::retry_on_intr(|| {
             recvmsg(&self.status, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC)
@@ -283,12 +327,14 @@ impl Running {
         if count == 0 {
             return Ok(None);
         }
-        let descriptor = control.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-            _ => None,
-        });
+        let mut descriptors = Vec::new();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(some) = message {
+                descriptors.extend(some);
+            }
+        }
         let told = postcard::from_bytes(&bytes[..count]).map_err(io::Error::other)?;
-        Ok(Some((told, descriptor)))
+        Ok(Some((told, descriptors)))
     }
 }
 

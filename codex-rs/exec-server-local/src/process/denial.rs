@@ -1,11 +1,12 @@
-//! Whether a sandboxed process was kept from something, judged by what it said.
+//! Whether a sandboxed process was kept from something.
 //!
-//! The rule is that of the reference peer, so that clients which act on it find what they expect: words that programs use
+//! Where the kernel tells of denials that is known. Elsewhere it is judged by what the process said: the rule is that of the reference peer, so that clients which act on it find what they expect: words that programs use
 //! when the system refuses, in the output that is still retained. It is a guess. A process that says nothing of a refusal
 //! is taken for one that was not refused, and one that merely speaks of sandboxes for one that was.
 
 use codex_exec_server_core::event_log::EventLog;
 use codex_exec_server_protocol::process::OutputStream;
+use codex_linux_sandbox::Denial;
 
 /// Output that is looked at, from the end.
 const WINDOW_BYTES: usize = 1 << 20;
@@ -23,6 +24,11 @@ const WORDS: [&str; 7] = [
 
 /// A call that ends the process, as shells say it: 128 + SIGSYS.
 const KILLED_BY_FILTER: i32 = 128 + 31;
+
+/// Whether what a process was denied, which is known, mattered to it.
+pub(super) fn is_shown(denials: &[Denial], exit_code: i32) -> bool {
+    exit_code != 0 && (exit_code == KILLED_BY_FILTER || !denials.is_empty())
+}
 
 /// See the module. A process that ended well was not kept from anything that mattered to it.
 pub(super) fn is_suspected(log: &mut EventLog, exit_code: i32) -> bool {

@@ -10,7 +10,7 @@ use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::{
     ExitReason, OutputStream, ProcessOutputChunk, ProcessReadResponse, ProcessState, ProcessSummary,
 };
-use codex_linux_sandbox::Held;
+use codex_linux_sandbox::{Denial, Held};
 use tokio::sync::{Notify, SetOnce};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -136,6 +136,11 @@ impl Process {
     /// Whether a sandbox is around it. Known from its birth to its close.
     pub(super) fn is_confined(&self) -> bool {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// What it was kept from, if that is known; to be asked once, when it has ended.
+    pub(super) fn denials(&self) -> Option<Vec<Denial>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Held::denials)
     }
 
     /// What was held, to be let go of. Nobody of its tree lives any more.

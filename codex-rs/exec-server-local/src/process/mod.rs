@@ -12,6 +12,7 @@ mod handle;
 mod host;
 mod input;
 mod kill;
+mod limits;
 mod reading;
 mod signal;
 mod spool;

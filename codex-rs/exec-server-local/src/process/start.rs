@@ -19,6 +19,7 @@ use codex_linux_sandbox::Held;
 
 use super::handle::About;
 use super::host::ProcessHost;
+use super::limits::limits;
 use crate::env::child_environment;
 use crate::os;
 use crate::sandbox::{PrepareError, unenforceable};
@@ -56,6 +57,7 @@ pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Pl
         return Err(ServiceError::InvalidArgument("argv must not be empty".into()));
     }
     refuse_what_cannot_be_enforced(params)?;
+    let limits = limits(params.limits.as_ref())?;
     let cwd = host_path("cwd", &params.cwd)?;
     if let Some(policy) = &params.env_policy {
         let limit = host.limits.env_pattern_bytes;
@@ -81,7 +83,7 @@ pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Pl
         cwd,
         env: env.into_iter().collect(),
         stdio,
-        limits: Vec::new(),
+        limits,
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let about = About {
@@ -140,9 +142,6 @@ fn refuse_what_cannot_be_enforced(params: &ProcessStartParams) -> Result<(), Ser
     }
     if params.network_proxy.is_some() {
         return refused("networkProxy");
-    }
-    if params.limits.is_some() {
-        return refused("limits");
     }
     Ok(())
 }

@@ -139,8 +139,10 @@ fn exit_event(process: &Process, exit: &os::Exit, wall_ms: u128) -> Exit {
             system_ms: ms(exit.usage.system),
             max_rss_bytes: exit.usage.max_rss_bytes,
         },
-        sandbox_denied: process.is_confined()
-            && denial::is_suspected(&mut process.reading().log, exit.code()),
+        sandbox_denied: match process.denials() {
+            Some(denials) => denial::is_shown(&denials, exit.code()),
+            None => process.is_confined() && denial::is_suspected(&mut process.reading().log, exit.code()),
+        },
     }
 }
 

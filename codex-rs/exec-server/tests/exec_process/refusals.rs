@@ -74,8 +74,8 @@ async fn a_refused_start_leaves_its_id_free(backend: Backend) {
 async fn what_the_backend_lacks_is_named_before_anything_runs(backend: Backend) {
     let flags = backend.environment().capabilities.clone();
     let limits = ProcessLimits {
-        memory_bytes: None,
-        processes: Some(1),
+        memory_bytes: Some(1 << 30),
+        processes: None,
         cpu_ms: None,
         open_files: None,
         file_bytes: None,

@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -96,14 +97,40 @@ pub(super) fn landlock(fence: &Fence) -> Result<(), Failure> {
     build().map_err(|error| failed(error.to_string()))
 }
 
+/// As [`seccomp`], with a descriptor from which the calls that the filter asks about are read. Fails on kernels that can't, and
+/// where somebody listens already.
+pub(super) fn seccomp_listening(filter: &[Instruction]) -> io::Result<OwnedFd> {
+    let program = filter_program(filter)?;
+    let listen = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    // Linux 5.19: a call that somebody looks at is not begun again whenever a signal comes.
+    let whole = listen | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let mut refused = io::Error::from_raw_os_error(libc::ENOSYS);
+    for flags in [whole, listen] {
+        // SAFETY: as for `seccomp`; a success is a new descriptor, close-on-exec.
+        let result = unsafe {
+            libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
+        };
+        match i32::try_from(result) {
+            // SAFETY: nobody else has it.
+            Ok(descriptor) if descriptor >= 0 => return Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
+            _ => refused = io::Error::last_os_error(),
+        }
+    }
+    Err(refused)
+}
+
 /// From here on some calls are refused; the filter can't be taken off, and children have it too.
 pub(super) fn seccomp(filter: &[Instruction]) -> io::Result<()> {
-    let program = libc::sock_fprog {
-        len: u16::try_from(filter.len()).map_err(io::Error::other)?,
-        filter: filter.as_ptr().cast_mut().cast(),
-    };
+    let program = filter_program(filter)?;
     // SAFETY: `Instruction` has the layout of `sock_filter`; the kernel copies the program and keeps no pointer.
     check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) })
+}
+
+fn filter_program(filter: &[Instruction]) -> io::Result<libc::sock_fprog> {
+    Ok(libc::sock_fprog {
+        len: u16::try_from(filter.len()).map_err(io::Error::other)?,
+        filter: filter.as_ptr().cast_mut().cast(),
+    })
 }
 
 fn check(result: i64) -> io::Result<()> {

@@ -12,20 +12,27 @@
 mod confine;
 mod devices;
 mod forks;
+mod judge;
 mod mounts;
 mod namespaces;
 mod program;
 pub(crate) mod trial;
+mod witness;
 
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::job::{Failure, JOB, Job, STATUS, Stage, TOLD_BYTES, Told, Work};
 use crate::launcher::Serve;
 use forks::{Command, End, Fork, Init};
+use witness::Witness;
 
 /// What a launcher ends with when no program runs; the server has been told why.
 const NOT_RUN: i32 = 125;
@@ -38,57 +45,114 @@ pub(crate) fn run(serve: Option<Serve>) -> ! {
     // SAFETY: the server placed these for this program, and nothing else here uses them.
     let (job, status) = unsafe { (OwnedFd::from_raw_fd(JOB), Status(OwnedFd::from_raw_fd(STATUS))) };
     match launch(job, &status, serve) {
-        Ok((init, command)) => {
+        Ok(launched) => {
             // The server takes the socket's end as the news that the program runs.
             drop(status);
-            end_as(&command, init)
+            end_as(launched)
         }
         Err(failure) => {
-            status.tell(&Told::Failed(failure), None);
+            status.tell(&Told::Failed(failure), &[]);
             forks::exit(NOT_RUN)
         }
     }
 }
 
-fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<(Init, Command), Failure> {
+/// A program that runs, and those around it.
+struct Launched {
+    init: Init,
+    command: Command,
+    /// Who watches what it is kept from, and where that is told when it has ended.
+    watch: Option<(Witness, OwnedFd)>,
+}
+
+fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<Launched, Failure> {
     forks::close_on_exec(status.0.as_fd()).map_err(at(Stage::Job))?;
     let task = Job::from_memfd(&job).map_err(at(Stage::Job))?;
     drop(job);
+    // Numbers mean something in this table that they don't in the one inside.
+    let processes = task.witness.as_ref().and_then(|_| watching_place());
     namespaces::enter(task.own_network)?;
     let init = Init::fork().map_err(at(Stage::Fork))?;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .map_err(at(Stage::Fork))?;
     let command = match forks::fork().map_err(at(Stage::Fork))? {
         Fork::Child => {
-            drop(init);
-            become_command(task, status, serve)
+            drop((init, ours));
+            let teller = processes.is_some().then_some(theirs);
+            become_command(task, status, serve, teller)
         }
         Fork::Parent(command) => command,
     };
+    drop(theirs);
     forks::close_stdio();
-    status.tell(&Told::Command, Some(command.pidfd()));
-    Ok((init, command))
+    let watch = match (processes, task.witness) {
+        (Some(processes), Some(witnessing)) => {
+            // It comes when the filter holds, and never if there is none: then the end of the socket comes.
+            listener(&ours).zip(pipe_with(PipeFlags::CLOEXEC).ok()).map(|(listener, pipe)| {
+                (Witness::new(listener, processes, witnessing.table, witnessing.rules.rules), pipe)
+            })
+        }
+        _ => None,
+    };
+    let mut told = vec![command.pidfd()];
+    told.extend(watch.as_ref().map(|(_, (report, _))| report.as_fd()));
+    status.tell(&Told::Command, &told);
+    let watch = watch.map(|(witness, (_, report))| (witness, report));
+    Ok(Launched { init, command, watch })
+}
+
+/// The machine's process table, held open.
+fn watching_place() -> Option<OwnedFd> {
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+    rustix::fs::open("/proc", flags, rustix::fs::Mode::empty()).ok()
+}
+
+/// What the command has sent, if it has.
+fn listener(socket: &OwnedFd) -> Option<OwnedFd> {
+    let mut byte = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = rustix::io::retry_on_intr(|| {
+        recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)
+    });
+    received.ok().filter(|received| received.bytes > 0)?;
+    control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    })
 }
 
 /// Waits for the program, takes away what it left, and ends as it ended.
-fn end_as(command: &Command, init: Init) -> ! {
+fn end_as(launched: Launched) -> ! {
+    let Launched { init, command, watch } = launched;
     // What is left to do needs no rights. Where they can't be given up, nobody inside gains by it.
     let _ = confine::give_up_capabilities();
+    let (mut witness, report) = watch.unzip();
+    if let Some(witness) = &mut witness {
+        witness.watch(command.pidfd());
+    }
     let end = command.wait();
+    if let Some((witness, report)) = witness.zip(report) {
+        let failed = !matches!(end, Ok(End::Exited(0)));
+        // It fits into the pipe, and is there before anybody can see this process end.
+        let _ = rustix::io::write(&report, &witness.testimony(failed));
+    }
     init.end();
     end.map_or_else(|_| forks::exit(NOT_RUN), End::repeat)
 }
 
 /// In the command process: either it is the program then, or the server has been told why not.
-fn become_command(job: Job, status: &Status, serve: Option<Serve>) -> ! {
-    let failure = match prepare(&job) {
+fn become_command(job: Job, status: &Status, serve: Option<Serve>, teller: Option<OwnedFd>) -> ! {
+    let failure = match prepare(&job, teller) {
         Ok(()) => match job.work {
             Work::Program(program) => program::execute(&program),
             Work::Trial => {
-                status.tell(&Told::Trial(trial::run()), /*descriptor*/ None);
+                status.tell(&Told::Trial(trial::run()), &[]);
                 forks::exit(/*code*/ 0)
             }
             Work::Serve { rules, settings } => match (serve, status.0.try_clone()) {
                 (Some(serve), Ok(socket)) => {
-                    status.tell(&Told::Serving, /*descriptor*/ None);
+                    status.tell(&Told::Serving, &[]);
                     serve(rules, &settings, socket);
                     forks::exit(/*code*/ 0)
                 }
@@ -98,11 +162,11 @@ fn become_command(job: Job, status: &Status, serve: Option<Serve>) -> ! {
         },
         Err(failure) => failure,
     };
-    status.tell(&Told::Failed(failure), /*descriptor*/ None);
+    status.tell(&Told::Failed(failure), &[]);
     forks::exit(NOT_RUN)
 }
 
-fn prepare(job: &Job) -> Result<(), Failure> {
+fn prepare(job: &Job, teller: Option<OwnedFd>) -> Result<(), Failure> {
     mounts::build(&job.view, job.terminal)?;
     forks::new_session(job.terminal).map_err(at(Stage::Terminal))?;
     confine::set_limits(&job.limits).map_err(at(Stage::Limits))?;
@@ -114,6 +178,11 @@ fn prepare(job: &Job) -> Result<(), Failure> {
     if let Some(fence) = &job.fence {
         confine::landlock(fence)?;
     }
+    if let (Some(witness), Some(teller)) = (&job.witness, teller)
+        && let Ok(listener) = confine::seccomp_listening(&witness.filter)
+    {
+        return send(&teller, &[0], &[listener.as_fd()]).map_err(at(Stage::Seccomp));
+    }
     confine::seccomp(&job.filter).map_err(at(Stage::Seccomp))
 }
 
@@ -122,17 +191,21 @@ struct Status(OwnedFd);
 
 impl Status {
     /// Tells the server. Nothing can be done where that fails: the server sees the end of the socket.
-    fn tell(&self, told: &Told, descriptor: Option<BorrowedFd<'_>>) {
+    fn tell(&self, told: &Told, descriptors: &[BorrowedFd<'_>]) {
         let mut buffer = [0; TOLD_BYTES];
         let Ok(bytes) = postcard::to_slice(told, &mut buffer) else { return };
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        let descriptors: Vec<BorrowedFd<'_>> = descriptor.into_iter().collect();
-        if !descriptors.is_empty() {
-            control.push(SendAncillaryMessage::ScmRights(&descriptors));
-        }
-        let _ = sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL);
+        let _ = send(&self.0, bytes, descriptors);
     }
+}
+
+/// Sends one message with up to two descriptors.
+fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> rustix::io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
 fn at<E: Into<std::io::Error>>(stage: Stage) -> impl Fn(E) -> Failure {

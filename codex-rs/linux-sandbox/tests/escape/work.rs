@@ -151,15 +151,41 @@ async fn nothing_in_a_request_changes_what_the_launcher_does() {
 async fn a_refusal_is_reported_and_ordinary_failures_are_not() {
     let (_folder, scene) = scene();
     let backend = backend();
-    for (script, denied) in [("echo x > /etc/x", true), ("exit 3", false), ("echo x > /etc/x; exit 0", false)]
-    {
-        let context = Some(scene.context(Profile::ReadOnly));
+    let workspace = scene.workspace();
+    let workspace = workspace.display();
+    for (profile, script, denied) in [
+        (Profile::ReadOnly, "echo x > /etc/x", true),
+        (Profile::ReadOnly, "exit 3", false),
+        // 109: who got on without it was not kept from anything.
+        (Profile::ReadOnly, "echo x > /etc/x; exit 0", false),
+        // 105: nothing is said about it.
+        (Profile::ReadOnly, "echo x 2>/dev/null > /etc/x || exit 4", true),
+        (Profile::ReadOnly, "mkdir /etc/x 2>/dev/null || exit 4", true),
+        (Profile::ReadOnly, "rm -f /usr/bin/env 2>/dev/null || exit 4", true),
+        (Profile::ReadOnly, "chmod 600 /etc/hostname 2>/dev/null || exit 4", true),
+        (Profile::Workspace, "mkdir .git 2>/dev/null || exit 4", true),
+        (Profile::Workspace, "ln -s /etc l && echo x 2>/dev/null > l/x || exit 4", true),
+        (Profile::Secrets, "cat .env 2>/dev/null || exit 4", true),
+        (Profile::Secrets, "cat key.pem 2>/dev/null || exit 4", true),
+        // 107, 108: words, and permissions that have nothing to do with it.
+        (Profile::Workspace, "echo sandbox: permission denied; exit 5", false),
+        (Profile::Workspace, "mkdir d && chmod 500 d && touch d/f || exit 5", false),
+        (Profile::Workspace, "touch none/f || exit 5", false),
+        (Profile::Workspace, "cat none || exit 5", false),
+        (Profile::Workspace, "echo x > /dev/null; touch f && mv f g && rm g && exit 5", false),
+        (Profile::Workspace, "mkdir -p /usr/bin && exit 5", false),
+    ] {
+        let context = Some(scene.context(profile));
         let argv = ["/bin/sh", "-c", script];
         let process = start(&backend, &argv, &scene.workspace(), &[PATH], context).await.expect("it starts");
         finish(&*process).await;
         let read =
             process.read(Seq::START, /*max_bytes*/ None, Duration::ZERO).await.expect("it can be read");
-        assert_eq!(read.sandbox_denied, Some(denied), "{script}");
+        assert_eq!(read.sandbox_denied, Some(denied), "{script} in {workspace}");
+        for name in ["l", "d"] {
+            let _ = std::fs::remove_file(scene.workspace().join(name));
+            let _ = std::fs::remove_dir(scene.workspace().join(name));
+        }
     }
 }
 
