@@ -40,9 +40,15 @@ pub(crate) struct Watched {
     pub(crate) paths: &'static [PathAt],
 }
 
-const fn at(folder: usize, path: usize, deed: Deed) -> PathAt {
+/// The numbers of a folder and of a path that starts from it.
+const fn at((folder, path): (usize, usize), deed: Deed) -> PathAt {
     PathAt { folder: Some(folder), path, deed }
 }
+
+#[cfg(target_arch = "x86_64")]
+const FIRST: usize = 0;
+#[cfg(target_arch = "x86_64")]
+const SECOND: usize = 1;
 
 #[cfg(target_arch = "x86_64")]
 const fn plain(path: usize, deed: Deed) -> PathAt {
@@ -57,45 +63,45 @@ use Deed::{Change, ChangeItself, Make, Open, Replace};
 
 /// Calls about files, but for those that only read.
 const FILES: &[Watched] = &[
-    watched(libc::SYS_openat, "openat", &[at(0, 1, Open(2))]),
-    watched(libc::SYS_mkdirat, "mkdirat", &[at(0, 1, Make)]),
-    watched(libc::SYS_unlinkat, "unlinkat", &[at(0, 1, ChangeItself)]),
-    watched(libc::SYS_renameat2, "renameat2", &[at(0, 1, ChangeItself), at(2, 3, Replace)]),
-    watched(libc::SYS_renameat, "renameat", &[at(0, 1, ChangeItself), at(2, 3, Replace)]),
-    watched(libc::SYS_linkat, "linkat", &[at(2, 3, Make)]),
-    watched(libc::SYS_symlinkat, "symlinkat", &[at(1, 2, Make)]),
-    watched(libc::SYS_mknodat, "mknodat", &[at(0, 1, Make)]),
-    watched(libc::SYS_fchmodat, "fchmodat", &[at(0, 1, Change)]),
-    watched(libc::SYS_fchownat, "fchownat", &[at(0, 1, Change)]),
-    watched(libc::SYS_utimensat, "utimensat", &[at(0, 1, Change)]),
+    watched(libc::SYS_openat, "openat", &[at((0, 1), Open(2))]),
+    watched(libc::SYS_mkdirat, "mkdirat", &[at((0, 1), Make)]),
+    watched(libc::SYS_unlinkat, "unlinkat", &[at((0, 1), ChangeItself)]),
+    watched(libc::SYS_renameat2, "renameat2", &[at((0, 1), ChangeItself), at((2, 3), Replace)]),
+    watched(libc::SYS_renameat, "renameat", &[at((0, 1), ChangeItself), at((2, 3), Replace)]),
+    watched(libc::SYS_linkat, "linkat", &[at((2, 3), Make)]),
+    watched(libc::SYS_symlinkat, "symlinkat", &[at((1, 2), Make)]),
+    watched(libc::SYS_mknodat, "mknodat", &[at((0, 1), Make)]),
+    watched(libc::SYS_fchmodat, "fchmodat", &[at((0, 1), Change)]),
+    watched(libc::SYS_fchownat, "fchownat", &[at((0, 1), Change)]),
+    watched(libc::SYS_utimensat, "utimensat", &[at((0, 1), Change)]),
     watched(libc::SYS_truncate, "truncate", &[PathAt { folder: None, path: 0, deed: Change }]),
     watched(libc::SYS_setxattr, "setxattr", &[PathAt { folder: None, path: 0, deed: Change }]),
     #[cfg(target_arch = "x86_64")]
-    watched(libc::SYS_open, "open", &[plain(0, Open(1))]),
+    watched(libc::SYS_open, "open", &[plain(FIRST, Open(1))]),
     #[cfg(target_arch = "x86_64")]
-    watched(libc::SYS_creat, "creat", &[plain(0, Deed::Create)]),
+    watched(libc::SYS_creat, "creat", &[plain(FIRST, Deed::Create)]),
     #[cfg(target_arch = "x86_64")]
-    watched(libc::SYS_mkdir, "mkdir", &[plain(0, Make)]),
+    watched(libc::SYS_mkdir, "mkdir", &[plain(FIRST, Make)]),
     #[cfg(target_arch = "x86_64")]
-    watched(libc::SYS_rmdir, "rmdir", &[plain(0, ChangeItself)]),
+    watched(libc::SYS_rmdir, "rmdir", &[plain(FIRST, ChangeItself)]),
     #[cfg(target_arch = "x86_64")]
-    watched(libc::SYS_unlink, "unlink", &[plain(0, ChangeItself)]),
+    watched(libc::SYS_unlink, "unlink", &[plain(FIRST, ChangeItself)]),
     #[cfg(target_arch = "x86_64")]
-    watched(libc::SYS_rename, "rename", &[plain(0, ChangeItself), plain(1, Replace)]),
+    watched(libc::SYS_rename, "rename", &[plain(FIRST, ChangeItself), plain(SECOND, Replace)]),
     #[cfg(target_arch = "x86_64")]
-    watched(libc::SYS_link, "link", &[plain(1, Make)]),
+    watched(libc::SYS_link, "link", &[plain(SECOND, Make)]),
     #[cfg(target_arch = "x86_64")]
-    watched(libc::SYS_symlink, "symlink", &[plain(1, Make)]),
+    watched(libc::SYS_symlink, "symlink", &[plain(SECOND, Make)]),
     #[cfg(target_arch = "x86_64")]
-    watched(libc::SYS_mknod, "mknod", &[plain(0, Make)]),
+    watched(libc::SYS_mknod, "mknod", &[plain(FIRST, Make)]),
     #[cfg(target_arch = "x86_64")]
-    watched(libc::SYS_chmod, "chmod", &[plain(0, Change)]),
+    watched(libc::SYS_chmod, "chmod", &[plain(FIRST, Change)]),
     #[cfg(target_arch = "x86_64")]
-    watched(libc::SYS_chown, "chown", &[plain(0, Change)]),
+    watched(libc::SYS_chown, "chown", &[plain(FIRST, Change)]),
     #[cfg(target_arch = "x86_64")]
-    watched(libc::SYS_lchown, "lchown", &[plain(0, ChangeItself)]),
+    watched(libc::SYS_lchown, "lchown", &[plain(FIRST, ChangeItself)]),
     #[cfg(target_arch = "x86_64")]
-    watched(libc::SYS_utimes, "utimes", &[plain(0, Change)]),
+    watched(libc::SYS_utimes, "utimes", &[plain(FIRST, Change)]),
 ];
 
 /// The call with this number.

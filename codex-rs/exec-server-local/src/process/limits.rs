@@ -75,7 +75,7 @@ mod tests {
             limit(LimitKind::FileBytes, 0),
         ];
         assert_eq!(limits(Some(&asked)).expect("all can be kept"), expected);
-        assert_eq!(limits(None).expect("nothing is asked for"), []);
+        assert_eq!(limits(/*asked*/ None).expect("nothing is asked for"), []);
     }
 
     #[test]

@@ -205,7 +205,8 @@ fn intention(deed: Deed, arguments: &[u64; 6]) -> (Intention, bool) {
         Deed::Open(at) => {
             let flags = (arguments[at] & u64::from(u32::MAX)) as u32;
             let has = |flag: i32| flags & flag.cast_unsigned() == flag.cast_unsigned();
-            let follow = !has(libc::O_NOFOLLOW) && !(has(libc::O_CREAT) && has(libc::O_EXCL));
+            let makes_anew = has(libc::O_CREAT) && has(libc::O_EXCL);
+            let follow = !(has(libc::O_NOFOLLOW) || makes_anew);
             match (flags & WRITING != 0, has(libc::O_CREAT), has(libc::O_EXCL)) {
                 (false, ..) => (Intention::Read, follow),
                 (true, true, true) => (Intention::Make, follow),
