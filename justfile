@@ -64,6 +64,10 @@ compat *args:
 soak:
     cargo test --release -p codex-exec-server --test recovery -- --ignored --nocapture soak
 
+# Ten GiB past a reader that stands still, and ten million single bytes
+soak-output:
+    cargo test --release -p codex-exec-server-local --test process -- --ignored --nocapture soak
+
 # Make dist/codex-exec-server-TRIPLE.tar.gz; `--target` chooses another triple
 release *args:
     ../tools/release.sh {{ args }}

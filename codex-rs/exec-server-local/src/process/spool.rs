@@ -102,25 +102,30 @@ impl SpoolSpace {
         }
     }
 
-    /// A file was written to, or could not be made or written to.
-    fn note(&self, outcome: &io::Result<()>) {
+    /// A file was written to, or could not be made or written to. `extends`: it would have become longer than it ever was.
+    fn note(&self, outcome: &io::Result<()>, extends: bool) {
         match outcome {
             Ok(()) if self.is_troubled.load(Ordering::Relaxed) => {
-                *self.trouble() = None;
-                self.is_troubled.store(false, Ordering::Relaxed);
-                tracing::info!(directory = ?self.directory, "output can be kept in files again");
+                let mut trouble = self.trouble();
+                if extends {
+                    *trouble = None;
+                    self.is_troubled.store(false, Ordering::Relaxed);
+                    tracing::info!(directory = ?self.directory, "output can be kept in files again");
+                } else if let Some(trouble) = &mut *trouble {
+                    // What a file has already says nothing of whether there is room for more.
+                    trouble.filing = Filing::InPlace;
+                }
             }
             Ok(()) => {}
             Err(error) => {
                 let mut trouble = self.trouble();
                 let is_new = trouble.is_none();
-                // What a file has of a full disk it keeps; if that can't be written to either, nothing can.
+                // What files have of a full disk they keep; if that can't be written to either, nothing can.
                 let is_full = matches!(
                     error.kind(),
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
                 );
-                let was_in_place = trouble.is_some_and(|trouble| trouble.filing == Filing::InPlace);
-                let filing = if is_full && !was_in_place { Filing::InPlace } else { Filing::Never };
+                let filing = if is_full && extends { Filing::InPlace } else { Filing::Never };
                 *trouble = Some(Trouble { filing, until: Instant::now() + RETRY });
                 self.is_troubled.store(true, Ordering::Relaxed);
                 drop(trouble);
@@ -145,11 +150,14 @@ pub(super) struct SpoolFile {
     changing: Mutex<()>,
     /// How long it is.
     length: AtomicU64,
+    /// How far it was written without failing.
+    written: AtomicU64,
 }
 
 impl SpoolFile {
     pub(super) const fn new() -> Self {
-        Self { file: OnceLock::new(), changing: Mutex::new(()), length: AtomicU64::new(0) }
+        let (length, written) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { file: OnceLock::new(), changing: Mutex::new(()), length, written }
     }
 
     fn change(&self) -> MutexGuard<'_, ()> {
@@ -162,9 +170,14 @@ impl SpoolFile {
 
     /// Writes what is to be written. Takes as long as the disk does.
     pub(super) fn write(&self, space: &SpoolSpace, spill: &Spill) -> bool {
-        let written = self.try_write(space, spill);
-        space.note(&written);
-        written.is_ok()
+        let end = spill.segment.place + spill.segment.length as u64;
+        let extends = end > self.written.load(Ordering::Relaxed);
+        let outcome = self.try_write(space, spill);
+        if outcome.is_ok() {
+            self.written.fetch_max(end, Ordering::Relaxed);
+        }
+        space.note(&outcome, extends);
+        outcome.is_ok()
     }
 
     fn try_write(&self, space: &SpoolSpace, spill: &Spill) -> io::Result<()> {
@@ -195,6 +208,7 @@ impl SpoolFile {
             }
             // It is not tried again and again.
             self.length.store(length, Ordering::Relaxed);
+            self.written.fetch_min(length, Ordering::Relaxed);
         }
     }
 

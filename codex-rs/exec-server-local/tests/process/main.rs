@@ -5,6 +5,7 @@
 
 mod audience;
 mod budget;
+mod faults;
 mod flood;
 mod follow;
 mod identity;
