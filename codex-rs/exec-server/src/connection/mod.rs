@@ -29,8 +29,8 @@ use serde_json::value::RawValue;
 use tokio::sync::SetOnce;
 
 use self::bodies::Bodies;
-pub(crate) use self::outbound::Reply;
-use self::outbound::{Form, Outbound};
+use self::outbound::Outbound;
+pub(crate) use self::outbound::{Form, Reply};
 use self::requests::Requests;
 pub(crate) use self::requests::Waiting;
 use self::searches::Searches;
@@ -243,7 +243,8 @@ impl Reader {
                     (Ok(()), None) => return self.fail(&id, &ServiceError::Displaced),
                 };
                 let (waiting, displaced) = (request.waiting(), Arc::clone(&self.displaced));
-                let work = handlers::fs::answer(files, id.clone(), *request, displaced);
+                let form = self.outbound.form();
+                let work = handlers::fs::answer(files, id.clone(), *request, displaced, form);
                 self.requests.run(id, waiting, bytes, work);
             }
         }

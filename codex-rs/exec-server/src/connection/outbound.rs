@@ -54,7 +54,6 @@ pub(crate) enum Reply {
     /// JSON.
     Text(String),
     /// See [`codex_exec_server_protocol::binary`]; only where the form is [`Form::Binary`].
-    #[expect(dead_code, reason = "for answers that are mostly bytes, which this server does not give yet")]
     Binary { head: Vec<u8>, payload: Bytes },
 }
 
@@ -169,6 +168,11 @@ impl Outbound {
         (state.follow, state.form) = (Some(follow), form);
         drop(state);
         self.news.notify_one();
+    }
+
+    /// How bytes travel, as far as that is settled.
+    pub(crate) fn form(&self) -> Form {
+        self.lock().form
     }
 
     /// A body has something to be drawn, and is not listed yet.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_local::fs::{FileHandles, LocalFileSystem, WholeFile};
+use codex_exec_server_protocol::binary::Head;
 use codex_exec_server_protocol::bytes::encoded_len;
 use codex_exec_server_protocol::bytes_result::{BytesResult, Json};
 use codex_exec_server_protocol::error_code::RpcError;
@@ -15,8 +16,8 @@ use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
 use serde::Serialize;
 
 use super::{Answer, Work, search};
-use crate::connection::Waiting;
 use crate::connection::searches::Searches;
+use crate::connection::{Form, Reply, Waiting};
 use crate::sessions::Displaced;
 
 /// How much of a whole file is read at once: whole groups of base64.
@@ -86,22 +87,28 @@ requests! {
 ///
 /// A request about an open file takes its place among others when the future is first polled. When the session goes to
 /// another connection before the answer is there, the request fails; what it began to change goes on.
-pub(crate) fn answer(files: Arc<Files>, id: RequestId, request: FsRequest, displaced: Displaced) -> Work {
+pub(crate) fn answer(
+    files: Arc<Files>,
+    id: RequestId,
+    request: FsRequest,
+    displaced: Displaced,
+    form: Form,
+) -> Work {
     Box::pin(async move {
         tokio::select! {
             biased;
             _ = displaced.wait() => failed(&id, ServiceError::Displaced),
-            answer = run(&files, &id, request) => answer,
+            answer = run(&files, &id, request, form) => answer,
         }
     })
 }
 
-async fn run(files: &Files, id: &RequestId, request: FsRequest) -> Answer {
+async fn run(files: &Files, id: &RequestId, request: FsRequest, form: Form) -> Answer {
     let Files { system, handles, searches } = files;
     match request {
         FsRequest::ReadFile(params) => read_file(system, id, params).await,
         FsRequest::ReadRange(params) => read_range(system, id, params).await,
-        FsRequest::ReadBlock(params) => read_block(handles, id, params).await,
+        FsRequest::ReadBlock(params) => read_block(handles, id, params, form).await,
         FsRequest::WriteFile(params) => encode(id, system.write_file(params).await),
         FsRequest::Append(params) => encode(id, system.append(params).await),
         FsRequest::WriteRange(params) => encode(id, system.write_range(params).await),
@@ -192,9 +199,18 @@ async fn read_range(system: &LocalFileSystem, id: &RequestId, params: FsReadRang
     }
 }
 
-async fn read_block(handles: &FileHandles, id: &RequestId, params: FsReadBlockParams) -> Answer {
+/// As it is where the client takes it so; otherwise in base64.
+async fn read_block(handles: &FileHandles, id: &RequestId, params: FsReadBlockParams, form: Form) -> Answer {
+    let offset = params.offset;
     match handles.read_block(params).await {
-        Ok(block) => bytes_result(id, "chunk", &block.chunk).finish(&[("eof", &block.eof)]).into(),
+        Ok(block) => {
+            if form == Form::Binary
+                && let Some(head) = (Head::Block { id, offset, eof: block.eof }).encode(block.chunk.len())
+            {
+                return Reply::Binary { head, payload: block.chunk.into_bytes() }.into();
+            }
+            bytes_result(id, "chunk", &block.chunk).finish(&[("eof", &block.eof)]).into()
+        }
         Err(fault) => failed(id, fault),
     }
 }

@@ -16,6 +16,7 @@ tests_over! { WebSocket as websocket, Stdio as stdio; {
     blocks_sent_behind_their_open_are_served_in_order
     thousands_of_questions_at_once_are_answered
     a_cancelled_read_is_answered
+    blocks_come_as_they_are_to_a_client_that_takes_them_so
 } }
 
 async fn client(harness: &Harness) -> codex_exec_server_testkit::Client {
@@ -180,5 +181,30 @@ async fn a_cancelled_read_is_answered(harness: Arc<Harness>) {
         let id = client.request("fs/writeFile", json!({"path": path, "dataBase64": "AA=="})).await;
         client.notify("$/cancel", json!({ "id": id })).await;
         assert!(client.answer(id).await.is_ok());
+    }
+}
+
+async fn blocks_come_as_they_are_to_a_client_that_takes_them_so(harness: Arc<Harness>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let content = crate::reading::noise(/*len*/ 300_000);
+    std::fs::write(folder.path().join("f"), &content).expect("it can be written");
+    for takes in [true, false] {
+        let mut client = harness.connect().await;
+        client.initialize_with(json!({"clientName": "test", "capabilities": {"binaryOutput": takes}})).await;
+        let open = json!({"handleId": "h", "path": uri(folder.path().join("f"))});
+        client.call("fs/open", open).await.expect("it can be opened");
+        for (offset, len, eof) in [(0, 200_000, false), (200_000, 200_000, true), (400_000, 1, true)] {
+            let params = json!({"handleId": "h", "offset": offset, "len": len});
+            let mut block = client.call("fs/readBlock", params).await.expect("it can be read");
+            let chunk = block["chunk"].take();
+            let chunk: codex_exec_server_protocol::bytes::Base64Bytes =
+                serde_json::from_value(chunk).expect("bytes");
+            let expected = &content[offset.min(300_000)..(offset + len).min(300_000)];
+            assert!(chunk[..] == *expected && block["eof"] == eof, "{offset}");
+        }
+        let told = client.call("fs/readBlock", json!({"handleId": "none", "offset": 0, "len": 1})).await;
+        assert_eq!(told.expect_err("no such handle").code, -32004);
+        let expected = if takes && harness.carries_binary() { 3 } else { 0 };
+        assert_eq!(client.binary_messages(), expected);
     }
 }
