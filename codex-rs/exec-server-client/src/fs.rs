@@ -5,13 +5,14 @@
 
 mod file;
 mod search;
+mod watch;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_exec_server_core::reconnect::Repeat;
 use codex_exec_server_core::service::{
-    FileHandle, FileSearch, FileSystem, FsError, ServiceFuture, missing_write_flag,
+    FileHandle, FileSearch, FileSystem, FileWatch, FsError, ServiceFuture, missing_write_flag,
 };
 use codex_exec_server_protocol::bytes::{Base64Bytes, encoded_len};
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
@@ -21,8 +22,8 @@ use codex_exec_server_protocol::fs::{
     FsGetMetadataResponse, FsGlobParams, FsOpenMode, FsReadDirectoryParams, FsReadDirectoryResponse,
     FsReadFileParams, FsReadLinkParams, FsReadLinkResponse, FsReadRangeParams, FsReadRangeResponse,
     FsRemoveParams, FsRenameParams, FsSearchMatch, FsSearchParams, FsSetPermissionsParams, FsStatManyParams,
-    FsStatManyResponse, FsWalkEntry, FsWalkParams, FsWalkResponse, FsWriteFileParams, FsWriteFileResponse,
-    FsWriteRangeParams, FsWriteRangeResponse,
+    FsStatManyResponse, FsWalkEntry, FsWalkParams, FsWalkResponse, FsWatchParams, FsWriteFileParams,
+    FsWriteFileResponse, FsWriteRangeParams, FsWriteRangeResponse,
 };
 use codex_exec_server_protocol::ids::RequestKey;
 use codex_exec_server_protocol::methods::{
@@ -252,5 +253,12 @@ impl FileSystem for Client {
 
     fn search(&self, params: FsSearchParams) -> Box<dyn FileSearch<FsSearchMatch>> {
         Box::new(RemoteSearch::<Lines>::new(self, params))
+    }
+
+    fn watch(&self, params: FsWatchParams) -> ServiceFuture<'_, Result<Box<dyn FileWatch>, FsError>> {
+        Box::pin(async move {
+            let watch = watch::watch(self, params).await?;
+            Ok(Box::new(watch) as Box<dyn FileWatch>)
+        })
     }
 }

@@ -47,6 +47,7 @@ mod state;
 mod supervise;
 mod timeline;
 mod unfinished;
+mod watches;
 
 pub use bodies::{HttpBody, HttpBodyError};
 pub use client::{Client, IfAttached};

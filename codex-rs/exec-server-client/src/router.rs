@@ -1,4 +1,4 @@
-//! Where notifications go: each to the feed of its process, to its HTTP body, or to its search.
+//! Where notifications go: each to the feed of its process, to its HTTP body, its search, or its watch.
 //!
 //! Outlives connections, so that a process keeps its feed whatever carries its events.
 
@@ -17,6 +17,7 @@ use crate::feed::Feed;
 use crate::record::Account;
 use crate::searches::{Batch, Searches};
 use crate::timeline::Entry;
+use crate::watches::Watches;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -24,6 +25,7 @@ pub(crate) struct Router {
     places: Mutex<Places>,
     bodies: Arc<Bodies>,
     searches: Arc<Searches>,
+    watches: Arc<Watches>,
     /// Nobody may hold a connection up: the answers that are waited for stand behind what is pushed.
     draining: AtomicBool,
 }
@@ -116,6 +118,10 @@ impl Router {
         &self.searches
     }
 
+    pub(crate) const fn watches(&self) -> &Arc<Watches> {
+        &self.watches
+    }
+
     /// Frees the id of a process of which nothing more will come, unless it stands for another one by now.
     pub(crate) fn remove(&self, feed: &Arc<Feed>) {
         let mut places = self.lock();
@@ -194,6 +200,7 @@ impl Router {
                 (closed.process_id, closed.seq, Entry::Closed(account))
             }
             ServerNotification::HttpBodyDelta(delta) => return self.bodies.deliver(delta),
+            ServerNotification::FsChanged(changed) => return self.watches.deliver(changed),
             ServerNotification::FsGlobMatches(found) => {
                 let batch = Batch::Paths(found.matches);
                 return self.searches.deliver(&found.search_id, found.batch, batch);

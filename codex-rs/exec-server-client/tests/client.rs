@@ -30,3 +30,5 @@ mod requests;
 mod search;
 #[path = "client/subscribe.rs"]
 mod subscribe;
+#[path = "client/watch.rs"]
+mod watch;

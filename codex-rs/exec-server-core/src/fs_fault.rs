@@ -16,6 +16,7 @@ use codex_exec_server_protocol::path_uri::PathUri;
 
 use crate::errno;
 use crate::search_fault::SearchFault;
+use crate::watch_fault::WatchFault;
 
 /// A file operation that failed. Every variant is something that happened, with what its receiver needs to know.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -150,6 +151,9 @@ pub enum FsFault {
     /// A search that is refused.
     #[error(transparent)]
     Search(#[from] SearchFault),
+    /// A watch that is refused.
+    #[error(transparent)]
+    Watch(#[from] WatchFault),
     /// A sandbox that has no meaning here, or that nothing here enforces. Holds the whole message; nothing was done.
     #[error("{0}")]
     Sandbox(String),
@@ -188,6 +192,7 @@ impl FsFault {
             Self::BadMode(_) | Self::Sandbox(_) => ErrorCode::InvalidParams,
             Self::GivenUp(_) => ErrorCode::Cancelled,
             Self::Search(fault) => fault.code(),
+            Self::Watch(fault) => fault.code(),
             Self::ForeignPath(_)
             | Self::EncodedSeparator(_)
             | Self::NotAFile { .. }
@@ -254,6 +259,7 @@ impl FsFault {
             | Self::HandleIdTooLong
             | Self::UnknownHandle(_)
             | Self::Search(_)
+            | Self::Watch(_)
             | Self::Sandbox(_) => return None,
             Self::Relayed(error) => return serde_json::from_value(error.data.clone()?).ok(),
         };

@@ -25,3 +25,4 @@ pub mod sequencer;
 pub mod service;
 pub mod sessions;
 pub mod spool;
+pub mod watch_fault;

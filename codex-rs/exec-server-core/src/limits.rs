@@ -108,6 +108,13 @@ pub struct FileLimits {
     pub searches_per_connection: usize,
     /// What a search finds ahead of its reader before it waits.
     pub search_ahead_bytes: usize,
+    /// Watches that may stand at once, each with a thread and one of the system's inotify instances, of which it gives a user
+    /// 128 unless told otherwise. One more is refused.
+    pub watches: usize,
+    /// Of these, those of one connection.
+    pub watches_per_connection: usize,
+    /// Directories of one watch: each costs the kernel about 1 KiB.
+    pub watched_directories: usize,
 }
 
 impl Default for FileLimits {
@@ -122,6 +129,9 @@ impl Default for FileLimits {
             searches: 64,
             searches_per_connection: 16,
             search_ahead_bytes: 256 << 10,
+            watches: 64,
+            watches_per_connection: 32,
+            watched_directories: 65_536,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod file_system;
 mod search;
+mod watch;
 
 pub mod http;
 
@@ -25,6 +26,7 @@ use codex_exec_server_protocol::process::{
 
 pub use self::file_system::{FileHandle, FileSystem, FsError, missing_write_flag};
 pub use self::search::{FileSearch, Found, SearchEnd};
+pub use self::watch::{Changes, FileWatch};
 use crate::error::ServiceError;
 use crate::process_event::ExecProcessEvent;
 

@@ -53,6 +53,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
             fs_extended: true,
             fs_search: true,
             fs_transfer: true,
+            fs_watch: true,
             ..EnvironmentCapabilities::default()
         },
         sandbox: None,

@@ -37,6 +37,10 @@ mod searching;
 mod transfer;
 #[path = "file_system/trees.rs"]
 mod trees;
+#[path = "file_system/watch_wire.rs"]
+mod watch_wire;
+#[path = "file_system/watching.rs"]
+mod watching;
 #[path = "file_system/wire.rs"]
 mod wire;
 #[path = "file_system/writing.rs"]

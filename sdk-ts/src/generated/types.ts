@@ -381,7 +381,10 @@ export type FsChangedNotification = {
   readonly changes: ReadonlyArray<FsChange>;
   /** Changes were lost before these (the system's queue, or ours, was full): look at everything again. */
   readonly resync?: boolean;
-  /** The watched path itself is gone, and the watch with it; this is its last notification. */
+  /**
+   * The watched path itself is gone, and the watch with it; or, with `resync`, it could not go on, and whoever sets it again is
+   * told why. This is its last notification.
+   */
   readonly ended?: boolean;
 };
 
@@ -954,7 +957,7 @@ export type FsWatchMissingResponse = {
 
 /** Parameters of `fs/watch`: hear about every change until `fs/unwatch`. Flag `fsWatch`. */
 export type FsWatchParams = {
-  /** A name that was not used on this connection, otherwise -32600. */
+  /** A name that no watch of this connection has, otherwise -32600. */
   readonly watchId: WatchId;
   /** An existing file or directory. */
   readonly path: PathUri;
@@ -1970,7 +1973,10 @@ export type TraceContext = {
   readonly tracestate?: string;
 };
 
-/** Names a watch on its connection. Chosen by the client and used once: a second use of a name is not obeyed. */
+/**
+ * Names a watch on its connection. Chosen by the client; best used once, since notifications of a watch that was ended may
+ * still be on their way.
+ */
 export type WatchId = number;
 
 /** What happens when a process's output budget is full. */

@@ -17,12 +17,12 @@ use codex_exec_server_protocol::fs::{
     FsReadDirectoryParams, FsReadDirectoryResponse, FsReadFileParams, FsReadLinkParams, FsReadLinkResponse,
     FsReadRangeParams, FsReadRangeResponse, FsRemoveParams, FsRenameParams, FsSearchMatch, FsSearchParams,
     FsSetPermissionsParams, FsStatManyParams, FsStatManyResponse, FsWalkEntry, FsWalkParams, FsWalkResponse,
-    FsWriteFileParams, FsWriteFileResponse, FsWriteRangeParams, FsWriteRangeResponse,
+    FsWatchParams, FsWriteFileParams, FsWriteFileResponse, FsWriteRangeParams, FsWriteRangeResponse,
 };
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::sandbox::SandboxContext;
 
-use super::{FileSearch, ServiceFuture};
+use super::{FileSearch, FileWatch, ServiceFuture};
 use crate::error::ServiceError;
 use crate::fs_fault::FsFault;
 
@@ -119,6 +119,10 @@ pub trait FileSystem: fmt::Debug + Send + Sync {
 
     /// Finds lines of files by their content; otherwise as [`Self::glob`]. Flag `fsSearch`.
     fn search(&self, params: FsSearchParams) -> Box<dyn FileSearch<FsSearchMatch>>;
+
+    /// Watches for changes; `watch_id` is of no importance. From its return on nothing is missed without notice. Flag
+    /// `fsWatch`.
+    fn watch(&self, params: FsWatchParams) -> ServiceFuture<'_, Result<Box<dyn FileWatch>, FsError>>;
 }
 
 /// An open file. Dropping it closes it; [`FileHandle::close`] also tells when that is done.

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_core::limits::FileLimits;
-use codex_exec_server_core::service::{FileHandle, FileSearch, FileSystem, FsError, ServiceFuture};
+use codex_exec_server_core::service::{
+    FileHandle, FileSearch, FileSystem, FileWatch, FsError, ServiceFuture,
+};
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::fs::{
     FileHandleId, FsAppendParams, FsAppendResponse, FsCanonicalizeParams, FsCanonicalizeResponse,
@@ -19,8 +21,8 @@ use codex_exec_server_protocol::fs::{
     FsReadBlockParams, FsReadBlockResponse, FsReadDirectoryParams, FsReadDirectoryResponse, FsReadFileParams,
     FsReadLinkParams, FsReadLinkResponse, FsReadRangeParams, FsReadRangeResponse, FsRemoveParams,
     FsRenameParams, FsSearchMatch, FsSearchParams, FsSetPermissionsParams, FsStatManyParams,
-    FsStatManyResponse, FsWalkEntry, FsWalkParams, FsWalkResponse, FsWriteBlockParams, FsWriteFileParams,
-    FsWriteFileResponse, FsWriteRangeParams, FsWriteRangeResponse,
+    FsStatManyResponse, FsWalkEntry, FsWalkParams, FsWalkResponse, FsWatchParams, FsWriteBlockParams,
+    FsWriteFileParams, FsWriteFileResponse, FsWriteRangeParams, FsWriteRangeResponse,
 };
 use codex_exec_server_protocol::ids::RequestKey;
 use codex_exec_server_protocol::path_uri::PathUri;
@@ -33,8 +35,9 @@ use super::handles::FileHandles;
 use super::host::{FsHost, Interest};
 use super::keys::{Keys, Turn, Written, of_append, of_write};
 use super::read::WholeFile;
-use super::sandbox::{Confined, Reply, perform};
+use super::sandbox::{self, Confined, Reply, perform};
 use super::search::LocalSearch;
+use super::watch::LocalWatch;
 
 /// What an answer of this kind holds.
 macro_rules! taken {
@@ -273,6 +276,13 @@ impl LocalFileSystem {
         LocalSearch::glob(&self.host, params)
     }
 
+    /// `fs/watch`
+    pub async fn watch(&self, params: FsWatchParams) -> Result<LocalWatch, FsFault> {
+        sandbox::unconfined(&self.host, params.sandbox.as_ref(), "a watch")?;
+        let (host, path) = (Arc::clone(&self.host), params.path.clone());
+        self.host.blocking(&path, move || LocalWatch::set(&host, &params)).await
+    }
+
     /// `fs/search`
     #[must_use]
     pub fn search(&self, params: FsSearchParams) -> LocalSearch<FsSearchMatch> {
@@ -356,6 +366,13 @@ macro_rules! as_file_system {
 
             fn search(&self, params: FsSearchParams) -> Box<dyn FileSearch<FsSearchMatch>> {
                 Box::new(Self::search(self, params))
+            }
+
+            fn watch(&self, params: FsWatchParams) -> ServiceFuture<'_, Result<Box<dyn FileWatch>, FsError>> {
+                Box::pin(async move {
+                    let watch = Self::watch(self, params).await.map_err(told)?;
+                    Ok(Box::new(watch) as Box<dyn FileWatch>)
+                })
             }
         }
     };

@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::confined::Helpers;
 use super::quick::Devices;
 use super::search::Searches;
+use super::watch::Watches;
 use crate::sandbox::Sandbox;
 
 /// Locks that keep writers of one file apart. Two files may share one; then one of them waits a little.
@@ -28,6 +29,7 @@ pub struct FsHost {
     pub(super) limits: FileLimits,
     pub(super) devices: Devices,
     pub(super) searches: Searches,
+    pub(super) watches: Watches,
     threads: Arc<Semaphore>,
     /// Room for whole files, in KiB.
     room: Arc<Semaphore>,
@@ -65,6 +67,7 @@ impl FsHost {
             limits,
             devices: Devices::default(),
             searches: Searches::new(limits.searches),
+            watches: Watches::new(limits.watches),
             threads,
             room: Arc::new(Semaphore::new(room_kib as usize)),
             room_kib,

@@ -39,6 +39,16 @@ impl Confined {
     }
 }
 
+/// Fails if `sandbox` restricts files, for `what` can't be confined.
+pub(super) fn unconfined(host: &FsHost, sandbox: Option<&SandboxContext>, what: &str) -> Result<(), FsFault> {
+    match sandbox.map(|context| host.helpers.sandbox().file_policy(context)).transpose()?.flatten() {
+        None => Ok(()),
+        Some(_) => Err(FsFault::Sandbox(format!(
+            "{what} can't be confined by this server, so nothing was looked at; ask fs/walk and fs/readFile instead"
+        ))),
+    }
+}
+
 /// What came of a request.
 #[derive(Debug)]
 pub(super) struct Reply {

@@ -9,7 +9,8 @@ use ts_rs::TS;
 use crate::path_uri::PathUri;
 use crate::sandbox::SandboxContext;
 
-/// Names a watch on its connection. Chosen by the client and used once: a second use of a name is not obeyed.
+/// Names a watch on its connection. Chosen by the client; best used once, since notifications of a watch that was ended may
+/// still be on their way.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, TS,
 )]
@@ -52,7 +53,7 @@ pub struct FsMissingChangedNotification {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct FsWatchParams {
-    /// A name that was not used on this connection, otherwise -32600.
+    /// A name that no watch of this connection has, otherwise -32600.
     pub watch_id: WatchId,
     /// An existing file or directory.
     pub path: PathUri,
@@ -99,7 +100,8 @@ pub struct FsChangedNotification {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[ts(optional, as = "Option<bool>")]
     pub resync: bool,
-    /// The watched path itself is gone, and the watch with it; this is its last notification.
+    /// The watched path itself is gone, and the watch with it; or, with `resync`, it could not go on, and whoever sets it again is
+    /// told why. This is its last notification.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[ts(optional, as = "Option<bool>")]
     pub ended: bool,

@@ -88,6 +88,12 @@ keys! {
     SEARCHES: u64 = count("server.limits.searches", 1, 1_000);
     /// Of these, those of one connection
     SEARCHES_PER_CONNECTION: u64 = count("server.limits.searches_per_connection", 1, 1_000);
+    /// Watches of files that may stand at once, each with one of the system's inotify instances
+    WATCHES: u64 = count("server.limits.watches", 1, 10_000);
+    /// Of these, those of one connection
+    WATCHES_PER_CONNECTION: u64 = count("server.limits.watches_per_connection", 1, 10_000);
+    /// Directories of one watch
+    WATCHED_DIRECTORIES: u64 = count("server.limits.watched_directories", 1, 10_000_000);
 
     /// The environment that is meant when none is named: its id, local, or none
     DEFAULT_ENVIRONMENT: String = text("client.default_environment");
@@ -135,6 +141,9 @@ pub(crate) fn defaults() -> Layer {
     layer.set_default(&REQUESTS_IN_FLIGHT, limits.requests_in_flight as u64);
     layer.set_default(&SEARCHES, limits.files.searches as u64);
     layer.set_default(&SEARCHES_PER_CONNECTION, limits.files.searches_per_connection as u64);
+    layer.set_default(&WATCHES, limits.files.watches as u64);
+    layer.set_default(&WATCHES_PER_CONNECTION, limits.files.watches_per_connection as u64);
+    layer.set_default(&WATCHED_DIRECTORIES, limits.files.watched_directories as u64);
     layer.set_default(&CONNECT_TIMEOUT, client.connect_timeout);
     layer.set_default(&INITIALIZE_TIMEOUT, client.initialize_timeout);
     layer.set_default(&RECOVERY_TIMEOUT, client.recovery_deadline);

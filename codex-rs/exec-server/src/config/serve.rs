@@ -226,6 +226,9 @@ fn limits(effective: &Effective) -> Limits {
     set_size(&mut limits.requests_in_flight, effective, &keys::REQUESTS_IN_FLIGHT);
     set_size(&mut limits.files.searches, effective, &keys::SEARCHES);
     set_size(&mut limits.files.searches_per_connection, effective, &keys::SEARCHES_PER_CONNECTION);
+    set_size(&mut limits.files.watches, effective, &keys::WATCHES);
+    set_size(&mut limits.files.watches_per_connection, effective, &keys::WATCHES_PER_CONNECTION);
+    set_size(&mut limits.files.watched_directories, effective, &keys::WATCHED_DIRECTORIES);
     // Who keeps sessions for longer by themselves lets clients ask for as much.
     let said =
         |key: &Key<_>| effective.get(key).is_some_and(|chosen| chosen.origin.layer() > LayerKind::Default);

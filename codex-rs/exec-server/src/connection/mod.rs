@@ -8,6 +8,7 @@ pub(crate) mod bodies;
 mod outbound;
 mod requests;
 pub(crate) mod searches;
+pub(crate) mod watches;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub(crate) use self::outbound::{Form, Reply};
 use self::requests::Requests;
 pub(crate) use self::requests::Waiting;
 use self::searches::Searches;
+use self::watches::Watches;
 use crate::context::Context;
 use crate::handlers::fs::Files;
 use crate::handlers::{self, Served};
@@ -270,6 +272,7 @@ impl Reader {
             system: Arc::clone(&session.files),
             handles: FileHandles::new(Arc::clone(self.context.sessions.files())),
             searches: Searches::new(Arc::clone(&self.outbound), self.context.limits.files),
+            watches: Watches::new(Arc::clone(&self.outbound), self.context.limits.files),
         });
         self.attached = Some(Attached { session, follow, files });
         Ok(InitializeResponse {

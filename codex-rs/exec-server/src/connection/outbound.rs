@@ -78,7 +78,7 @@ enum Key {
     Process(ProcessId),
     /// All HTTP bodies, which are never little.
     Body,
-    /// All that searches find.
+    /// All that searches find and watches see.
     Search,
     /// All long replies.
     Reply,
@@ -90,7 +90,7 @@ enum Source {
     Process(Arc<Process>),
     /// To be drawn from what has come of it.
     Body(Arc<Body>),
-    /// What a search found.
+    /// What a search found, or a watch has seen.
     Search(Batch),
     /// A long one.
     Reply(Owed),
@@ -181,7 +181,7 @@ impl Outbound {
         self.news.notify_one();
     }
 
-    /// A search has found something. It finds no more before this has left.
+    /// A search has found something, or a watch has seen it. There are few of these at a time, of each.
     pub(super) fn batch(&self, batch: Batch) {
         self.lock().schedule.line_up(Key::Search, Source::Search(batch));
         self.news.notify_one();

@@ -115,7 +115,7 @@ impl Place {
         self.credit.take().await;
         let permit = Arc::clone(&self.waiting).acquire_owned().await;
         let permit = permit.expect("it is closed when this is dropped");
-        self.outbound.batch(Batch { json, permit });
+        self.outbound.batch(Batch::new(json, permit));
     }
 
     /// Resolves when every batch has left.
@@ -131,7 +131,7 @@ impl Drop for Place {
     }
 }
 
-/// Some of what a search found, on its way to the socket.
+/// Some of what a search found or a watch has seen, on its way to the socket.
 pub(super) struct Batch {
     /// The whole message.
     pub(super) json: String,
@@ -139,6 +139,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// A message that is sent, or dropped when the semaphore is closed before; it gives the permit back then.
+    pub(super) const fn new(json: String, permit: OwnedSemaphorePermit) -> Self {
+        Self { json, permit }
+    }
+
     /// Whether its search has not been given up.
     pub(super) fn is_wanted(&self) -> bool {
         !self.permit.semaphore().is_closed()

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::{Answer, Work, search};
 use crate::connection::searches::Searches;
+use crate::connection::watches::Watches;
 use crate::connection::{Form, Reply, Waiting};
 use crate::sessions::Displaced;
 
@@ -28,6 +29,7 @@ pub(crate) struct Files {
     pub(crate) system: Arc<LocalFileSystem>,
     pub(crate) handles: FileHandles,
     pub(crate) searches: Searches,
+    pub(crate) watches: Watches,
 }
 
 macro_rules! requests {
@@ -77,6 +79,8 @@ requests! {
     Walk(FsWalk, FsWalkParams): Idle,
     Glob(FsGlob, FsGlobParams): Idle,
     Search(FsSearch, FsSearchParams): Idle,
+    Watch(FsWatch, FsWatchParams): Idle,
+    Unwatch(FsUnwatch, FsUnwatchParams): Idle,
     Remove(FsRemove, FsRemoveParams): Steady,
     Copy(FsCopy, FsCopyParams): Idle,
     Rename(FsRename, FsRenameParams): Steady,
@@ -103,8 +107,8 @@ pub(crate) fn answer(
     })
 }
 
-async fn run(files: &Files, id: &RequestId, request: FsRequest, form: Form) -> Answer {
-    let Files { system, handles, searches } = files;
+async fn run(files: &Arc<Files>, id: &RequestId, request: FsRequest, form: Form) -> Answer {
+    let Files { system, handles, searches, watches } = &**files;
     match request {
         FsRequest::ReadFile(params) => read_file(system, id, params).await,
         FsRequest::ReadRange(params) => read_range(system, id, params).await,
@@ -126,10 +130,32 @@ async fn run(files: &Files, id: &RequestId, request: FsRequest, form: Form) -> A
         FsRequest::Walk(params) => encode(id, system.walk(params).await),
         FsRequest::Glob(params) => encode(id, search::glob(system, searches, params).await),
         FsRequest::Search(params) => encode(id, search::contents(system, searches, params).await),
+        FsRequest::Watch(params) => watch(files, id, params).await,
+        FsRequest::Unwatch(params) => {
+            watches.end(params.watch_id);
+            encode_empty(id, Ok::<_, ServiceError>(()))
+        }
         FsRequest::Remove(params) => encode_empty(id, system.remove(params).await),
         FsRequest::Copy(params) => encode_empty(id, system.copy(params).await),
         FsRequest::Rename(params) => encode_empty(id, system.rename(params).await),
         FsRequest::SetPermissions(params) => encode_empty(id, system.set_permissions(params).await),
+    }
+}
+
+/// What a watch sees is told behind the answer, and not before.
+async fn watch(files: &Arc<Files>, id: &RequestId, params: FsWatchParams) -> Answer {
+    let place = match files.watches.reserve(params.watch_id) {
+        Ok(place) => place,
+        Err(fault) => return failed(id, FsFault::from(fault)),
+    };
+    match files.system.watch(params).await {
+        Ok(watch) => {
+            let answer = FsWatchResponse { path: watch.stands_at().clone() };
+            let files = Arc::clone(files);
+            let then = move || files.watches.begin(place, watch);
+            Answer { then: Some(Box::new(then)), ..encode(id, Ok::<_, ServiceError>(answer)) }
+        }
+        Err(fault) => failed(id, fault),
     }
 }
 

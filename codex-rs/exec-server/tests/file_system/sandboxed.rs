@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_exec_server_core::limits::{FileLimits, Limits};
-use codex_exec_server_core::service::{FileHandle, FileSearch, FileSystem, FsError, ServiceFuture};
+use codex_exec_server_core::service::{
+    FileHandle, FileSearch, FileSystem, FileWatch, FsError, ServiceFuture,
+};
 use codex_exec_server_local::fs::{FsHost, LocalFileSystem};
 use codex_exec_server_local::{Sandbox, Support};
 use codex_exec_server_protocol::fs::*;
@@ -96,6 +98,11 @@ macro_rules! confined {
             fn glob(&self, mut params: FsGlobParams) -> Box<dyn FileSearch<FsWalkEntry>> {
                 params.sandbox.get_or_insert_with(|| self.policy());
                 FileSystem::glob(&self.inner, params)
+            }
+
+            fn watch(&self, mut params: FsWatchParams) -> ServiceFuture<'_, Result<Box<dyn FileWatch>, FsError>> {
+                params.sandbox.get_or_insert_with(|| self.policy());
+                FileSystem::watch(&self.inner, params)
             }
 
             fn search(&self, mut params: FsSearchParams) -> Box<dyn FileSearch<FsSearchMatch>> {

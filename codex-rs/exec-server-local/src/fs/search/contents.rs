@@ -16,10 +16,10 @@ use grep_matcher::{LineTerminator, Matcher};
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkError, SinkMatch};
 
+use super::super::globs::Globs;
 use super::super::open::for_reading;
 use super::super::place::{Links, Place};
 use super::feed::Feed;
-use super::globs::Globs;
 use super::ignored::open;
 use super::line::{beginning, show, without_end};
 use super::tree::{Go, Root};

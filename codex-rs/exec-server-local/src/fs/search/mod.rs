@@ -10,7 +10,6 @@
 
 mod contents;
 mod feed;
-mod globs;
 mod ignored;
 mod line;
 mod names;
@@ -28,13 +27,13 @@ use codex_exec_server_protocol::fs::{
     FsGlobParams, FsSearchMatch, FsSearchParams, FsWalkEntry, MAX_SEARCH_MATCHES,
 };
 use codex_exec_server_protocol::path_uri::PathUri;
-use codex_exec_server_protocol::sandbox::SandboxContext;
 use rustix::process::{getpriority_process, setpriority_process};
 use rustix::thread::gettid;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::feed::{Feed, Taker};
 use super::host::FsHost;
+use super::sandbox;
 
 /// How much less than others a search claims of the processor: a tenth.
 const NICENESS: i32 = 10;
@@ -82,7 +81,7 @@ impl<T> fmt::Debug for LocalSearch<T> {
 impl LocalSearch<FsWalkEntry> {
     /// `fs/glob`
     pub(super) fn glob(host: &Arc<FsHost>, params: FsGlobParams) -> Self {
-        let allowed = allowed(host, params.sandbox.as_ref());
+        let allowed = sandbox::unconfined(host, params.sandbox.as_ref(), "a search");
         Self::new(host, params.path.clone(), allowed, move |feed| names::find(&params, feed))
     }
 }
@@ -90,7 +89,7 @@ impl LocalSearch<FsWalkEntry> {
 impl LocalSearch<FsSearchMatch> {
     /// `fs/search`
     pub(super) fn search(host: &Arc<FsHost>, params: FsSearchParams) -> Self {
-        let allowed = allowed(host, params.sandbox.as_ref());
+        let allowed = sandbox::unconfined(host, params.sandbox.as_ref(), "a search");
         Self::new(host, params.path.clone(), allowed, move |feed| contents::find(&params, feed))
     }
 }
@@ -152,16 +151,6 @@ fn step_back() {
     let thread = Some(gettid());
     if let Ok(present) = getpriority_process(thread) {
         let _ = setpriority_process(thread, present.saturating_add(NICENESS));
-    }
-}
-
-/// Fails if `sandbox` restricts files: what a search comes by is not looked at under a policy.
-fn allowed(host: &FsHost, sandbox: Option<&SandboxContext>) -> Result<(), FsFault> {
-    match sandbox.map(|context| host.helpers.sandbox().file_policy(context)).transpose()?.flatten() {
-        None => Ok(()),
-        Some(_) => Err(FsFault::Sandbox(
-            "a search can't be confined by this server, so nothing was looked at; ask fs/walk and fs/readFile instead".into(),
-        )),
     }
 }
 

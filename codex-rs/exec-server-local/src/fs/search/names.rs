@@ -7,8 +7,8 @@ use codex_exec_server_protocol::fs::{FsEntryKind, FsGlobParams, FsWalkEntry};
 use codex_exec_server_protocol::path_uri::PathUri;
 use rustix::io::Errno;
 
+use super::super::globs::Globs;
 use super::feed::Feed;
-use super::globs::Globs;
 use super::tree::{Go, Root};
 use super::wanted;
 

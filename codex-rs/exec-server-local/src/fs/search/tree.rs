@@ -11,9 +11,9 @@ use codex_exec_server_protocol::path_uri::PathUri;
 use rustix::fs::{AtFlags, CWD, FileType};
 
 use super::super::directory::list;
+use super::super::globs::Globs;
 use super::super::metadata::{device, kind, look};
 use super::super::place::native;
-use super::globs::Globs;
 use super::ignored::Rules;
 
 /// Directories that are still to be entered, and those that were where links could lead back to them. Some 100 MiB at

@@ -1,4 +1,4 @@
-//! Globs of a search, which are relative to where it begins.
+//! Globs of searches and watches, which are relative to where those begin.
 
 use std::path::Path;
 
