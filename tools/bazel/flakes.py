@@ -12,6 +12,7 @@ import argparse
 import collections
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,13 @@ def load(kind, folder):
     if kind in ("io", "both"):
         commands += [WRITING + [os.path.join(folder, "written")]]
     return [subprocess.Popen(command, start_new_session=True) for command in commands]
+
+
+def bazel():
+    """The command, as tools/bazel/test.sh finds it too."""
+    prefix = os.environ.get("BAZEL_PREFIX", "/opt/bazel-debian")
+    found = shutil.which("bazelisk") or shutil.which("bazel") or shutil.which("bazel", path=f"{prefix}/bin")
+    return found or sys.exit("flakes.py: no Bazel here; docs/bazel.md says how to get it")
 
 
 def results(events):
@@ -60,7 +68,7 @@ def main():
         events = os.path.join(folder, "events.json")
         busy = load(options.load, folder)
         try:
-            command = ["bazel", "test", f"--runs_per_test={options.runs}", "--nocache_test_results", "--keep_going",
+            command = [bazel(), "test", f"--runs_per_test={options.runs}", "--nocache_test_results", "--keep_going",
                        "--test_tag_filters=-lint",
                        "--test_output=errors", f"--build_event_json_file={events}", *options.targets]
             code = subprocess.run(command, check=False).returncode
