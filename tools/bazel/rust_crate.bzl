@@ -18,6 +18,9 @@ load("@rules_rust//rust:defs.bzl", "rust_binary", "rust_clippy", "rust_library",
 EDITION = "2024"
 VERSION = "0.1.0"
 
+# Of every test, whatever its size: that is for tests that hang, and a busy machine is no reason to fail.
+TIMEOUT = "long"
+
 def _stem(path):
     """The test's name: `tests/process.rs` is `process`, `tests/wire/main.rs` is `wire`."""
     inner = path.removeprefix("tests/").removesuffix(".rs")
@@ -90,6 +93,7 @@ def codex_rust_crate(
         rust_test(
             name = name + "-unit-tests",
             size = "small",
+            timeout = TIMEOUT,
             crate = ":" + name,
             aliases = aliases(package_name = manifest, normal_dev = True, proc_macro_dev = True),
             compile_data = compile_data + test_compile_data,
@@ -119,6 +123,7 @@ def codex_rust_crate(
         rust_test(
             name = test,
             size = test_size,
+            timeout = TIMEOUT,
             srcs = native.glob(["tests/**/*.rs"]),
             aliases = aliases(package_name = manifest, normal_dev = True, proc_macro_dev = True),
             compile_data = test_compile_data,

@@ -65,7 +65,7 @@ impl Reader {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_every_byte_is_readable_or_accounted_for(steps in proptest::collection::vec(step(), 1..150)) {
