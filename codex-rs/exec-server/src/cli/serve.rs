@@ -13,6 +13,7 @@ use codex_exec_server_transport::{
     AcceptPolicy, AuthConfigError, Authenticator, Connection, ListenUrl, Listener, WireLimits,
 };
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Failure;
 use super::sandbox::sandbox;
@@ -142,31 +143,38 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
     let wire = config.wire.clone();
     let server = Server::new(config);
     let serving = Arc::clone(&server);
-    let work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>> = match &listen {
-        ListenUrl::Stdio => Box::pin(async move { serving.serve(Connection::stdio(&wire)).await }),
+    // A task, so that connections are accepted by the threads that carry them: this one would have to hand each over, twice.
+    let work = match &listen {
+        ListenUrl::Stdio => tokio::spawn(async move { serving.serve(Connection::stdio(&wire)).await }),
         url => {
             let site = console.then(web_console::site);
             let listener = bind(url, AcceptPolicy { auth, allowed_origins, site }, wire).await?;
             if console {
                 tell_console(listener.local_url());
             }
-            Box::pin(async move { serving.serve_listener(listener).await })
+            tokio::spawn(async move { serving.serve_listener(listener).await })
         }
     };
+    let mut work = AbortOnDropHandle::new(work);
     // Once it listens: what comes first need not wait for this, and what needs the answer does.
     let trial = tokio::task::spawn_blocking(move || drop(sandbox.support().clone()));
+    let mut outcome = ExitCode::SUCCESS;
     tokio::select! {
-        () = work => {}
+        ended = &mut work => if let Err(error) = ended {
+            tracing::error!(%error, "serving broke off");
+            outcome = ExitCode::FAILURE;
+        },
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    drop(work);
     if tokio::time::timeout(STOP_WITHIN, server.shut_down()).await.is_err() {
         tracing::warn!("gave up waiting for processes to end");
     }
     // It takes milliseconds, and is over long since.
     let _ = trial.await;
     drop(orphans);
-    Ok(ExitCode::SUCCESS)
+    Ok(outcome)
 }
 
 /// Binds, and says where on the one line of standard output that a server writes.
