@@ -68,7 +68,7 @@ async fn a_machine_says_what_it_can_do(backend: Backend) {
     let flags = &info.capabilities;
     assert!(flags.gap_accounting && flags.output_budget && flags.process_stdin_close && flags.process_resize);
     assert!(flags.process_signals && flags.process_terminate_grace && flags.process_timeout);
-    assert!(flags.process_usage && flags.idempotent_requests && !flags.process_limits);
+    assert!(flags.process_usage && flags.idempotent_requests && flags.process_limits);
     assert_eq!(info.platform_os.as_deref(), Some(std::env::consts::OS));
     assert!(info.cwd.is_some() && info.temp_dir.is_some() && info.executor_version.is_some());
     assert!(info.provider_id.as_ref().is_some_and(|id| id.len() == "sha256:".len() + 64));

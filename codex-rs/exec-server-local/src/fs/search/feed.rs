@@ -176,10 +176,8 @@ mod tests {
     #[tokio::test]
     async fn a_search_that_waits_ends_when_its_reader_goes() {
         let (feed, taker) = open(&path(), /*ahead_bytes*/ 1);
-        let searching = tokio::task::spawn_blocking(move || {
-            feed.put("first", /*bytes*/ 1).expect("there is room");
-            feed.put("second", /*bytes*/ 1)
-        });
+        feed.put("first", /*bytes*/ 1).expect("there is room");
+        let searching = tokio::task::spawn_blocking(move || feed.put("second", /*bytes*/ 1));
         drop(taker);
         let outcome = searching.await.expect("it ends");
         assert!(matches!(outcome, Err(FsFault::GivenUp(_))), "{outcome:?}");
