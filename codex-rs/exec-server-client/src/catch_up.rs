@@ -33,8 +33,8 @@ async fn page_over(attached: &Attached, id: &ProcessId, after: Seq) -> Result<Pa
 }
 
 /// Reads what a feed is missing while there is a connection, and has the server told how far its subscribers are, until
-/// nothing can be missing any more. What it misses when a
-/// connection is lost is read before the next one is used; see [`crate::recovery`].
+/// nothing can be missing any more. What it misses when a connection is lost is read before the next one is used; see
+/// [`crate::recovery`].
 pub(crate) async fn keep_up(client: Arc<Inner>, feed: Arc<Feed>) {
     tokio::select! {
         () = keep_reading(&client, &feed) => {}

@@ -19,6 +19,7 @@
 mod acknowledging;
 mod adopt;
 mod backend;
+mod block;
 mod bodies;
 mod catch_up;
 mod client;

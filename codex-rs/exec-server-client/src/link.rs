@@ -3,14 +3,13 @@
 //! Two tasks that never wait for each other read and write. A lost connection ends every call that waits, each with the
 //! same [`Disconnected`]. What a loss means is decided above: a link knows no session and never comes back.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use codex_exec_server_protocol::binary::BinaryMessage;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
-use codex_exec_server_protocol::fs::{FsReadBlockParams, FsReadBlockResponse};
+use codex_exec_server_protocol::fs::FsReadBlockResponse;
 use codex_exec_server_protocol::methods::{ClientNotification, DecodeError, Method, ServerNotification};
 use codex_exec_server_protocol::rpc::{Incoming, RequestId, encode_error, encode_request};
 use codex_exec_server_protocol::session::TAKEN_OVER;
@@ -22,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::block;
 use crate::config::LinkLimits;
 use crate::router::Router;
 
@@ -175,8 +175,7 @@ impl Link {
     where
         M::Response: Send + 'static,
     {
-        let params_any: &dyn Any = params;
-        let block_asked = params_any.downcast_ref::<FsReadBlockParams>().map(|params| params.offset);
+        let block_asked = block::asked_at(params);
         let lost = || self.shared.disconnected(/*sent*/ false);
         let turn = Arc::clone(&self.shared.turns).acquire_owned().await.map_err(|_| lost())?;
         let (tell, told) = oneshot::channel();
@@ -186,7 +185,7 @@ impl Link {
                     Ok(response) => Ok(response),
                     Err(error) => return Err(format!("answer does not decode: {error}")),
                 },
-                Answer::Block { offset, response } => Ok(block_for::<M>(block_asked, offset, response)?),
+                Answer::Block { offset, response } => Ok(block::answer::<M>(block_asked, offset, response)?),
                 Answer::Refused(error) => Err(error),
                 // Dropping the sender says it.
                 Answer::Lost => return Ok(()),
@@ -254,25 +253,6 @@ impl Floor<'_> {
 fn say_if_room(outgoing: &mpsc::WeakSender<Message>, notification: &ClientNotification) -> bool {
     let message = || Message::text(notification.encode());
     outgoing.upgrade().is_some_and(|outgoing| outgoing.try_send(message()).is_ok())
-}
-
-/// The block of a file that came as a binary message, for a call of `M` that asked for the block at `asked`, if for one.
-fn block_for<M: Method>(
-    asked: Option<u64>,
-    offset: u64,
-    response: FsReadBlockResponse,
-) -> Result<M::Response, String>
-where
-    M::Response: 'static,
-{
-    let response: Box<dyn Any> = Box::new(response);
-    match (response.downcast::<M::Response>(), asked) {
-        (Ok(response), Some(asked)) if asked == offset => Ok(*response),
-        (Ok(_), Some(asked)) => {
-            Err(format!("block from offset {offset} came in answer to the request for offset {asked}"))
-        }
-        _ => Err(format!("block of a file came in answer to {}", M::NAME)),
-    }
 }
 
 /// A request that was sent.
