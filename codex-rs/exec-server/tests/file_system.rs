@@ -11,6 +11,8 @@ mod place;
 
 #[path = "file_system/confined.rs"]
 mod confined;
+#[path = "file_system/confined_helpers.rs"]
+mod confined_helpers;
 #[path = "file_system/copies.rs"]
 mod copies;
 #[path = "file_system/directories.rs"]

@@ -21,8 +21,8 @@ use crate::sandboxed::{context, entry, files, special};
 const SECRET: &[u8] = b"the secret";
 
 /// A workspace that may be written in, with secrets; and a folder outside that may be read.
-struct Scene {
-    files: Arc<dyn FileSystem>,
+pub(crate) struct Scene {
+    pub(crate) files: Arc<dyn FileSystem>,
     folder: TempDir,
     entries: Value,
 }
@@ -32,7 +32,7 @@ const CLOSED: (i64, &str) = (-32600, "EACCES");
 const READ_ONLY: (i64, &str) = (-32603, "EROFS");
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut scene = Self { files: Arc::new(files()), folder, entries: json!([]) };
         for name in ["workspace/sub", "outside", "workspace/closed"] {
@@ -53,15 +53,15 @@ impl Scene {
         scene
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().canonicalize().expect("it is there").join(name)
     }
 
-    fn policy(&self) -> Option<SandboxContext> {
+    pub(crate) fn policy(&self) -> Option<SandboxContext> {
         Some(context(&self.entries, Some(&self.path("workspace"))))
     }
 
-    async fn read(&self, name: &str) -> Result<Vec<u8>, FsError> {
+    pub(crate) async fn read(&self, name: &str) -> Result<Vec<u8>, FsError> {
         self.read_at(&self.path(name)).await
     }
 
@@ -123,7 +123,7 @@ impl Scene {
     }
 
     /// What is allowed goes on, and what is outside is as it was.
-    async fn is_whole(&self) {
+    pub(crate) async fn is_whole(&self) {
         self.write("workspace/honest", "work").await.expect("it may be written");
         assert_eq!(self.read("workspace/honest").await.expect("and read"), b"work");
         self.remove("workspace/honest").await.expect("and removed");
@@ -137,7 +137,7 @@ impl Scene {
     }
 }
 
-fn closed<T: std::fmt::Debug>(outcome: Result<T, FsError>) {
+pub(crate) fn closed<T: std::fmt::Debug>(outcome: Result<T, FsError>) {
     let (code, name) = errno(outcome);
     assert_eq!((code, name.as_str()), CLOSED);
 }
@@ -348,131 +348,6 @@ async fn what_came_after_the_first_call_is_denied_as_well_26_27() {
     fs::write(scene.path("outside/late"), SECRET).expect("a secret");
     closed(scene.read("outside/late").await);
     assert_eq!(scene.read("outside/file").await.expect("it may be read"), b"outside");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_took_the_place_of_a_folder_is_what_is_seen() {
-    let scene = Scene::new();
-    scene.is_whole().await;
-    fs::rename(scene.path("workspace"), scene.path("old")).expect("moved");
-    fs::create_dir(scene.path("workspace")).expect("a folder");
-    fs::write(scene.path("workspace/plain"), "new").expect("a file");
-    assert_eq!(scene.read("workspace/plain").await.expect("it may be read"), b"new");
-    scene.is_whole().await;
-    assert!(!scene.path("old/honest").exists());
-}
-
-/// Processes that do file operations for `scene`: children of this program whose view knows its folder.
-fn helpers(scene: &Scene) -> Vec<i32> {
-    let folder = scene.path("workspace");
-    let folder = folder.to_str().expect("text");
-    let own = std::process::id().to_string();
-    let mut found = Vec::new();
-    for process in fs::read_dir("/proc").expect("it is mounted").flatten() {
-        let Some(number) = process.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
-            continue;
-        };
-        let read = |name: &str| fs::read_to_string(process.path().join(name)).unwrap_or_default();
-        let is_ours = read("status").lines().any(|line| line.split_whitespace().eq(["PPid:", &own]));
-        if !is_ours {
-            continue;
-        }
-        // The launcher stands outside; the helper is its child, and so is the init, which is nobody's to look at.
-        for task in read(&format!("task/{number}/children")).split_whitespace() {
-            let mounts = fs::read_to_string(format!("/proc/{task}/mountinfo")).unwrap_or_default();
-            if mounts.contains(folder) {
-                found.extend(task.parse::<i32>());
-            }
-        }
-    }
-    found
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_helper_that_is_killed_is_replaced() {
-    let scene = Scene::new();
-    for _ in 0..3 {
-        scene.is_whole().await;
-        let found = helpers(&scene);
-        assert!(!found.is_empty());
-        for number in found {
-            let process = rustix::process::Pid::from_raw(number).expect("a number");
-            // Of two that are found, the one may end with the other.
-            let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
-        }
-        // What only looks does not notice.
-        assert_eq!(scene.read("workspace/plain").await.expect("another reads it"), b"plain");
-    }
-    scene.is_whole().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn many_policies_are_served_in_turn_and_each_keeps_its_own() {
-    let scene = Scene::new();
-    let names: Vec<String> = (0..20).map(|number| format!("file-{number}")).collect();
-    for name in &names {
-        fs::write(scene.path("outside").join(name), name).expect("a file");
-    }
-    let policy = |denied: &str| {
-        let entries = json!([special("root", "read"), entry(scene.path("outside").join(denied), "deny")]);
-        Some(context(&entries, /*cwd*/ None))
-    };
-    for _ in 0..2 {
-        for (at, denied) in names.iter().enumerate() {
-            let read = |name: &str| {
-                let path = uri(scene.path("outside").join(name));
-                scene.files.read_file(FsReadFileParams {
-                    path,
-                    follow_symlinks: None,
-                    sandbox: policy(denied),
-                })
-            };
-            closed(read(denied).await);
-            let other = &names[(at + 1) % names.len()];
-            assert_eq!(&read(other).await.expect("it may be read")[..], other.as_bytes());
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_writers_under_a_policy_and_without_one_one_wins() {
-    let scene = Scene::new();
-    let path = uri(scene.path("workspace/counter"));
-    fs::write(scene.path("workspace/counter"), "0").expect("a file");
-    let count = |sandbox: Option<SandboxContext>| {
-        let (files, path) = (Arc::clone(&scene.files), path.clone());
-        async move {
-            let mut won = 0;
-            while won < 20 {
-                let range = FsReadRangeParams {
-                    path: path.clone(),
-                    offset: 0,
-                    len: 20,
-                    follow_symlinks: None,
-                    sandbox: sandbox.clone(),
-                };
-                let found = files.read_range(range).await.expect("it may be read");
-                let number: u32 =
-                    String::from_utf8_lossy(&found.data_base64.into_bytes()).parse().unwrap_or(0);
-                let params = FsWriteFileParams {
-                    atomic: true,
-                    if_match: Some(found.etag),
-                    sandbox: sandbox.clone(),
-                    ..crate::writing::write(path.clone(), (number + 1).to_string())
-                };
-                match files.write_file(params).await {
-                    Ok(_) => won += 1,
-                    Err(FsError::Changed { .. }) => {}
-                    Err(error) => panic!("{error}"),
-                }
-            }
-        }
-    };
-    let everybody = async {
-        tokio::join!(count(scene.policy()), count(/*sandbox*/ None), count(scene.policy()))
-    };
-    patiently("all to have counted", everybody).await;
-    assert_eq!(fs::read(scene.path("workspace/counter")).expect("it is there"), b"60");
 }
 
 #[tokio::test]
