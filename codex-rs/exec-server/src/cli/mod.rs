@@ -50,6 +50,9 @@ use tracing_subscriber::EnvFilter;
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Say nothing of the connection and of what is waited for; what fails is said all the same
+    #[arg(long, short, global = true)]
+    quiet: bool,
     #[command(flatten)]
     serve: serve::ServeArgs,
 }
@@ -117,6 +120,9 @@ pub fn main() -> ExitCode {
     // Standard output carries the protocol or the remote program's output; words of our own go to standard error.
     let filter = EnvFilter::try_from_env("CODEX_EXEC_SERVER_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    if cli.quiet {
+        teller::be_quiet();
+    }
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::main(args),
         Command::Run(args) => run::main(args),

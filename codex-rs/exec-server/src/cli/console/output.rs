@@ -1,6 +1,6 @@
 //! A process's events, played to standard output and standard error.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use bytes::{Buf, Bytes};
@@ -14,7 +14,7 @@ use nix::sys::stat::{SFlag, fstat};
 
 use super::Outcome;
 use crate::cli::lines::Line;
-use crate::cli::teller::Teller;
+use crate::cli::teller::{self, Teller};
 
 /// A pipe that polls as writable takes this much without blocking.
 const PIPE_ATOM: usize = 4096;
@@ -104,24 +104,40 @@ impl Target {
 pub(in crate::cli) struct Sink {
     target: Target,
     kind: SFlag,
+    /// Words of ours are seen between what is written here.
+    told_here: bool,
 }
 
 impl Sink {
     pub(in crate::cli) fn new(target: Target) -> Self {
         let kind = target
             .with(|fd| fstat(fd).map_or(SFlag::empty(), |stat| SFlag::from_bits_truncate(stat.st_mode)));
-        Self { target, kind: kind & SFlag::S_IFMT }
+        let told_here = match target {
+            Target::Stdout => io::stdout().is_terminal() && io::stderr().is_terminal(),
+            Target::Stderr => true,
+        };
+        Self { target, kind: kind & SFlag::S_IFMT, told_here }
     }
 
     /// Writes everything. What may block is done by another thread, so that signals and the connection go on.
     pub(in crate::cli) async fn write(&self, bytes: Bytes) -> io::Result<()> {
+        let Some(last) = bytes.last().copied() else { return Ok(()) };
         let target = self.target;
-        if self.takes_at_once(bytes.len()) {
-            return target.with(|fd| write_all(fd, bytes));
+        if self.told_here {
+            // Until all of it is written; a line of it may be half there.
+            teller::left_within_line(/*unfinished*/ true);
         }
-        tokio::task::spawn_blocking(move || target.with(|fd| write_all(fd, bytes)))
-            .await
-            .map_err(io::Error::other)?
+        let written = if self.takes_at_once(bytes.len()) {
+            target.with(|fd| write_all(fd, bytes))
+        } else {
+            tokio::task::spawn_blocking(move || target.with(|fd| write_all(fd, bytes)))
+                .await
+                .map_err(io::Error::other)?
+        };
+        if self.told_here && last == b'\n' {
+            teller::left_within_line(/*unfinished*/ false);
+        }
+        written
     }
 
     fn takes_at_once(&self, len: usize) -> bool {

@@ -27,7 +27,7 @@ pub(in crate::cli) async fn tell_status(mut status: StatusWatch, teller: Teller)
 async fn count_down(status: &mut StatusWatch, until: Instant, teller: Teller) -> Status {
     let left = || until.saturating_duration_since(Instant::now()).as_secs_f64().ceil();
     if !Teller::is_terminal() {
-        teller.tell(format_args!("connection lost, resuming ({} s left)", left()));
+        teller.note(format_args!("connection lost, resuming ({} s left)", left()));
         return status.changed().await;
     }
     loop {
