@@ -130,8 +130,9 @@ impl Events {
             record @ (Record::Output { .. } | Record::Closed { .. }) => {
                 let through = Seq(record.seq().0.saturating_sub(1));
                 let is_close = matches!(record, Record::Closed { .. });
-                let unplaced = self.told_exit.filter(|_| is_close && self.tally.misses_exit_at(through));
-                let unplaced = unplaced.map(|exit| Record::Exited { seq: through, exit });
+                let unplaced =
+                    self.told_exit.as_ref().filter(|_| is_close && self.tally.misses_exit_at(through));
+                let unplaced = unplaced.map(|exit| Record::Exited { seq: through, exit: exit.clone() });
                 match self.missing_exit(through).or(unplaced) {
                     // It happened within what was gone.
                     Some(exit) => {

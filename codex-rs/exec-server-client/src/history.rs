@@ -118,7 +118,7 @@ impl History {
         for record in records {
             if let Record::Exited { seq, exit } = &record {
                 let before = self.records.back().map_or(self.base, Record::seq);
-                self.exit = Some((*seq, *exit));
+                self.exit = Some((*seq, exit.clone()));
                 self.exit_place = (*seq > before).then_some(*seq);
             }
             self.bytes += record.held_bytes();
@@ -224,13 +224,13 @@ impl History {
     }
 
     /// The exit and its position, once it happened.
-    pub(crate) const fn exit(&self) -> Option<(Seq, Exit)> {
-        self.exit
+    pub(crate) fn exit(&self) -> Option<(Seq, Exit)> {
+        self.exit.clone()
     }
 
     /// The exit, once it is known where it stands.
     pub(crate) fn placed_exit(&self) -> Option<(Seq, Exit)> {
-        self.exit_place.zip(self.exit.map(|(_, exit)| exit))
+        self.exit_place.zip(self.exit.as_ref().map(|(_, exit)| exit.clone()))
     }
 
     /// Everything up to here was evicted, and how much output that was, where it is known.

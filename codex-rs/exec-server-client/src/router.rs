@@ -192,6 +192,7 @@ impl Router {
                     reason: exited.reason,
                     signal: exited.signal,
                     usage: exited.usage,
+                    denials: exited.denials.map(Into::into),
                 };
                 (exited.process_id, exited.seq, Entry::Exited(exit))
             }

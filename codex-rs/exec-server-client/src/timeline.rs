@@ -142,8 +142,8 @@ impl Timeline {
     }
 
     /// How the process ended, as an answer told.
-    pub(crate) const fn exit(&self) -> Option<Exit> {
-        self.exit
+    pub(crate) fn exit(&self) -> Option<Exit> {
+        self.exit.clone()
     }
 
     /// The highest position that was ever pushed.
@@ -178,7 +178,7 @@ impl Timeline {
             && exit.sandbox_denied.is_none()
         {
             // It stays missing until an answer completes it.
-            self.unfinished_exit = Some((seq, *exit));
+            self.unfinished_exit = Some((seq, exit.clone()));
             return step;
         }
         let early = seq > self.delivered().next();
@@ -225,9 +225,10 @@ impl Timeline {
         if let Some((seq, exit)) = self.unfinished_exit.take() {
             let sandbox_denied = exit.sandbox_denied.or(response.sandbox_denied);
             told = Some((seq, Exit { sandbox_denied, ..exit }));
-        } else if let (true, None, Some(code)) = (response.exited, self.exit, response.exit_code) {
+        } else if let (true, None, Some(code)) = (response.exited, &self.exit, response.exit_code) {
             let sandbox_denied = response.sandbox_denied;
-            self.exit = Some(Exit { code, sandbox_denied, reason: None, signal: None, usage: None });
+            self.exit =
+                Some(Exit { code, sandbox_denied, reason: None, signal: None, usage: None, denials: None });
         }
         let dropped = response.dropped;
         let mut entries: Vec<Numbered> = Vec::with_capacity(response.chunks.len() + 2);
@@ -243,7 +244,7 @@ impl Timeline {
         if let Some((seq, exit)) = told {
             self.accept(seq, Entry::Exited(exit), &mut step);
         }
-        if let (Some(exit), false) = (self.exit, self.exit_seen) {
+        if let (Some(exit), false) = (self.exit.clone(), self.exit_seen) {
             match self.place_of_exit(&entries, dropped, end) {
                 Some((at, seq)) => entries.insert(at, Numbered { seq, entry: Entry::Exited(exit) }),
                 None => step.exit_is_gone = whole,
@@ -353,7 +354,7 @@ impl Timeline {
     /// that leaves no other place for it. Where nothing is gone, it happened before this began.
     fn release_exit(&mut self, seq: Seq, step: &mut Step) {
         let is_here = self.has_gaps || self.start == Seq::START;
-        if let (Some(exit), false, true) = (self.exit, self.exit_seen, is_here) {
+        if let (Some(exit), false, true) = (self.exit.clone(), self.exit_seen, is_here) {
             self.exit_seen = true;
             let is_gap = |record: &Record| matches!(record, Record::Gap { .. });
             match step.records.iter().rposition(is_gap).filter(|_| step.exit_is_gone) {

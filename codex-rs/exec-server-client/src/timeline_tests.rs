@@ -14,7 +14,7 @@ fn timeline() -> Timeline {
 }
 
 fn exit(code: i32) -> Exit {
-    Exit { code, sandbox_denied: Some(false), reason: None, signal: None, usage: None }
+    Exit { code, sandbox_denied: Some(false), reason: None, signal: None, usage: None, denials: None }
 }
 
 fn out(text: &str, offset: u64) -> Entry {
@@ -256,7 +256,7 @@ fn an_exit_without_a_verdict_on_the_sandbox_waits_for_a_read_that_brings_it() {
 fn a_server_that_never_gives_that_verdict_is_asked_once() {
     let mut timeline = timeline();
     let exit = Exit { sandbox_denied: None, ..exit(/*code*/ 3) };
-    events(timeline.push(Seq(1), Entry::Exited(exit)));
+    events(timeline.push(Seq(1), Entry::Exited(exit.clone())));
     timeline.begin_read();
     let mut response = answer(vec![], /*tip*/ 1);
     (response.exited, response.exit_code, response.sandbox_denied) = (true, Some(3), None);

@@ -12,10 +12,13 @@ mod keeping;
 mod reading;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_exec_server_protocol::ids::Seq;
-use codex_exec_server_protocol::process::{DroppedOutput, ExitReason, OutputStream, ProcessUsage};
+use codex_exec_server_protocol::process::{
+    DroppedOutput, ExitReason, OutputStream, ProcessUsage, SandboxDenial,
+};
 
 pub use self::keeping::{Interest, Means, Room};
 pub use self::reading::{Next, Page, PageReader, Place};
@@ -24,7 +27,7 @@ use crate::pace::Pace;
 use crate::spool::Filed;
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Exit {
     /// Exit code, or 128 + n after signal n.
     pub code: i32,
@@ -36,6 +39,8 @@ pub struct Exit {
     pub usage: ProcessUsage,
     /// Whether a sandbox refused something.
     pub sandbox_denied: bool,
+    /// What it refused, if that is known.
+    pub denials: Option<Arc<[SandboxDenial]>>,
 }
 
 /// What a whole log amounts to, known at its end.

@@ -85,6 +85,7 @@ fn exit(code: i32) -> Exit {
         signal: None,
         usage: ProcessUsage::default(),
         sandbox_denied: false,
+        denials: None,
     }
 }
 

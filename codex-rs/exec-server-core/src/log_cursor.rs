@@ -142,6 +142,7 @@ impl From<Exit> for process_event::Exit {
             reason: Some(exit.reason),
             signal: exit.signal,
             usage: Some(exit.usage),
+            denials: exit.denials,
         }
     }
 }

@@ -12,6 +12,7 @@ const EXIT: Exit = Exit {
     signal: None,
     usage: ProcessUsage { wall_ms: 1, user_ms: 0, system_ms: 0, max_rss_bytes: None },
     sandbox_denied: false,
+    denials: None,
 };
 
 /// A log that keeps `retain_bytes` of output, whoever reads.

@@ -1,8 +1,10 @@
 //! What a process did, as its followers are told.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use codex_exec_server_protocol::ids::Seq;
-use codex_exec_server_protocol::process::{ExitReason, OutputStream, ProcessUsage};
+use codex_exec_server_protocol::process::{ExitReason, OutputStream, ProcessUsage, SandboxDenial};
 
 /// One thing that happened to a process. They come in order, each once; the last is [`ExecProcessEvent::Closed`].
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +62,7 @@ impl ExecProcessEvent {
 }
 
 /// How a process ended. What the server did not tell, or told only while nobody was connected, is `None`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Exit {
     /// Exit code, or 128 + n after signal n.
     pub code: i32,
@@ -72,6 +74,8 @@ pub struct Exit {
     pub signal: Option<i32>,
     /// What it used.
     pub usage: Option<ProcessUsage>,
+    /// What a sandbox refused.
+    pub denials: Option<Arc<[SandboxDenial]>>,
 }
 
 /// How far it is proven that everything was delivered. What is proven to be wrong is no event but

@@ -54,6 +54,7 @@ impl Context {
         environment.sandbox = self.sandbox.told_support();
         environment.capabilities.sandboxed_file_streaming =
             environment.sandbox.as_ref().is_some_and(|support| support.processes);
+        environment.capabilities.sandbox_denials = environment.capabilities.sandboxed_file_streaming;
         environment
     }
 }

@@ -87,7 +87,7 @@ impl Incoming {
     /// How the process ended, as soon as that is known.
     #[must_use]
     pub fn exit(&self) -> Option<Exit> {
-        self.exit.map(|(exit, _)| exit)
+        self.exit.as_ref().map(|(exit, _)| exit.clone())
     }
 
     /// Whether all its streams have ended as well, so that nothing of it is left to end.
@@ -106,12 +106,13 @@ impl Incoming {
 
     /// Waits for one event. Nothing is awaited once it was taken.
     async fn take_event(&mut self) -> Option<Output> {
-        let event = match self.exit {
+        let event = match &self.exit {
             // A descendant may hold the streams open for ever, and whoever waits for an answer with it.
-            Some((exit, at)) => match timeout_at(at + self.close_wait, self.events.next()).await {
+            Some((exit, at)) => match timeout_at(*at + self.close_wait, self.events.next()).await {
                 Ok(event) => event,
                 Err(_) => {
-                    self.fail(Reason::Exited(exit));
+                    let reason = Reason::Exited(exit.clone());
+                    self.fail(reason);
                     return None;
                 }
             },
@@ -128,7 +129,7 @@ impl Incoming {
             Some(Ok(ExecProcessEvent::Closed { .. })) | None => {
                 self.closed = true;
                 let rest = self.lines.rest();
-                self.fail(self.exit.map_or(Reason::Closed, |(exit, _)| Reason::Exited(exit)));
+                self.fail(self.exit().map_or(Reason::Closed, Reason::Exited));
                 return rest.map(Output::Rest);
             }
             Some(Err(error)) => self.fail(Reason::Unreachable(error)),

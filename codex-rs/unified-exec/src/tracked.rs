@@ -98,7 +98,7 @@ impl Tracked {
             match event {
                 Ok(event) => inner.accept(event),
                 Err(error) => {
-                    let exit = inner.state.exit().copied();
+                    let exit = inner.state.exit().cloned();
                     inner.flush();
                     inner.state = ProcessState::Failed { error, exit };
                 }
@@ -191,7 +191,7 @@ impl Inner {
             ExecProcessEvent::Closed { .. } => {
                 self.flush();
                 self.state = match self.state.exit() {
-                    Some(exit) => ProcessState::Exited { exit: *exit, output_open: false },
+                    Some(exit) => ProcessState::Exited { exit: exit.clone(), output_open: false },
                     None => ProcessState::Failed {
                         error: ExecError::Inconsistent("process was closed without having exited".into()),
                         exit: None,

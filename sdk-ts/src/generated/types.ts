@@ -1490,6 +1490,11 @@ export type ProcessExitedNotification = {
   readonly signal?: number;
   /** What it used. Flag `processUsage`. */
   readonly usage?: ProcessUsage;
+  /**
+   * What the sandbox kept it from, in the order in which that was first tried, each once, the first 32. Absent if that is not
+   * known. Flag `sandboxDenials`.
+   */
+  readonly denials?: ReadonlyArray<SandboxDenial>;
 };
 
 /** Names a process within its session. Chosen by the client; never an operating system's pid. May be empty. */
@@ -1790,6 +1795,18 @@ export type SandboxContext = {
   readonly windowsSandboxProxySettingsMode?: WindowsSandboxProxySettingsMode;
   /** Whether someone approved a departure from the sandbox. */
   readonly sandboxOverride?: SandboxOverride;
+};
+
+/** Something that a sandbox kept a process from. */
+export type SandboxDenial = {
+  /** The system call, by its name. */
+  readonly operation: string;
+  /** The file that it was about, if any. */
+  readonly path?: PathUri;
+  /** The address that it was about, if any: `192.0.2.1:80`. */
+  readonly address?: string;
+  /** What decided, for people: `read /`, `deny /home/me/.ssh`, `protected /work/.git`, `network restricted`, `never allowed`. */
+  readonly rule: string;
 };
 
 /** One rule about files. */

@@ -176,8 +176,8 @@ impl EventLog {
     pub fn next(&mut self, place: &mut Place) -> Next {
         self.seal();
         let after = place.after;
-        let exit = self.exit.filter(|(seq, _)| *seq > after);
-        let exit_before = |seq: Seq| exit.filter(|(exit, _)| *exit < seq);
+        let exit = self.exit.as_ref().filter(|(seq, _)| *seq > after);
+        let exit_before = |seq: Seq| exit.filter(|(exit, _)| *exit < seq).cloned();
         if let Some(chunk) = place.fetched.front() {
             return match exit_before(chunk.seq) {
                 Some((seq, exit)) => Next::Event(Event::Exited(seq, exit)),
@@ -195,7 +195,7 @@ impl EventLog {
                 Some((seq, exit)) => Next::Event(Event::Exited(seq, exit)),
                 None => Next::Event(Event::Output(chunk.clone())),
             },
-            None => match (exit, self.closed.filter(|(seq, _)| *seq > after)) {
+            None => match (exit.cloned(), self.closed.filter(|(seq, _)| *seq > after)) {
                 (Some((seq, exit)), _) => Next::Event(Event::Exited(seq, exit)),
                 (None, Some((seq, totals))) => Next::Event(Event::Closed(seq, totals)),
                 (None, None) => Next::Nothing,

@@ -5,8 +5,9 @@
 //! is taken for one that was not refused, and one that merely speaks of sandboxes for one that was.
 
 use codex_exec_server_core::event_log::EventLog;
-use codex_exec_server_protocol::process::OutputStream;
-use codex_linux_sandbox::Denial;
+use codex_exec_server_protocol::path_uri::PathUri;
+use codex_exec_server_protocol::process::{OutputStream, SandboxDenial};
+use codex_linux_sandbox::{Denial, Subject};
 
 /// Output that is looked at, from the end.
 const WINDOW_BYTES: usize = 1 << 20;
@@ -28,6 +29,17 @@ const KILLED_BY_FILTER: i32 = 128 + 31;
 /// Whether what a process was denied, which is known, mattered to it.
 pub(super) fn is_shown(denials: &[Denial], exit_code: i32) -> bool {
     exit_code != 0 && (exit_code == KILLED_BY_FILTER || !denials.is_empty())
+}
+
+/// One denial as it is told. A path that can't be told is left out.
+pub(super) fn told(denial: Denial) -> SandboxDenial {
+    let Denial { operation, subject, rule } = denial;
+    let (path, address) = match subject {
+        Subject::Path(path) => (PathUri::from_path_bytes(&path).ok(), None),
+        Subject::Address(address) => (None, Some(address)),
+        Subject::Call => (None, None),
+    };
+    SandboxDenial { operation, path, address, rule }
 }
 
 /// See the module. A process that ended well was not kept from anything that mattered to it.

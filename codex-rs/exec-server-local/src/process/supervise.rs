@@ -128,6 +128,7 @@ fn exit_event(process: &Process, exit: &os::Exit, wall_ms: u128) -> Exit {
     };
     let asked = *process.ending.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let own = if signal.is_some() { ExitReason::Signalled } else { ExitReason::Exited };
+    let denials = process.denials();
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Exit {
         code: exit.code(),
@@ -139,10 +140,11 @@ fn exit_event(process: &Process, exit: &os::Exit, wall_ms: u128) -> Exit {
             system_ms: ms(exit.usage.system),
             max_rss_bytes: exit.usage.max_rss_bytes,
         },
-        sandbox_denied: match process.denials() {
-            Some(denials) => denial::is_shown(&denials, exit.code()),
+        sandbox_denied: match &denials {
+            Some(denials) => denial::is_shown(denials, exit.code()),
             None => process.is_confined() && denial::is_suspected(&mut process.reading().log, exit.code()),
         },
+        denials: denials.map(|denials| denials.into_iter().map(denial::told).collect()),
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::ids::{ProcessId, RequestKey, Seq};
+use crate::path_uri::PathUri;
 
 /// Parameters of `process/signal`: goes to the process group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
@@ -96,6 +97,29 @@ pub struct ProcessExitedNotification {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub usage: Option<ProcessUsage>,
+    /// What the sandbox kept it from, in the order in which that was first tried, each once, the first 32. Absent if that is not
+    /// known. Flag `sandboxDenials`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub denials: Option<Vec<SandboxDenial>>,
+}
+
+/// Something that a sandbox kept a process from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SandboxDenial {
+    /// The system call, by its name.
+    pub operation: String,
+    /// The file that it was about, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub path: Option<PathUri>,
+    /// The address that it was about, if any: `192.0.2.1:80`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub address: Option<String>,
+    /// What decided, for people: `read /`, `deny /home/me/.ssh`, `protected /work/.git`, `network restricted`, `never allowed`.
+    pub rule: String,
 }
 
 /// Why a process ended.

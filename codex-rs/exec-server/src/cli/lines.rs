@@ -5,7 +5,7 @@ use bytes::Bytes;
 use codex_exec_server_core::process_event::{ExecProcessEvent, Exit, Proof};
 use codex_exec_server_protocol::bytes::Base64Bytes;
 use codex_exec_server_protocol::ids::{ProcessId, Seq, SessionId};
-use codex_exec_server_protocol::process::{ExitReason, OutputStream, ProcessUsage};
+use codex_exec_server_protocol::process::{ExitReason, OutputStream, ProcessUsage, SandboxDenial};
 use serde::Serialize;
 
 /// One line.
@@ -45,6 +45,8 @@ pub(super) enum Line<'a> {
         sandbox_denied: Option<bool>,
         #[serde(skip_serializing_if = "Option::is_none")]
         usage: Option<ProcessUsage>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        denials: Option<&'a [SandboxDenial]>,
     },
     /// Nothing follows.
     Closed { seq: Seq, proof: &'static str },
@@ -77,8 +79,9 @@ impl<'a> From<&'a ExecProcessEvent> for Line<'a> {
             }
             ExecProcessEvent::Gap { through, bytes } => Self::Gap { through_seq: *through, bytes: *bytes },
             ExecProcessEvent::Exited { seq, exit } => {
-                let Exit { code, sandbox_denied, reason, signal, usage } = *exit;
-                Self::Exited { seq: *seq, exit_code: code, reason, signal, sandbox_denied, usage }
+                let Exit { code, sandbox_denied, reason, signal, usage, ref denials } = *exit;
+                let denials = denials.as_deref();
+                Self::Exited { seq: *seq, exit_code: code, reason, signal, sandbox_denied, usage, denials }
             }
             ExecProcessEvent::Closed { seq, proof } => {
                 let proof = match proof {
@@ -142,6 +145,7 @@ mod tests {
             reason: Some(ExitReason::Signalled),
             signal: Some(9),
             usage: None,
+            denials: None,
         };
         assert_eq!(
             line(ExecProcessEvent::Exited { seq: Seq(4), exit }),

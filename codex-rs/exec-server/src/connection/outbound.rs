@@ -346,6 +346,7 @@ async fn feed(
             reason: Some(exit.reason),
             signal: exit.signal,
             usage: Some(exit.usage),
+            denials: exit.denials.map(|denials| denials.to_vec()),
         }),
         Event::Closed(seq, totals) => ServerNotification::ProcessClosed(ProcessClosedNotification {
             process_id: process_id.clone(),

@@ -189,6 +189,80 @@ async fn a_refusal_is_reported_and_ordinary_failures_are_not() {
     }
 }
 
+/// What a process was kept from: call, path or address, rule.
+async fn denials(scene: &Scene, profile: Profile, script: &str) -> Vec<(String, String, String)> {
+    let backend = backend();
+    let argv = ["/bin/sh", "-c", script];
+    let started = start(&backend, &argv, &scene.workspace(), &[PATH], Some(scene.context(profile))).await;
+    let mut events = started.expect("it starts").subscribe(Seq::START);
+    while let Some(event) = events.next().await {
+        if let ExecProcessEvent::Exited { exit, .. } = event.expect("it can be followed") {
+            let denials = exit.denials.expect("this kernel can tell");
+            let told = denials.iter().map(|denial| {
+                let path = denial.path.as_ref().map(ToString::to_string);
+                let subject = path.or_else(|| denial.address.clone()).unwrap_or_default();
+                (denial.operation.clone(), subject, denial.rule.clone())
+            });
+            return told.collect();
+        }
+    }
+    panic!("it never ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_denial_is_told_with_its_call_its_path_and_the_rule_that_decided() {
+    let (_folder, scene) = scene();
+    let workspace = scene.workspace();
+    let workspace = workspace.to_str().expect("text");
+    let denial = |operation: &str, subject: String, rule: String| (operation.to_owned(), subject, rule);
+    let told = denials(&scene, Profile::ReadOnly, "echo x > /etc/x; echo x > /etc/x; exit 1").await;
+    assert_eq!(told, [denial("openat", "file:///etc/x".into(), "read /".into())]);
+    let told = denials(&scene, Profile::Secrets, "cat .env; exit 0").await;
+    let (uri, rule) = (format!("file://{workspace}/.env"), format!("deny {workspace}/.env"));
+    assert_eq!(told, [denial("openat", uri, rule)]);
+    assert_eq!(denials(&scene, Profile::Workspace, "echo x > f; cat f; rm f").await, []);
+    // At most so many.
+    let script = "for n in $(seq 1 100); do echo x > /etc/$n; done 2>/dev/null";
+    assert_eq!(denials(&scene, Profile::ReadOnly, script).await.len(), 32);
+
+    let tools = [
+        // 106: nothing is said about it.
+        (
+            "python3",
+            "python3 -c 'import socket; socket.create_connection((\"192.0.2.1\", 9), 1)' 2>/dev/null || exit 4",
+            denial("connect", "192.0.2.1:9".into(), "network restricted".into()),
+        ),
+        // A debugger.
+        (
+            "strace",
+            "strace true 2>/dev/null || exit 4",
+            denial("ptrace", String::new(), "never allowed".into()),
+        ),
+        (
+            "unshare",
+            "unshare --user true 2>/dev/null || exit 4",
+            denial("unshare", String::new(), "never allowed".into()),
+        ),
+    ];
+    for (tool, script, expected) in tools {
+        if !is_there(tool) {
+            println!("skipped: there is no {tool}");
+            continue;
+        }
+        let told = denials(&scene, Profile::Workspace, script).await;
+        assert!(told.contains(&expected), "{tool}: {told:?}");
+    }
+}
+
+fn is_there(tool: &str) -> bool {
+    let there = Command::new("/bin/sh")
+        .args(["-c", &format!("command -v {tool}")])
+        .env_clear()
+        .env(PATH.0, PATH.1)
+        .output();
+    there.is_ok_and(|there| there.status.success())
+}
+
 /// Lets commands run once more without their sandboxes.
 #[derive(Debug)]
 struct Lenient;
@@ -199,6 +273,8 @@ impl Approver for Lenient {
     }
 
     fn review_without_sandbox<'a>(&'a self, denied: Denied<'a>) -> ServiceFuture<'a, Decision> {
+        let denials = denied.exit.denials.as_ref().expect("this kernel can tell");
+        assert!(denials.iter().any(|denial| denial.rule == "read /"), "{denials:?}");
         assert!(denied.output.contains("Read-only file system"), "{}", denied.output);
         Box::pin(async { Decision::Approve })
     }
@@ -241,12 +317,7 @@ async fn tools_work_inside() {
         ),
     ];
     for (tool, script) in tools {
-        let there = Command::new("/bin/sh")
-            .args(["-c", &format!("command -v {tool}")])
-            .env_clear()
-            .env(PATH.0, PATH.1)
-            .output();
-        if !there.is_ok_and(|there| there.status.success()) {
+        if !is_there(tool) {
             println!("skipped: there is no {tool}");
             continue;
         }

@@ -138,7 +138,7 @@ async fn a_server_that_dies_before_the_handshake_says_why() {
     let Err(ConnectError::Server(error)) = connect((), &stage.backend, &config()).await else {
         panic!("the server is what failed")
     };
-    assert!(matches!(error.reason, Reason::Exited(exit) if exit.code == 1), "{error}");
+    assert!(matches!(error.reason, Reason::Exited(ref exit) if exit.code == 1), "{error}");
     assert_eq!(error.stderr.lines(), ["cannot find module"]);
 }
 

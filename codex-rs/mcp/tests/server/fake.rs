@@ -88,7 +88,8 @@ impl Stage {
     }
 
     pub(crate) fn exit(&self, code: i32) {
-        let exit = Exit { code, sandbox_denied: None, reason: None, signal: None, usage: None };
+        let exit =
+            Exit { code, sandbox_denied: None, reason: None, signal: None, usage: None, denials: None };
         self.tell(ExecProcessEvent::Exited { seq: Seq(1), exit });
     }
 

@@ -73,8 +73,14 @@ impl Telling {
     }
 
     pub(crate) fn exited(&mut self, code: i32, sandbox_denied: bool) {
-        let exit =
-            Exit { code, sandbox_denied: Some(sandbox_denied), reason: None, signal: None, usage: None };
+        let exit = Exit {
+            code,
+            sandbox_denied: Some(sandbox_denied),
+            reason: None,
+            signal: None,
+            usage: None,
+            denials: None,
+        };
         let seq = self.next();
         self.tell(Ok(ExecProcessEvent::Exited { seq, exit }));
     }

@@ -67,7 +67,7 @@ pub(in crate::cli) async fn play(
         }
         match &event {
             ExecProcessEvent::Gap { .. } => complete = false,
-            ExecProcessEvent::Exited { exit: how, .. } => exit = Some(*how),
+            ExecProcessEvent::Exited { exit: how, .. } => exit = Some(how.clone()),
             ExecProcessEvent::Output { .. } | ExecProcessEvent::Closed { .. } => {}
         }
         if until.is_some_and(|until| event.seq() >= until) {
