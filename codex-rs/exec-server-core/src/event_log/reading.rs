@@ -166,7 +166,8 @@ impl EventLog {
     /// The exit or the close, whichever comes first behind `after`.
     #[must_use]
     pub fn next_ending(&self, after: Seq) -> Option<Event> {
-        let exit = self.exit.filter(|(seq, _)| *seq > after).map(|(seq, exit)| Event::Exited(seq, exit));
+        let exit = self.exit.as_ref().filter(|(seq, _)| *seq > after);
+        let exit = exit.map(|(seq, exit)| Event::Exited(*seq, exit.clone()));
         let closed = || self.closed.filter(|(seq, _)| *seq > after);
         exit.or_else(|| closed().map(|(seq, totals)| Event::Closed(seq, totals)))
     }
