@@ -1,7 +1,7 @@
 // What a subscriber to a process is told.
 
 import type { Proof } from "./core/record.js";
-import type { ExitReason, OutputStream, ProcessUsage } from "./generated/types.js";
+import type { ExitReason, OutputStream, ProcessUsage, SandboxDenial } from "./generated/types.js";
 
 /** Bytes that a process wrote. */
 export interface OutputEvent {
@@ -35,6 +35,8 @@ export interface ExitedEvent {
   readonly usage: ProcessUsage | undefined;
   /** Whether the sandbox refused something. Old servers do not say. */
   readonly sandboxDenied: boolean | undefined;
+  /** What the sandbox refused: the call, the path or address, the rule. Where that is known. Flag `sandboxDenials`. */
+  readonly denials: readonly SandboxDenial[] | undefined;
 }
 
 /** All its streams ended; always the last. */

@@ -45,6 +45,7 @@ export type {
   ProcessUsage,
   PtySize,
   SandboxContext,
+  SandboxDenial,
   ServerLimits,
   ShellInfo,
 } from "./generated/types.js";

@@ -50,6 +50,7 @@ class Collected implements Output {
   readonly signal: ExitStatus["signal"];
   readonly usage: ExitStatus["usage"];
   readonly sandboxDenied: ExitStatus["sandboxDenied"];
+  readonly denials: ExitStatus["denials"];
   readonly proof: Proof;
   readonly gaps: readonly GapEvent[];
 
@@ -67,6 +68,7 @@ class Collected implements Output {
     this.signal = exit.signal;
     this.usage = exit.usage;
     this.sandboxDenied = exit.sandboxDenied;
+    this.denials = exit.denials;
     this.proof = proof;
     this.gaps = gaps;
   }

@@ -1,6 +1,6 @@
 // What a process did, in order but not yet vouched for; and what a subscriber's own count makes of it.
 
-import type { ExitReason, OutputStream, ProcessUsage } from "../generated/types.js";
+import type { ExitReason, OutputStream, ProcessUsage, SandboxDenial } from "../generated/types.js";
 import { crc32c, formatCrc32c } from "./crc32c.js";
 
 /** How a process ended. Old servers tell less. */
@@ -13,6 +13,8 @@ export interface Exit {
   /** Number of the signal that ended it. */
   readonly signal: number | undefined;
   readonly usage: ProcessUsage | undefined;
+  /** What the sandbox refused. */
+  readonly denials: readonly SandboxDenial[] | undefined;
 }
 
 /** The server's own account of all output, as far as it keeps one. */

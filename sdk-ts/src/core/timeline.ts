@@ -210,7 +210,8 @@ export class Timeline {
       return { seq: unfinished.seq, exit: { ...unfinished.exit, sandboxDenied } };
     }
     if (exited && this.#exit === undefined && exitCode !== null) {
-      this.#exit = { code: exitCode, sandboxDenied, reason: undefined, signal: undefined, usage: undefined };
+      const unknown = { reason: undefined, signal: undefined, usage: undefined, denials: undefined };
+      this.#exit = { code: exitCode, sandboxDenied, ...unknown };
     }
     return undefined;
   }

@@ -4,7 +4,7 @@ import { decodeBase64 } from "../core/base64.js";
 import { isObject } from "../core/message.js";
 import type { Exit } from "../core/record.js";
 import type { Entry } from "../core/timeline.js";
-import type { ExitReason, OutputStream, ProcessUsage } from "../generated/types.js";
+import type { ExitReason, OutputStream, ProcessUsage, SandboxDenial } from "../generated/types.js";
 
 /** An event of one process. */
 export interface ProcessPush {
@@ -60,8 +60,12 @@ function readEntry(method: string, params: Members): Entry | string {
   return { type: "closed", account: { outputBytes, crc32c } };
 }
 
+function isDenial(value: unknown): value is SandboxDenial {
+  return isObject(value) && isText(value["operation"]) && isText(value["rule"]);
+}
+
 function readExit(params: Members): Exit | string {
-  const { exitCode, sandboxDenied, reason, signal, usage } = params;
+  const { exitCode, sandboxDenied, reason, signal, usage, denials } = params;
   if (!Number.isInteger(exitCode)) return "exitCode is no whole number";
   return {
     code: exitCode as number,
@@ -69,5 +73,6 @@ function readExit(params: Members): Exit | string {
     reason: typeof reason === "string" ? (reason as ExitReason) : undefined,
     signal: typeof signal === "number" ? signal : undefined,
     usage: isObject(usage) ? (usage as unknown as ProcessUsage) : undefined,
+    denials: Array.isArray(denials) ? denials.filter(isDenial) : undefined,
   };
 }

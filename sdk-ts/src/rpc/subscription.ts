@@ -47,8 +47,8 @@ export function faultError(processId: string, fault: ExecError | TimelineFault):
 
 /** How an exit is told. */
 export function exitedEvent(seq: number, exit: Exit): ExitedEvent {
-  const { code, reason, signal, usage, sandboxDenied } = exit;
-  return { type: "exited", seq, exitCode: code, reason, signal, usage, sandboxDenied };
+  const { code, reason, signal, usage, sandboxDenied, denials } = exit;
+  return { type: "exited", seq, exitCode: code, reason, signal, usage, sandboxDenied, denials };
 }
 
 /**

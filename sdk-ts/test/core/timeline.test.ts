@@ -12,7 +12,7 @@ import type { ProcessReadResponse } from "../../src/generated/types.js";
 const encoder = new TextEncoder();
 
 function exit(code: number, sandboxDenied: boolean | undefined): Exit {
-  return { code, sandboxDenied, reason: undefined, signal: undefined, usage: undefined };
+  return { code, sandboxDenied, reason: undefined, signal: undefined, usage: undefined, denials: undefined };
 }
 
 function out(text: string, offset?: number): Entry {

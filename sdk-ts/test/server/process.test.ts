@@ -1,7 +1,7 @@
 // Processes, as users of the library see them, on the real server.
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Client, connect, type ProcessEvent } from "../../src/index.js";
+import { type Client, connect, type ProcessEvent, type SandboxContext } from "../../src/index.js";
 import { all } from "../support/collect.js";
 import { ended } from "../support/ended.js";
 import { TestServer } from "../support/server.js";
@@ -34,6 +34,30 @@ describe("run", () => {
       proof: "checksum",
       gaps: [],
     });
+  });
+
+  test("tells what a sandbox kept it from", async (context) => {
+    const sandbox: SandboxContext = {
+      permissions: {
+        type: "managed",
+        file_system: {
+          type: "restricted",
+          entries: [{ path: { type: "special", value: { kind: "root" } }, access: "read" }],
+        },
+        network: "restricted",
+      },
+      windowsSandboxLevel: "disabled",
+    };
+    const denied = client.process.run({ ...sh("echo x > /nowhere-to-write; exit 4"), sandbox });
+    const output = await denied.catch((error: Error) => {
+      if (!error.message.includes("cannot be enforced on this executor")) throw error;
+      return context.skip(error.message);
+    });
+    expect(output).toMatchObject({ exitCode: 4, sandboxDenied: true });
+    // Where the kernel can't tell, there is no list.
+    if (output.denials !== undefined) {
+      expect(output.denials).toMatchObject([{ path: "file:///nowhere-to-write", rule: "read /" }]);
+    }
   });
 
   test("writes input and ends it", async () => {

@@ -122,7 +122,7 @@ impl Seen {
     }
 
     pub(crate) fn code(&self) -> i32 {
-        self.exit.expect("it exited").code
+        self.exit.as_ref().expect("it exited").code
     }
 
     /// The last position seen.

@@ -93,7 +93,7 @@ async fn a_machine_that_is_lost_fails_the_process_and_everybody_who_waits() {
         let ProcessState::Failed { error: ExecError::Disconnected(reason), exit } = &report.state else {
             panic!("{:?}", report.state)
         };
-        assert_eq!((&**reason, exit.map(|exit| exit.code)), ("it burnt down", exits.then_some(3)));
+        assert_eq!((&**reason, exit.as_ref().map(|exit| exit.code)), ("it burnt down", exits.then_some(3)));
         assert_eq!((report.output.text.as_str(), report.wall_time), ("last words", Duration::ZERO));
         let mut text = poll(SECOND);
         text.chars = "x".into();
