@@ -16,6 +16,7 @@ mod prompt;
 mod raw;
 mod report;
 mod rows;
+mod scratch;
 mod split;
 mod stats;
 mod target;

@@ -9,6 +9,7 @@ mod echo;
 mod echo_flooded;
 mod idle;
 mod in_flight;
+mod large_file;
 mod local;
 mod one_shot;
 mod openssh;
@@ -17,6 +18,7 @@ mod output_json;
 mod pipelined;
 mod pty_output;
 mod scale;
+mod small_file;
 mod small_request;
 mod stalled;
 mod stdin;
@@ -205,12 +207,40 @@ pub(crate) const ROWS: &[Row] = &[
         run: small_request::run,
     },
     Row {
+        name: "small-file",
+        aliases: &[],
+        about: "A kibibyte read and written, and a directory of 10,000 entries listed",
+        goals: &[
+            ("1 KiB read p50", Goal::AtMost(18.0, Of::Unit("µs"))),
+            ("1 KiB write p50", Goal::AtMost(100.0, Of::Unit("µs"))),
+            ("10,000-entry listing p50", Goal::AtMost(3000.0, Of::Unit("µs"))),
+        ],
+        reasons: &[],
+        run: small_file::run,
+    },
+    Row {
+        name: "large-file",
+        aliases: &[],
+        about: "64 MiB read whole, read in blocks, and written; memory, and a keystroke meanwhile",
+        goals: &[
+            ("64 MiB read", Goal::AtLeast(600.0, Of::Unit("MB/s"))),
+            ("64 blocks of 1 MiB", Goal::AtLeast(1500.0, Of::Unit("MB/s"))),
+            ("64 MiB write", Goal::AtLeast(450.0, Of::Unit("MB/s"))),
+            ("64 MiB read, growth", Goal::AtMost(100.0, Of::Unit("MiB"))),
+            ("512 MiB read in binary blocks, growth", Goal::AtMost(64.0, Of::Unit("MiB"))),
+            ("echo p50 during a 64 MiB read", Goal::AtMost(5.0, Of::Unit("ms"))),
+        ],
+        reasons: &[],
+        run: large_file::run,
+    },
+    Row {
         name: "pipelined",
         aliases: &[],
         about: "Bursts of requests sent at once on one connection",
         goals: &[
             ("256 starts", Goal::Words("all answered")),
             ("4,000 small requests", Goal::Words("all answered")),
+            ("4,096 fs/getMetadata", Goal::Words("all answered")),
             ("4,096 writes", Goal::Words("all answered")),
         ],
         reasons: &[],

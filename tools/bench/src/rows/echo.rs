@@ -51,7 +51,11 @@ impl Probe for Echo {
 pub(super) struct Terminal {
     connection: Connection,
     count: u64,
+    others: u64,
 }
+
+/// Longer messages are no keystroke's; they are counted, and not looked into while one is awaited.
+const LONG: usize = 1 << 20;
 
 impl Terminal {
     pub(super) fn open(mut connection: Connection) -> Result<Self, BenchError> {
@@ -70,12 +74,17 @@ impl Terminal {
                 Message::Exited { .. } | Message::Other => {}
             }
         }
-        Ok(Self { connection, count: 0 })
+        Ok(Self { connection, count: 0, others: 0 })
     }
 
     /// The connection, to have another process on it.
     pub(super) fn connection(&mut self) -> &mut Connection {
         &mut self.connection
+    }
+
+    /// Long messages that came while a keystroke was awaited.
+    pub(super) fn others(&self) -> u64 {
+        self.others
     }
 
     /// Presses a key; microseconds until the byte has come back. The reply is still waited for, so that the next
@@ -90,6 +99,10 @@ impl Terminal {
         let (mut taken, mut replied) = (None, false);
         while taken.is_none() || !replied {
             let payload = self.connection.next_payload()?;
+            if payload.len() > LONG {
+                self.others += 1;
+                continue;
+            }
             if scan_output(payload).is_some() && !is_about(payload, PROCESS) {
                 continue;
             }

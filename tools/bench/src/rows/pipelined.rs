@@ -22,6 +22,7 @@ const WRITE_BYTES: usize = 8;
 enum Burst {
     Starts,
     SmallRequests,
+    Metadata,
     Writes,
 }
 
@@ -34,13 +35,13 @@ enum Outcome {
 }
 
 impl Burst {
-    const ALL: [Self; 3] = [Self::Starts, Self::SmallRequests, Self::Writes];
+    const ALL: [Self; 4] = [Self::Starts, Self::SmallRequests, Self::Metadata, Self::Writes];
 
     fn count(self) -> usize {
         match self {
             Self::Starts => 256,
             Self::SmallRequests => 4_000,
-            Self::Writes => 4_096,
+            Self::Metadata | Self::Writes => 4_096,
         }
     }
 
@@ -48,6 +49,7 @@ impl Burst {
         match self {
             Self::Starts => "256 starts",
             Self::SmallRequests => "4,000 small requests",
+            Self::Metadata => "4,096 fs/getMetadata",
             Self::Writes => "4,096 writes",
         }
     }
@@ -144,6 +146,9 @@ fn try_burst(
                 connection.queue("process/start", StartParams::new(&format!("true-{number}"), &TRUE))?
             }
             Burst::SmallRequests => connection.queue("environment/status", Value::Null)?,
+            Burst::Metadata => {
+                connection.queue("fs/getMetadata", json!({ "path": "file:///usr/bin/true" }))?
+            }
             Burst::Writes => {
                 let chunk = base64_simd::STANDARD.encode_to_string(written(number));
                 let params = json!({ "processId": PROCESS, "chunk": chunk, "writeId": number.to_string() });
@@ -187,7 +192,7 @@ fn is_complete(burst: Burst, tally: &Tally) -> bool {
     tally.answered == burst.count()
         && match burst {
             Burst::Starts => tally.closed == fulfilled,
-            Burst::SmallRequests => true,
+            Burst::SmallRequests | Burst::Metadata => true,
             Burst::Writes => tally.echoed.len() >= fulfilled * WRITE_BYTES,
         }
 }
