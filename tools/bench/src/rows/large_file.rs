@@ -119,7 +119,7 @@ impl Large {
             Way::Whole | Way::Blocks | Way::Write => Connection::open(&target.url)?,
         };
         let url = url_of(path);
-        let bytes = std::fs::metadata(path)?.len() as usize;
+        let bytes = if way == Way::Write { FILE_BYTES } else { std::fs::metadata(path)?.len() as usize };
         let write = match way {
             Way::Write => {
                 let text = base64_simd::STANDARD.encode_to_string(vec![b'x'; FILE_BYTES]);
