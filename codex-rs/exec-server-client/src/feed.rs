@@ -281,6 +281,35 @@ impl Feed {
         after
     }
 
+    /// As [`Self::begin_read`], where the server pushes what was missed if it is told what is here; returns what to tell it, as
+    /// [`Self::acknowledge`]. The answer to a read that asks for no output goes to [`Self::resumed`]. `None` if there is
+    /// nothing to be told.
+    pub(crate) fn begin_resuming(&self) -> Option<(Seq, Seq)> {
+        let mut state = self.lock();
+        if !state.started || state.is_over() || !state.acknowledging.must_begin() {
+            return None;
+        }
+        state.reading = true;
+        state.reading_on = state.connection;
+        let after = state.timeline.begin_read();
+        let progress = state.history.progress();
+        state.acknowledging.say(progress);
+        Some((progress.slowest.seq.min(after), after))
+    }
+
+    /// The server has the process, and pushes what comes behind what it was told.
+    pub(crate) fn resumed(&self, response: &ProcessReadResponse) {
+        let mut state = self.lock();
+        state.reading = false;
+        match state.timeline.confirm(response) {
+            Ok(()) if state.reading_on == state.connection => state.missed = false,
+            Ok(()) => {}
+            Err(fault) => drop(state.fault.get_or_insert(fault)),
+        }
+        drop(state);
+        self.notify_all();
+    }
+
     /// Takes the answer to a read. `whole`: it was asked for without `maxBytes`.
     pub(crate) fn caught_up(&self, response: ProcessReadResponse, whole: bool) {
         let mut state = self.lock();

@@ -59,6 +59,17 @@ pub(crate) async fn ask(
     Ok(Asked { pending: link.begin::<ProcessRead>(&params).await?, whole })
 }
 
+/// Asks whether there still is such a process: for what is behind every position, so that no output is in the answer.
+pub(crate) async fn ask_for_nothing(link: &Link, id: &ProcessId) -> Result<Asked, Disconnected> {
+    let params = ProcessReadParams {
+        process_id: id.clone(),
+        after_seq: Some(Seq::END),
+        max_bytes: None,
+        wait_ms: None,
+    };
+    Ok(Asked { pending: link.begin::<ProcessRead>(&params).await?, whole: true })
+}
+
 impl Asked {
     pub(crate) async fn answer(self) -> Result<Page, CallError> {
         Ok(Page { response: self.pending.answer().await?, whole: self.whole })

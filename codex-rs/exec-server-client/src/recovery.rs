@@ -1,7 +1,10 @@
 //! One attempt to get a lost session back: another connection, on which every process is caught up before it is used.
 //!
-//! Nothing waits for anything that it does not need. On a first attempt the question for the session, `initialized` and the
-//! reads of what was missed leave together, with the request for the connection if it can carry them.
+//! Nothing waits for anything that it does not need. On a first attempt the question for the session, `initialized` and what
+//! gets at what was missed leave together, with the request for the connection if it can carry them.
+//!
+//! What was missed is read page by page. A server that wants to know what is here is told so instead, and pushes what comes
+//! behind that: nothing comes twice, and of each process it is only asked whether there still is one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,12 +19,14 @@ use crate::dial::Dialer;
 use crate::error::{ClientError, Outcome, ProcessError};
 use crate::feed::Feed;
 use crate::link::{Disconnected, Link};
-use crate::reading::{Asked, Page, PageBytes, ask};
+use crate::reading::{Asked, Page, PageBytes, ask, ask_for_nothing};
 use crate::router::Router;
 use crate::session::{Attached, Manner, Peer, Wanted, begin, complete, dial, lost};
 
 /// Processes that are caught up at the same time: each may bring a page.
 const AT_ONCE: usize = 32;
+/// What is sent of each of them at first: what is here, and a question.
+const MESSAGES_EACH: usize = 2;
 
 /// How to go about an attempt.
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +61,9 @@ pub(crate) async fn attempt(
             let opening = begin(&link, config, &wanted).await?;
             complete(&link).await?;
             // Nobody takes anything from the queue yet.
-            let behind = behind(router).take(AT_ONCE.min(link.room()));
-            let asked = ask_all(&link, &peer.environment.capabilities, behind, approach.page).await;
+            let behind = behind(router).take(AT_ONCE.min(link.room() / MESSAGES_EACH));
+            let flags = &peer.environment.capabilities;
+            let asked = Asking { link: &link, router, flags, page: approach.page }.all(behind).await;
             dial(dialer, config, &link, place, &Departure::default()).await?;
             (opening.opened(&link).await?, asked)
         }
@@ -81,28 +87,53 @@ fn behind(router: &Router) -> impl Iterator<Item = Arc<Feed>> {
     router.feeds().into_iter().filter(|feed| feed.is_behind())
 }
 
-/// Asks for a page of each. What can't be asked any more is found out by who waits for the session.
-async fn ask_all(
-    link: &Link,
-    flags: &EnvironmentCapabilities,
-    feeds: impl Iterator<Item = Arc<Feed>>,
+/// How it is asked for what was missed, on one connection.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    link: &'a Link,
+    router: &'a Router,
+    flags: &'a EnvironmentCapabilities,
     page: PageBytes,
-) -> Vec<(Arc<Feed>, Asked)> {
-    let mut all = Vec::new();
-    for feed in feeds {
-        match ask(link, flags, feed.id(), feed.begin_read(), page).await {
-            Ok(asked) => all.push((feed, asked)),
-            Err(_) => break,
+}
+
+/// What was asked of a process.
+enum Question {
+    /// For a page of what was missed.
+    Page(Asked),
+    /// Whether there still is one; the server was told what to push.
+    Existence(Asked),
+}
+
+impl Asking<'_> {
+    /// Asks about each. What can't be asked any more is found out by who waits for the session.
+    async fn all(self, feeds: impl Iterator<Item = Arc<Feed>>) -> Vec<(Arc<Feed>, Question)> {
+        let mut all = Vec::new();
+        for feed in feeds {
+            match self.one(&feed).await {
+                Ok(question) => all.push((feed, question)),
+                Err(_) => break,
+            }
         }
+        all
     }
-    all
+
+    async fn one(self, feed: &Arc<Feed>) -> Result<Question, Disconnected> {
+        let Self { link, router, flags, page } = self;
+        if flags.output_window {
+            let floor = link.floor().await?;
+            if router.resume(feed, |word| floor.say(word)) {
+                return Ok(Question::Existence(ask_for_nothing(link, feed.id()).await?));
+            }
+        }
+        Ok(Question::Page(ask(link, flags, feed.id(), feed.begin_read(), page).await?))
+    }
 }
 
 /// Catches up every process, beginning with those that were `asked` about already.
 async fn catch_up(
     attached: &Arc<Attached>,
-    router: &Router,
-    asked: Vec<(Arc<Feed>, Asked)>,
+    router: &Arc<Router>,
+    asked: Vec<(Arc<Feed>, Question)>,
     page: PageBytes,
     progress: &Arc<AtomicBool>,
 ) -> Result<(), Disconnected> {
@@ -113,9 +144,12 @@ async fn catch_up(
     let all = asked.into_iter().map(|(feed, asked)| (feed, Some(asked))).chain(rest.map(|feed| (feed, None)));
     for (feed, asked) in all {
         let (attached, turns, progress) = (Arc::clone(attached), Arc::clone(&turns), Arc::clone(progress));
+        let router = Arc::clone(router);
         tasks.spawn(async move {
             let _turn = turns.acquire().await;
-            catch_up_one(&attached, &feed, asked, page, &progress).await
+            let flags = &attached.peer.environment.capabilities;
+            let asking = Asking { link: &attached.link, router: &router, flags, page };
+            catch_up_one(asking, &feed, asked, &progress).await
         });
     }
     while let Some(outcome) = tasks.join_next().await {
@@ -126,28 +160,29 @@ async fn catch_up(
 }
 
 async fn catch_up_one(
-    attached: &Attached,
-    feed: &Feed,
-    mut asked: Option<Asked>,
-    page: PageBytes,
+    asking: Asking<'_>,
+    feed: &Arc<Feed>,
+    mut asked: Option<Question>,
     progress: &AtomicBool,
 ) -> Result<(), Disconnected> {
-    let flags = &attached.peer.environment.capabilities;
     while feed.is_behind() {
-        let asked = match asked.take() {
-            Some(asked) => asked,
-            None => ask(&attached.link, flags, feed.id(), feed.begin_read(), page).await?,
+        let question = match asked.take() {
+            Some(question) => question,
+            None => asking.one(feed).await?,
         };
-        match asked.answer().await.map_err(Outcome::from) {
-            Ok(Page { response, whole }) => {
+        let outcome = match question {
+            Question::Page(asked) => asked.answer().await.map(|Page { response, whole }| {
                 feed.caught_up(response, whole);
-                progress.store(true, Ordering::Relaxed);
-            }
+            }),
+            Question::Existence(asked) => asked.answer().await.map(|page| feed.resumed(&page.response)),
+        };
+        match outcome.map_err(Outcome::from) {
+            Ok(()) => progress.store(true, Ordering::Relaxed),
             // It is gone, and nothing else is.
             Err(Outcome::Refused(source)) => {
                 feed.fail(ProcessError::Forgotten { process_id: feed.id().clone(), source });
             }
-            Err(Outcome::Lost { .. }) => return Err(attached.link.disconnected()),
+            Err(Outcome::Lost { .. }) => return Err(asking.link.disconnected()),
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use codex_exec_server_core::process_event::Exit;
-use codex_exec_server_protocol::ids::ProcessId;
+use codex_exec_server_protocol::ids::{ProcessId, Seq};
 use codex_exec_server_protocol::methods::{ClientNotification, ServerNotification};
 use codex_exec_server_protocol::process::ProcessAckNotification;
 
@@ -137,12 +137,18 @@ impl Router {
         if places.is_current(feed)
             && let Some((through, after)) = feed.acknowledge()
         {
-            say(&ClientNotification::ProcessAck(ProcessAckNotification {
-                process_id: feed.id().clone(),
-                through_seq: Some(through),
-                after_seq: (after != through).then_some(after),
-            }));
+            say(&word(feed, through, after));
         }
+    }
+
+    /// Has the server push what `feed` missed, by telling it what is here. True if it was told.
+    pub(crate) fn resume(&self, feed: &Arc<Feed>, say: impl FnOnce(&ClientNotification)) -> bool {
+        let places = self.lock();
+        let Some((through, after)) = places.is_current(feed).then(|| feed.begin_resuming()).flatten() else {
+            return false;
+        };
+        say(&word(feed, through, after));
+        true
     }
 
     /// Says of a process that nobody here reads it, if nobody does, and the server wants to know and does not. `say` tells
@@ -255,4 +261,13 @@ impl Router {
             feed.fail(error.clone().into());
         }
     }
+}
+
+/// Says that the slowest subscriber has everything through `through`, and that what comes behind `after` is to be pushed.
+fn word(feed: &Feed, through: Seq, after: Seq) -> ClientNotification {
+    ClientNotification::ProcessAck(ProcessAckNotification {
+        process_id: feed.id().clone(),
+        through_seq: Some(through),
+        after_seq: (after != through).then_some(after),
+    })
 }

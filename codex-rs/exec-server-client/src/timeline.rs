@@ -199,6 +199,16 @@ impl Timeline {
         self.read.after
     }
 
+    /// The answer to a `process/read` that asked for no output: how far the log goes. `Err`: not as far as it did.
+    pub(crate) fn confirm(&self, response: &ProcessReadResponse) -> Result<(), ProcessError> {
+        let tip = Seq(response.next_seq.0.saturating_sub(1));
+        let seen = self.read.pushed.max(self.read.after);
+        if tip < seen {
+            return Err(ProcessError::Inconsistent { process_id: self.process_id.clone(), seen, tip });
+        }
+        Ok(())
+    }
+
     /// Takes the answer to a `process/read`, and tells how far it reached. `whole`: it was asked for without `maxBytes`.
     ///
     /// An answer accounts for every number up to its last chunk: what it leaves out was dropped, or is the exit. One that

@@ -66,6 +66,8 @@ pub struct Seq(pub u64);
 impl Seq {
     /// Before every event.
     pub const START: Self = Self(0);
+    /// Behind every event: the largest number that every JSON reader keeps exact.
+    pub const END: Self = Self((1 << 53) - 1);
 
     /// The position right after this one.
     #[must_use]

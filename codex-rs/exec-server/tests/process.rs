@@ -15,6 +15,8 @@ mod output;
 mod pipelining;
 #[path = "process/read.rs"]
 mod read;
+#[path = "process/resume.rs"]
+mod resume;
 #[path = "process/retention.rs"]
 mod retention;
 #[path = "process/session.rs"]

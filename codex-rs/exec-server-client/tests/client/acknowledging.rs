@@ -1,10 +1,10 @@
 //! What a server that keeps output for its client's readers is told of them, and when.
 
-use codex_exec_server_client::{Client, ClientConfig, Lag};
+use codex_exec_server_client::{Client, ClientConfig, ExecProcessEvent, Lag, ProcessError};
 use codex_exec_server_protocol::ids::Seq;
 use serde_json::json;
 
-use crate::fake::{EVERYTHING, Network, Server, chunk, page, start, text};
+use crate::fake::{EVERYTHING, Network, Server, chunk, initialized, page, start, starting_as, text};
 
 fn flags() -> Vec<&'static str> {
     [EVERYTHING, &["outputWindow"]].concat()
@@ -152,15 +152,86 @@ async fn over_a_new_connection_it_is_said_at_once_what_is_here_and_what_was_read
     text(&mut events).await;
     assert!(server.is_silent().await);
     drop(server);
-    let mut server = network.accept_resumption(&flags()).await;
-    let read = server.request("process/read").await;
-    assert_eq!(read.params["afterSeq"], 3);
-    server.answer(&read, page(&[chunk(/*seq*/ 4, TEXT)], /*next_seq*/ 5)).await;
-    server.nothing_missed(/*seq*/ 4).await;
+    let mut server = network.accept().await;
+    // With the question for the session, and before anything is asked about the process, which is not asked for output.
+    let initialize = server.request("initialize").await;
     let said = server.notification("process/ack").await;
-    assert_eq!(said, json!({"processId": "p", "throughSeq": 1, "afterSeq": 4}));
+    assert_eq!(said, json!({"processId": "p", "throughSeq": 1, "afterSeq": 3}));
+    assert_eq!(server.requested("process/read"), 0);
+    let read = server.request("process/read").await;
+    assert_eq!(read.params["afterSeq"], Seq::END.0);
+    server.answer(&initialize, initialized(&flags())).await;
+    server.output(/*seq*/ 4, TEXT).await;
+    server.answer(&read, page(&[], /*next_seq*/ 5)).await;
     for _ in 2..=3 {
         text(&mut events).await;
     }
     assert_eq!(server.notification("process/ack").await["throughSeq"], 3);
+    assert_eq!(text(&mut events).await, TEXT);
+    assert_eq!(server.requested("process/read"), 1, "nothing is read");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_dropped_before_what_is_pushed_over_a_new_connection_is_a_gap_of_known_size() {
+    let mut network = Network::new();
+    let (client, mut server) = connect(&mut network).await;
+    let (_process, mut events) = start(&client, &mut server, Lag::ReadLater).await;
+    server.output(/*seq*/ 1, TEXT).await;
+    text(&mut events).await;
+    drop(server);
+    let mut server = network.accept_resumption(&flags()).await;
+    let read = server.request("process/read").await;
+    server.output(/*seq*/ 7, TEXT).await;
+    server.answer(&read, page(&[], /*next_seq*/ 8)).await;
+    // Only a read tells what happened to the others.
+    let read = server.request("process/read").await;
+    assert_eq!(read.params["afterSeq"], 1);
+    let mut rest = page(&[chunk(/*seq*/ 7, TEXT)], /*next_seq*/ 8);
+    rest["dropped"] = json!({"throughSeq": 6, "bytes": 800});
+    server.answer(&read, rest).await;
+    let gap = events.next().await.expect("an event").expect("no failure");
+    assert_eq!(gap, ExecProcessEvent::Gap { through: Seq(6), bytes: Some(800 - TEXT.len() as u64) });
+    assert_eq!(text(&mut events).await, TEXT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_processes_that_are_pushed_on_one_that_was_forgotten_fails_alone() {
+    let mut network = Network::new();
+    let (client, mut server) = connect(&mut network).await;
+    let (_process, mut events) = start(&client, &mut server, Lag::ReadLater).await;
+    let other = starting_as(&client, "q");
+    let request = server.request("process/start").await;
+    server.answer(&request, json!({"processId": "q"})).await;
+    let (_other, mut others) = other.await.expect("no panic").expect("it was answered");
+    drop(server);
+    let mut server = network.accept_resumption(&flags()).await;
+    for _ in 0..2 {
+        let read = server.request("process/read").await;
+        if read.params["processId"] == "q" {
+            server.refuse(&read, /*code*/ -32600).await;
+        } else {
+            server.answer(&read, page(&[], /*next_seq*/ 1)).await;
+        }
+    }
+    let failure = others.next().await.expect("an event").expect_err("it is gone");
+    assert!(matches!(failure, ProcessError::Forgotten { .. }), "{failure}");
+    server.output(/*seq*/ 1, TEXT).await;
+    assert_eq!(text(&mut events).await, TEXT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_ends_before_what_was_had_of_it_is_a_fault() {
+    let mut network = Network::new();
+    let (client, mut server) = connect(&mut network).await;
+    let (_process, mut events) = start(&client, &mut server, Lag::ReadLater).await;
+    output(&mut server, 1..=2).await;
+    for _ in 1..=2 {
+        text(&mut events).await;
+    }
+    drop(server);
+    let mut server = network.accept_resumption(&flags()).await;
+    let read = server.request("process/read").await;
+    server.answer(&read, page(&[], /*next_seq*/ 2)).await;
+    let failure = events.next().await.expect("an event").expect_err("it is not the same log");
+    assert!(matches!(failure, ProcessError::Inconsistent { tip: Seq(1), .. }), "{failure}");
 }

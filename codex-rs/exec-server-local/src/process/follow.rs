@@ -106,7 +106,7 @@ struct CatchUp {
     /// The last position that is to be read rather than pushed.
     tip: Seq,
     until: Instant,
-    /// Whether nothing is pushed meanwhile.
+    /// Whether nothing is pushed meanwhile, and so nothing was.
     holds: bool,
 }
 
@@ -127,13 +127,14 @@ impl Follow {
     ///
     /// A client that comes back reads what it missed. If that is more than one answer holds, what follows is pushed behind
     /// it: a client that takes one answer for all there is sees no gap, and one that reads page by page no byte twice. One
-    /// that acknowledges says again how far it is; until then everything that is retained is its.
+    /// that acknowledges says again what it has, and nothing is pushed before that: what comes behind it is, from there on,
+    /// and need not be read. Until then everything that is retained is its.
     pub(super) fn from_now(following: Following, log: &mut EventLog, sent: Seq, now: Instant) -> Self {
         // The last chunk must not grow any more, or what is added to it would count as taken.
         log.seal();
         let from = log.dropped().map_or(Seq::START, |dropped| dropped.through_seq);
         let tip = log.reach_of_one_read(sent);
-        let holds = tip < log.last();
+        let holds = tip < log.last() || following.window_bytes.is_some();
         let catch_up = (tip > Seq::START).then_some(CatchUp { from, tip, until: now + CATCH_UP, holds });
         let Following { id, follower, window_bytes } = following;
         let flow = Flow::new(window_bytes, from);
@@ -189,8 +190,11 @@ impl Follow {
                 let after = word.after.unwrap_or(through).max(through).min(log.last());
                 *had = through.min(log.last()).max(*had);
                 window.acknowledge(after);
-                self.place.advance(after);
-                self.catch_up.take_if(|catch_up| through >= catch_up.tip);
+                // Its first word since it came back says where to go on, also if that is before where it was thought to be.
+                match self.catch_up.take() {
+                    Some(_) => self.place = Place::new(after),
+                    None => self.place.advance(after),
+                }
             }
             (Flow::Window { window, .. }, None) => {
                 self.flow = Flow::Silent { window_bytes: window.bytes() };

@@ -1,6 +1,7 @@
 //! A follower that says what it has: how far it is pushed, and what is kept for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use codex_exec_server_core::event_log::Event;
 use codex_exec_server_core::output_window::{acknowledge_every, cost};
@@ -8,7 +9,9 @@ use codex_exec_server_local::process::{Acknowledgement, FollowId, ProcessTable};
 use codex_exec_server_protocol::ids::Seq;
 
 use crate::spool::{FLOOD, flood, folder, host, read_all, spooling};
-use crate::support::{Recorder, bytes, output, read, read_until, shell, small, start_followed, table, write};
+use crate::support::{
+    Recorder, bytes, output, pass, read, read_until, shell, small, start_followed, table, write,
+};
 
 /// Less than what these logs grant.
 const WINDOW_BYTES: u64 = 32 << 10;
@@ -107,6 +110,57 @@ async fn what_was_not_acknowledged_is_there_for_whoever_comes_next_and_exactly_t
     let rest = drain(&table, &recorder, follow, first).await;
     let all = [output(had), bytes(&page), output(&rest)].concat();
     assert!(all == flood());
+}
+
+#[tokio::test]
+async fn one_that_comes_back_is_pushed_what_comes_behind_what_it_says_it_has_and_nothing_before_that() {
+    let folder = folder();
+    let table = ProcessTable::new(host(spooling(), folder.path()));
+    let (recorder, follow) = Recorder::follow_within(&table, WINDOW_BYTES);
+    start_followed(&table, follow, shell("p", FLOOD)).await;
+    read_until(&table, "p", |page| page.output_bytes == Some(flood().len() as u64)).await;
+    let mut events = fill(&recorder, follow, WINDOW_BYTES).await;
+    let said = events[events.len() / 8].seq();
+    table.acknowledge(follow, &"p".into(), word(said.0));
+    // Of what it was sent without a word it has a part; how much varies from loss to loss.
+    for share in 1..=4 {
+        table.unfollow(follow);
+        events.truncate(events.len() * share / 4);
+        let had = events.last().expect("a part of something").seq();
+        let (recorder, follow) = Recorder::follow_within(&table, WINDOW_BYTES);
+        assert!(recorder.try_next().is_none(), "it has not said what it has");
+        table.acknowledge(follow, &"p".into(), Acknowledgement { through: Some(said), after: Some(had) });
+        let first = fill(&recorder, follow, WINDOW_BYTES).await;
+        assert_eq!(first[0].seq(), had.next());
+        events.extend(first);
+        table.unfollow(follow);
+    }
+    let had = events.last().expect("some").seq();
+    let (recorder, follow) = Recorder::follow_within(&table, WINDOW_BYTES);
+    table.acknowledge(follow, &"p".into(), word(had.0));
+    events.extend(fill(&recorder, follow, MOST).await);
+    assert!(output(&drain(&table, &recorder, follow, events).await) == flood());
+}
+
+#[tokio::test]
+async fn one_that_comes_back_and_says_nothing_is_pushed_on_when_it_has_read_or_had_time_to() {
+    let table = table(small());
+    let (_first, follow) = Recorder::follow_within(&table, WINDOW_BYTES);
+    start_followed(&table, follow, shell("p", "echo one; read line; echo two; read line; echo three")).await;
+    read_until(&table, "p", |page| page.output_bytes == Some(4)).await;
+    table.unfollow(follow);
+    let (reading, follow) = Recorder::follow_within(&table, WINDOW_BYTES);
+    write(&table, "p", "1", "\n").await;
+    read_until(&table, "p", |page| page.output_bytes == Some(8)).await;
+    // Reading to the end told it that there is nothing before this.
+    assert_eq!(output(&fill_some(&reading, follow).await), b"two\n");
+    table.unfollow(follow);
+    let (waiting, follow) = Recorder::follow_within(&table, WINDOW_BYTES);
+    assert!(waiting.try_next().is_none());
+    write(&table, "p", "2", "\n").await;
+    pass(Duration::from_secs(11)).await;
+    let events = waiting.draw_to_close(follow).await;
+    assert!(output(&events).ends_with(b"three\n"));
 }
 
 #[tokio::test]
