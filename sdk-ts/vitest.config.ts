@@ -2,9 +2,14 @@
 
 import { defineConfig } from "vitest/config";
 
-const alias = {
-  "#websocket": new URL("./src/transport/websocket-node.ts", import.meta.url).pathname,
-};
+const at = (path: string): string => new URL(path, import.meta.url).pathname;
+
+/** What is built is tested by itself; everything else, examples included, is of the sources. */
+const alias = [
+  { find: "#websocket", replacement: at("./src/transport/websocket-node.ts") },
+  { find: /^codex-exec-server-sdk$/, replacement: at("./src/index.ts") },
+  { find: /^codex-exec-server-sdk\/(\w+)$/, replacement: at("./src/$1.ts") },
+];
 
 /** Long enough for a machine that has much else to do: nothing is judged by its time. */
 const PATIENCE_MS = 240_000;
