@@ -9,6 +9,8 @@ use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode};
 use sha2::{Digest, Sha256};
 
+use crate::content_coding::takes_gzip;
+
 /// What a page may do: run the site's scripts, no others and none that stand in the page, talk to this listener, show
 /// images from memory, and be in nobody's frame. Style elements may be made by scripts, which terminals in pages do; as
 /// nothing is loaded from elsewhere, a style can tell nobody anything.
@@ -36,8 +38,19 @@ pub struct SiteFile {
     pub name: &'static str,
     /// Its `Content-Type`.
     pub content_type: &'static str,
-    /// What is in it.
+    /// What is sent for it.
     pub content: &'static [u8],
+    /// What was done to `content`.
+    pub coding: Coding,
+}
+
+/// How the content of a [`SiteFile`] is kept, and so how it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// As it is.
+    Plain,
+    /// Compressed. Every browser takes that; whoever says that it does not is refused.
+    Gzip,
 }
 
 /// Files for browsers, below one path. Nothing in them is secret: whoever reaches the listener may read them. What they
@@ -103,12 +116,28 @@ pub(crate) fn file(headers: &HeaderMap, file: &SiteFile, tag: &HeaderValue) -> R
     let has_it = headers.get_all(header::IF_NONE_MATCH).iter().any(|known| known == tag);
     let mut response = if has_it {
         answer(StatusCode::NOT_MODIFIED, Bytes::new())
+    } else if file.coding == Coding::Gzip && !takes_gzip(headers) {
+        return not_as_asked();
     } else {
         answer(StatusCode::OK, Bytes::from_static(file.content))
     };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
     headers.insert(header::ETAG, tag.clone());
+    if file.coding == Coding::Gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    response
+}
+
+/// To a request that does not take what there is.
+fn not_as_asked() -> Response<Full<Bytes>> {
+    let words = "this file is here in gzip only: ask for it with Accept-Encoding: gzip";
+    let mut response = answer(StatusCode::NOT_ACCEPTABLE, Bytes::from_static(words.as_bytes()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     response
 }
 

@@ -125,6 +125,8 @@ fn with_a_console_it_says_where_that_is_and_shows_it_with_all_that_it_needs() {
     for name in files {
         let (status, content) = get(&url, &format!("/console/{name}"));
         assert!(status.contains(" 200 ") && !content.is_empty(), "{name}: {status}");
+        let is_gzip = content.starts_with(&[0x1f, 0x8b]);
+        assert_eq!(is_gzip, name.starts_with("console."), "{name} is kept otherwise");
     }
     terminate(&child);
     assert!(child.wait().expect("it ends").success());

@@ -1,12 +1,15 @@
 // Makes the console: one script, one style sheet, a page, an icon. `just console` writes them to where the server's program
-// takes them from; a test compares.
+// takes them from, the large ones in gzip; a test compares.
 
 import { readFile, writeFile } from "node:fs/promises";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const HERE = new URL("./", import.meta.url).pathname;
 const SDK = new URL("../../", import.meta.url).pathname;
 const TARGET = new URL("../../../codex-rs/exec-server/console/", import.meta.url).pathname;
+/** What every copy of the program should not carry as it is. */
+const COMPRESSED = new Set(["console.js", "console.css"]);
 
 /** The licence of the one library in it, as its terms ask. */
 async function notice() {
@@ -46,6 +49,24 @@ export async function consoleFiles() {
   ]);
 }
 
+/** The file that the program holds of `name`. */
+export function shownAs(name) {
+  return COMPRESSED.has(name) ? `${name}.gz` : name;
+}
+
+/** What the program shows as `name` by now, as a browser gets to see it; `undefined` if there is none. */
+export async function shownContents(name) {
+  const held = await readFile(`${TARGET}${shownAs(name)}`).catch(() => undefined);
+  return held !== undefined && COMPRESSED.has(name) ? gunzipSync(held) : held;
+}
+
+async function write(name, contents) {
+  // Compressors differ from one version of Node.js to the next: what says the same stays as it is.
+  if ((await shownContents(name))?.equals(contents)) return;
+  const held = COMPRESSED.has(name) ? gzipSync(contents, { level: 9 }) : contents;
+  await writeFile(`${TARGET}${shownAs(name)}`, held);
+}
+
 if (process.argv[1] === new URL(import.meta.url).pathname) {
-  for (const [name, contents] of await consoleFiles()) await writeFile(`${TARGET}${name}`, contents);
+  for (const [name, contents] of await consoleFiles()) await write(name, contents);
 }

@@ -1,6 +1,6 @@
 //! What browsers need of a listener: a credential without a header, and a site with its own pages let in.
 
-use codex_exec_server_transport::{AcceptPolicy, Authenticator, Site, SiteFile, WireLimits};
+use codex_exec_server_transport::{AcceptPolicy, Authenticator, Coding, Site, SiteFile, WireLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{Server, soon, upgrade_request};
@@ -10,8 +10,24 @@ const SECRET: &str = "codex-exec-server.bearer.c2VjcmV0";
 const WRONG: &str = "codex-exec-server.bearer.d3Jvbmc";
 
 const FILES: &[SiteFile] = &[
-    SiteFile { name: "", content_type: "text/html; charset=utf-8", content: b"<!doctype html>" },
-    SiteFile { name: "app.js", content_type: "text/javascript; charset=utf-8", content: b"run();" },
+    SiteFile {
+        name: "",
+        content_type: "text/html; charset=utf-8",
+        content: b"<!doctype html>",
+        coding: Coding::Plain,
+    },
+    SiteFile {
+        name: "app.js",
+        content_type: "text/javascript; charset=utf-8",
+        content: b"run();",
+        coding: Coding::Plain,
+    },
+    SiteFile {
+        name: "packed.js",
+        content_type: "text/javascript; charset=utf-8",
+        content: b"bytes in gzip",
+        coding: Coding::Gzip,
+    },
 ];
 
 async fn server(token: Option<&str>, site: bool) -> Server {
@@ -110,6 +126,23 @@ async fn a_site_is_shown_with_headers_that_keep_its_pages_to_themselves() {
         assert_eq!(scripts.trim(), "script-src 'self'");
         assert!(policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"));
     }
+}
+
+#[tokio::test]
+async fn a_file_that_is_kept_in_gzip_is_sent_so_and_refused_with_words_to_whoever_does_not_take_that() {
+    let server = server(/*token*/ None, /*site*/ true).await;
+    for accepted in ["", "Accept-Encoding: gzip, deflate, br\r\n"] {
+        let response = server.http(&get("/console/packed.js", accepted)).await;
+        assert_eq!((status(&response), response.split_once("\r\n\r\n").unwrap().1), (200, "bytes in gzip"));
+        assert!(response.contains("\r\ncontent-encoding: gzip\r\n"), "{response}");
+        assert!(response.contains("\r\nvary: accept-encoding\r\n"), "{response}");
+    }
+    let refused = server.http(&get("/console/packed.js", "Accept-Encoding: identity\r\n")).await;
+    let words = "this file is here in gzip only: ask for it with Accept-Encoding: gzip";
+    assert_eq!((status(&refused), refused.split_once("\r\n\r\n").unwrap().1), (406, words));
+    let plain = server.http(&get("/console/app.js", "Accept-Encoding: identity\r\n")).await;
+    assert_eq!(status(&plain), 200);
+    assert!(!plain.contains("content-encoding"), "{plain}");
 }
 
 #[tokio::test]
