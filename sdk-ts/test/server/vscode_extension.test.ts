@@ -3,11 +3,12 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type * as vscode from "vscode";
 import { bundle } from "../../examples/vscode/build.mjs";
 import manifest from "../../examples/vscode/package.json" with { type: "json" };
 import { type Context, type Host, RemoteMachine, SCHEME } from "../../examples/vscode/src/remote_machine.js";
+import { connect } from "../../src/index.js";
 import { fakeVsCode } from "../support/fake_vscode.js";
 import { TestServer } from "../support/server.js";
 
@@ -19,7 +20,7 @@ class FakeEditor {
   readonly terminals: Pty[] = [];
   readonly providers = new Map<string, vscode.FileSystemProvider>();
   readonly errors: { readonly message: string; readonly remedy: string }[] = [];
-  readonly folders: vscode.Uri[] = [];
+  readonly folders: { readonly uri: vscode.Uri }[] = [];
   readonly secrets = new Map<string, string>();
   readonly state = new Map<string, unknown>();
   readonly status = { text: "", name: "", show: () => {}, dispose: () => {} };
@@ -49,9 +50,10 @@ class FakeEditor {
       },
     },
     workspace: {
+      workspaceFolders: this.folders,
       getConfiguration: () => ({ get: () => this.url }),
-      updateWorkspaceFolders: (_at: number, _gone: number, { uri }: { uri: vscode.Uri }) =>
-        this.folders.push(uri),
+      updateWorkspaceFolders: (_at: number, _gone: number, folder: { uri: vscode.Uri }) =>
+        this.folders.push(folder),
       registerFileSystemProvider: (scheme: string, provider: vscode.FileSystemProvider) => {
         this.providers.set(scheme, provider);
         return { dispose: () => this.providers.delete(scheme) };
@@ -79,9 +81,12 @@ class FakeEditor {
 let editor: FakeEditor;
 let machine: RemoteMachine;
 let server: TestServer;
+/** The home folder of the server's user: what a login shell finds in one of the machine's may take minutes, or input. */
+let home: string;
 
 beforeEach(async () => {
-  server = await TestServer.start();
+  home = await mkdtemp(join(tmpdir(), "extension-"));
+  server = await TestServer.start([], { env: { HOME: home } });
   editor = new FakeEditor();
   editor.url = server.url;
   machine = new RemoteMachine(editor.host, editor.context);
@@ -91,6 +96,7 @@ afterEach(async () => {
   await machine.disconnect();
   machine.dispose();
   await server[Symbol.asyncDispose]();
+  await rm(home, { recursive: true });
 });
 
 test("has every command that its manifest promises, and takes them away with it", () => {
@@ -107,13 +113,10 @@ test("connects when it is first used, and opens a terminal there", async () => {
   expect(editor.status.text).toMatch(/ connected$/);
   const pty = editor.terminals[0]!;
   let screen = "";
-  let hasTyped = false;
   pty.onDidWrite((text) => {
+    // It asks when it is there.
+    if (screen === "") pty.handleInput?.("echo $((6 * 7)); exit 3\r");
     screen += text;
-    // Not before the shell is there: what its start-up files run might take it.
-    if (hasTyped) return;
-    hasTyped = true;
-    pty.handleInput?.("echo $((6 * 7)); exit 3\r");
   });
   const closed = new Promise((resolve) => pty.onDidClose?.(resolve));
   pty.open({ rows: 24, columns: 80 });
@@ -121,18 +124,45 @@ test("connects when it is first used, and opens a terminal there", async () => {
   expect(screen).toContain("42");
 });
 
-test("shows files under its scheme, beginning with the home folder", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "extension-"));
-  try {
-    await writeFile(join(folder, "words"), "hello");
-    await editor.run("codexExec.openFolder");
-    expect(editor.folders[0]).toMatchObject({ scheme: SCHEME, path: expect.stringMatching(/^\//) });
-    const provider = editor.providers.get(SCHEME)!;
-    const uri = { path: `${folder}/words` } as vscode.Uri;
-    expect(new TextDecoder().decode(await provider.readFile(uri))).toBe("hello");
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+test("shows files under its scheme, beginning with the home folder, and again when the editor was restarted", async () => {
+  await writeFile(join(home, "words"), "hello");
+  await editor.run("codexExec.openFolder");
+  const { uri } = editor.folders[0]!;
+  expect(uri).toMatchObject({ scheme: SCHEME, path: home });
+  const read = async (): Promise<string> => {
+    const provider = editor.providers.get(SCHEME);
+    const bytes = await provider?.readFile({ path: `${uri.path}/words` } as vscode.Uri);
+    return new TextDecoder().decode(bytes);
+  };
+  expect(await read()).toBe("hello");
+  machine.dispose();
+  expect(editor.providers.size).toBe(0);
+  machine = new RemoteMachine(editor.host, editor.context);
+  await machine.showFolders();
+  expect(await read()).toBe("hello");
+});
+
+test("connects for nobody where no files are shown", async () => {
+  await machine.showFolders();
+  expect(editor.status.text).toContain("not connected");
+});
+
+test("gives up connecting when it is told to disconnect, and is as before", async () => {
+  const connecting = machine.client();
+  await machine.disconnect();
+  await expect(connecting).rejects.toThrow("disconnected meanwhile");
+  expect(editor.providers.size).toBe(0);
+  expect(editor.status.text).toContain("not connected");
+  await machine.client();
+  expect(editor.status.text).toMatch(/ connected$/);
+});
+
+test("connects anew when another window has taken its session over and it is used again", async () => {
+  const { sessionId } = await machine.client();
+  await using other = await connect(server.url, { sessionId, takeover: true });
+  await vi.waitUntil(() => editor.status.text.includes("not connected"), { timeout: 60_000 });
+  expect(editor.providers.size).toBe(0);
+  expect((await machine.client()).sessionId).toBe(other.sessionId);
 });
 
 test("finds its session again when the editor was restarted, and begins anew where it is gone", async () => {

@@ -29,11 +29,17 @@ export class TestServer implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** Starts the program with `args` on any port and waits until it says which. */
-  static async start(args: readonly string[] = [], program = serverProgram()): Promise<TestServer> {
+  /** Starts the program with `args` on any port and waits until it says which. `env` is laid over that of the tests. */
+  static async start(
+    args: readonly string[] = [],
+    {
+      program = serverProgram(),
+      env = {},
+    }: { readonly program?: string; readonly env?: NodeJS.ProcessEnv } = {},
+  ): Promise<TestServer> {
     const child = spawn(program, [...args, "--listen", "ws://127.0.0.1:0"], {
       stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, CODEX_EXEC_SERVER_LOG: "error" },
+      env: { ...process.env, CODEX_EXEC_SERVER_LOG: "error", ...env },
     });
     const url = await new Promise<string>((resolve, reject) => {
       createInterface({ input: child.stdout }).once("line", resolve);
@@ -45,7 +51,7 @@ export class TestServer implements AsyncDisposable {
 
   /** The reference's server. */
   static reference(program: string): Promise<TestServer> {
-    return TestServer.start(["exec-server"], program);
+    return TestServer.start(["exec-server"], { program });
   }
 
   get port(): number {

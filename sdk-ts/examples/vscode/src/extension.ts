@@ -5,7 +5,9 @@ import { RemoteMachine } from "./remote_machine.js";
 
 /** Called by the editor. */
 export function activate(context: vscode.ExtensionContext): void {
-  context.subscriptions.push(new RemoteMachine(vscode, context));
+  const machine = new RemoteMachine(vscode, context);
+  context.subscriptions.push(machine);
+  void machine.showFolders();
 }
 
 /** Called by the editor; what there is to end is among the subscriptions. */

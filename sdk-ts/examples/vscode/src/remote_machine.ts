@@ -18,13 +18,20 @@ const SESSION = "session";
 /** How long the server is asked to keep the session while the editor is closed. */
 const KEPT_MS = 60 * 60_000;
 
+/** A connection that is being made, or was. */
+interface Connection {
+  readonly client: Promise<Client>;
+  /** Ends the attempt, if there is no client yet. */
+  readonly stop: AbortController;
+}
+
 /** See the head of the file. */
 export class RemoteMachine implements vscode.Disposable {
   readonly #host: Host;
   readonly #context: Context;
   readonly #status: vscode.StatusBarItem;
   readonly #registered: vscode.Disposable[];
-  #client: Promise<Client> | undefined;
+  #connection: Connection | undefined;
   /** Where the files of the present client are shown. */
   #files: vscode.Disposable | undefined;
 
@@ -46,12 +53,22 @@ export class RemoteMachine implements vscode.Disposable {
 
   /** The client, connecting it where there is none, or where the last one failed. */
   client(): Promise<Client> {
-    this.#client ??= this.#connect().catch((error: unknown) => {
-      this.#client = undefined;
-      this.#say("not connected");
-      throw error;
-    });
-    return this.#client;
+    if (this.#connection === undefined) {
+      const stop = new AbortController();
+      const client = this.#connect(stop.signal).catch((error: unknown) => {
+        // Unless another one has taken its place by now.
+        if (this.#connection?.stop === stop) this.#forget();
+        throw error;
+      });
+      this.#connection = { client, stop };
+    }
+    return this.#connection.client;
+  }
+
+  /** Connects at once where the workspace shows files of the machine already, as it does when the editor was restarted. */
+  async showFolders(): Promise<void> {
+    const isShown = this.#host.workspace.workspaceFolders?.some(({ uri }) => uri.scheme === SCHEME);
+    if (isShown === true) await this.#try(async () => void (await this.client()));
   }
 
   /** A terminal with the login shell of the server's user. Closing it ends the shell. */
@@ -86,14 +103,12 @@ export class RemoteMachine implements vscode.Disposable {
     await this.disconnect();
   }
 
-  /** Lets go of the connection; the server keeps the session for a while. */
+  /** Lets go of the connection, or of the attempt to make one; the server keeps the session for a while. */
   async disconnect(): Promise<void> {
-    const client = this.#client;
-    this.#client = undefined;
-    this.#files?.dispose();
-    this.#files = undefined;
-    this.#say("not connected");
-    await client?.then((client) => client.close()).catch(() => {});
+    const connection = this.#connection;
+    this.#forget();
+    connection?.stop.abort(new Error("disconnected meanwhile"));
+    await connection?.client.then((client) => client.close()).catch(() => {});
   }
 
   dispose(): void {
@@ -101,7 +116,15 @@ export class RemoteMachine implements vscode.Disposable {
     for (const registered of this.#registered.splice(0)) registered.dispose();
   }
 
-  async #connect(): Promise<Client> {
+  /** There is no client any more, and nothing of it is shown. */
+  #forget(): void {
+    this.#connection = undefined;
+    this.#files?.dispose();
+    this.#files = undefined;
+    this.#say("not connected");
+  }
+
+  async #connect(signal: AbortSignal): Promise<Client> {
     const url = this.#url();
     this.#say("connecting");
     const token = await this.#context.secrets.get(TOKEN);
@@ -109,7 +132,13 @@ export class RemoteMachine implements vscode.Disposable {
       connect(url, {
         clientName: "codex-exec-server-remote",
         detachedLifetimeMs: KEPT_MS,
-        onState: (state) => this.#say(state.status === "failed" ? "not connected" : state.status),
+        signal,
+        onState: ({ status }) => {
+          if (signal.aborted) return;
+          // One that failed does not come back: what is used next connects anew.
+          if (status === "failed") this.#forget();
+          else this.#say(status);
+        },
         ...(token !== undefined && { token }),
         // The editor's host may have been restarted before its connection was noticed to be gone.
         ...(sessionId !== undefined && { sessionId, takeover: true }),
@@ -121,8 +150,11 @@ export class RemoteMachine implements vscode.Disposable {
       return open(undefined);
     });
     await this.#context.workspaceState.update(SESSION, client.sessionId);
+    if (signal.aborted) {
+      await client.close();
+      throw signal.reason;
+    }
     const files = new RemoteFileSystem(this.#host, client);
-    this.#files?.dispose();
     this.#files = this.#host.workspace.registerFileSystemProvider(SCHEME, files, { isCaseSensitive: true });
     this.#say("connected");
     return client;
