@@ -61,9 +61,15 @@ mod tests {
 
     #[test]
     fn it_is_not_where_it_is_refused_or_others_are_named() {
-        for values in
-            [&[""][..], &["identity"], &["br, deflate"], &["gzip;q=0"], &["*;q=0"], &["*, gzip; q=0.000"], &["gzip;q=x"]]
-        {
+        for values in [
+            &[""][..],
+            &["identity"],
+            &["br, deflate"],
+            &["gzip;q=0"],
+            &["*;q=0"],
+            &["*, gzip; q=0.000"],
+            &["gzip;q=x"],
+        ] {
             assert!(!takes(values), "{values:?}");
         }
     }
