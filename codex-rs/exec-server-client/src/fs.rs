@@ -4,6 +4,7 @@
 //! server knows it again by a key; writes and appends get one by themselves wherever that is so.
 
 mod file;
+mod missing;
 mod search;
 mod watch;
 
@@ -35,6 +36,7 @@ use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::sandbox::SandboxContext;
 use uuid::Uuid;
 
+pub use self::missing::MissingWatch;
 use self::search::{Lines, Paths, RemoteSearch};
 use crate::client::Client;
 use crate::error::{RequestError, Unsupported};

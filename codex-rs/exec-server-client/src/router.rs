@@ -208,6 +208,9 @@ impl Router {
             }
             ServerNotification::HttpBodyDelta(delta) => return self.bodies.deliver(delta),
             ServerNotification::FsChanged(changed) => return self.watches.deliver(changed),
+            ServerNotification::FsMissingChanged(changed) => {
+                return self.watches.missing_changed(changed.watch_id);
+            }
             ServerNotification::FsGlobMatches(found) => {
                 let batch = Batch::Paths(found.matches);
                 return self.searches.deliver(&found.search_id, found.batch, batch);

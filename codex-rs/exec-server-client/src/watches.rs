@@ -16,6 +16,8 @@ const WAITING: usize = 16_384;
 pub(crate) struct Watches {
     open: Mutex<HashMap<WatchId, Arc<Mail>>>,
     last_id: AtomicU64,
+    /// The latest watch on missing paths: a server has one of each connection.
+    newest_missing: Mutex<Option<WatchId>>,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +45,24 @@ impl Watches {
         let mail = Arc::new(Mail::default());
         self.lock().insert(id, Arc::clone(&mail));
         Mailbox { id, mail, watches: Arc::clone(self) }
+    }
+
+    /// A place for the word on missing paths. Whoever waited for the one before is to look again, since the server lets go of
+    /// that one.
+    pub(crate) fn open_missing(self: &Arc<Self>) -> Mailbox {
+        // Held meanwhile, so that the order of names is that of the places.
+        let mut newest = self.newest_missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mailbox = self.open();
+        if let Some(before) = newest.replace(mailbox.id) {
+            self.missing_changed(before);
+        }
+        mailbox
+    }
+
+    /// Tells the watch on missing paths that it is over.
+    pub(crate) fn missing_changed(&self, watch_id: WatchId) {
+        let changes = Vec::new();
+        self.deliver(FsChangedNotification { watch_id, changes, resync: true, ended: true });
     }
 
     /// Takes changes to their watch. What belongs to none was given up.
@@ -76,6 +96,11 @@ impl Mailbox {
         let mut waiting = self.mail.lock();
         let is_silent = waiting.changes.is_empty() && !waiting.resync && !waiting.ended;
         if is_silent { None } else { Some(std::mem::take(&mut *waiting)) }
+    }
+
+    /// Whether nothing more will come, whatever waits to be taken.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.mail.lock().ended
     }
 
     /// Resolves when there may be something to take.

@@ -54,6 +54,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
             fs_search: true,
             fs_transfer: true,
             fs_watch: true,
+            fs_watch_missing: true,
             ..EnvironmentCapabilities::default()
         },
         sandbox: None,

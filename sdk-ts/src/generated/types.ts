@@ -938,20 +938,25 @@ export type FsWalkResponse = {
 
 /**
  * Parameters of `fs/watchMissing`: one notification as soon as one of these paths, or the first missing parent of one,
- * comes into existence.
+ * comes into existence, or what led there goes away. Flag `fsWatchMissing`.
+ *
+ * A connection has one such watch, its newest: another one takes its place.
  */
 export type FsWatchMissingParams = {
-  /** A name that was not used on this connection. */
+  /** A name above those of every `fs/watchMissing` before it on this connection, the failed ones included, and above 0. */
   readonly watchId: WatchId;
-  /** Paths that do not exist. */
+  /** 1 to 64 paths that do not exist. */
   readonly missing: ReadonlyArray<PathUri>;
-  /** A path that exists, which the caller found while it looked for the others. */
+  /** A path that exists, which the caller found while it looked for the others: that it changes or goes away is told, too. */
   readonly present?: PathUri;
 };
 
 /** Result of `fs/watchMissing`. */
 export type FsWatchMissingResponse = {
-  /** False if the list is empty, one of the paths exists already, or the name was used: no notification will come. */
+  /**
+   * False if no notification will come: the list is empty or too long, one of the paths exists already, a symbolic link
+   * stands on the way to one, the name was used, or the server can't watch there. Whoever asked looks for itself.
+   */
   readonly watching: boolean;
 };
 

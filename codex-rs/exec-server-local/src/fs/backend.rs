@@ -21,8 +21,8 @@ use codex_exec_server_protocol::fs::{
     FsReadBlockParams, FsReadBlockResponse, FsReadDirectoryParams, FsReadDirectoryResponse, FsReadFileParams,
     FsReadLinkParams, FsReadLinkResponse, FsReadRangeParams, FsReadRangeResponse, FsRemoveParams,
     FsRenameParams, FsSearchMatch, FsSearchParams, FsSetPermissionsParams, FsStatManyParams,
-    FsStatManyResponse, FsWalkEntry, FsWalkParams, FsWalkResponse, FsWatchParams, FsWriteBlockParams,
-    FsWriteFileParams, FsWriteFileResponse, FsWriteRangeParams, FsWriteRangeResponse,
+    FsStatManyResponse, FsWalkEntry, FsWalkParams, FsWalkResponse, FsWatchMissingParams, FsWatchParams,
+    FsWriteBlockParams, FsWriteFileParams, FsWriteFileResponse, FsWriteRangeParams, FsWriteRangeResponse,
 };
 use codex_exec_server_protocol::ids::RequestKey;
 use codex_exec_server_protocol::path_uri::PathUri;
@@ -37,7 +37,7 @@ use super::keys::{Keys, Turn, Written, of_append, of_write};
 use super::read::WholeFile;
 use super::sandbox::{self, Confined, Reply, perform};
 use super::search::LocalSearch;
-use super::watch::LocalWatch;
+use super::watch::{LocalWatch, MissingWatch};
 
 /// What an answer of this kind holds.
 macro_rules! taken {
@@ -281,6 +281,13 @@ impl LocalFileSystem {
         sandbox::unconfined(&self.host, params.sandbox.as_ref(), "a watch")?;
         let (host, path) = (Arc::clone(&self.host), params.path.clone());
         self.host.blocking(&path, move || LocalWatch::set(&host, &params)).await
+    }
+
+    /// `fs/watchMissing`; `None` if nothing would be told.
+    pub async fn watch_missing(&self, params: FsWatchMissingParams) -> Result<Option<MissingWatch>, FsFault> {
+        let Some(path) = params.missing.first().cloned() else { return Ok(None) };
+        let host = Arc::clone(&self.host);
+        self.host.blocking(&path, move || Ok(MissingWatch::set(&host, &params))).await
     }
 
     /// `fs/search`

@@ -41,4 +41,4 @@ pub use self::handles::FileHandles;
 pub use self::host::FsHost;
 pub use self::read::WholeFile;
 pub use self::search::LocalSearch;
-pub use self::watch::LocalWatch;
+pub use self::watch::{LocalWatch, MissingWatch};

@@ -47,6 +47,11 @@ const LOCAL: [u32; 11] = [
     0x7371_7368,
 ];
 
+/// Whether a file system is this kernel's own, so that whatever happens there happens through this kernel.
+pub(super) fn is_local(kind: rustix::fs::FsWord) -> bool {
+    u32::try_from(kind).is_ok_and(|kind| LOCAL.contains(&kind))
+}
+
 /// Devices whose file systems are this kernel's own.
 #[derive(Debug, Default)]
 pub(super) struct Devices {
@@ -71,7 +76,7 @@ impl Devices {
             return;
         }
         let Ok(found) = rustix::fs::statfs(&place.path) else { return };
-        if u32::try_from(found.f_type).is_ok_and(|kind| LOCAL.contains(&kind)) {
+        if is_local(found.f_type) {
             let mut local = self.lock();
             if local.len() >= KNOWN_DEVICES {
                 local.clear();

@@ -18,16 +18,21 @@ use crate::sandbox::SandboxContext;
 #[ts(type = "number")]
 pub struct WatchId(pub u64);
 
+/// Paths that one `fs/watchMissing` may name; beyond that it is answered `watching: false`.
+pub const MAX_MISSING_PATHS: usize = 64;
+
 /// Parameters of `fs/watchMissing`: one notification as soon as one of these paths, or the first missing parent of one,
-/// comes into existence.
+/// comes into existence, or what led there goes away. Flag `fsWatchMissing`.
+///
+/// A connection has one such watch, its newest: another one takes its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct FsWatchMissingParams {
-    /// A name that was not used on this connection.
+    /// A name above those of every `fs/watchMissing` before it on this connection, the failed ones included, and above 0.
     pub watch_id: WatchId,
-    /// Paths that do not exist.
+    /// 1 to 64 paths that do not exist.
     pub missing: Vec<PathUri>,
-    /// A path that exists, which the caller found while it looked for the others.
+    /// A path that exists, which the caller found while it looked for the others: that it changes or goes away is told, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub present: Option<PathUri>,
@@ -37,7 +42,8 @@ pub struct FsWatchMissingParams {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct FsWatchMissingResponse {
-    /// False if the list is empty, one of the paths exists already, or the name was used: no notification will come.
+    /// False if no notification will come: the list is empty or too long, one of the paths exists already, a symbolic link
+    /// stands on the way to one, the name was used, or the server can't watch there. Whoever asked looks for itself.
     pub watching: bool,
 }
 

@@ -5,6 +5,7 @@
 //! holds up nobody but itself.
 
 pub(crate) mod bodies;
+pub(crate) mod missing;
 mod outbound;
 mod requests;
 pub(crate) mod searches;
@@ -30,6 +31,7 @@ use serde_json::value::RawValue;
 use tokio::sync::SetOnce;
 
 use self::bodies::Bodies;
+use self::missing::MissingWatches;
 use self::outbound::Outbound;
 pub(crate) use self::outbound::{Form, Reply};
 use self::requests::Requests;
@@ -273,6 +275,7 @@ impl Reader {
             handles: FileHandles::new(Arc::clone(self.context.sessions.files())),
             searches: Searches::new(Arc::clone(&self.outbound), self.context.limits.files),
             watches: Watches::new(Arc::clone(&self.outbound), self.context.limits.files),
+            missing: MissingWatches::new(Arc::clone(&self.outbound)),
         });
         self.attached = Some(Attached { session, follow, files });
         Ok(InitializeResponse {

@@ -59,6 +59,11 @@ impl Watches {
         tellers.spawn(async move { tell(&outbound, &place, watch).await });
     }
 
+    /// Whether a watch has this name.
+    pub(crate) fn stands(&self, id: WatchId) -> bool {
+        lock(&self.standing).contains_key(&id)
+    }
+
     /// `fs/unwatch`. An unknown one is fine.
     pub(crate) fn end(&self, id: WatchId) {
         if let Some(stop) = lock(&self.standing).remove(&id) {

@@ -16,6 +16,7 @@ use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
 use serde::Serialize;
 
 use super::{Answer, Work, search};
+use crate::connection::missing::MissingWatches;
 use crate::connection::searches::Searches;
 use crate::connection::watches::Watches;
 use crate::connection::{Form, Reply, Waiting};
@@ -30,6 +31,7 @@ pub(crate) struct Files {
     pub(crate) handles: FileHandles,
     pub(crate) searches: Searches,
     pub(crate) watches: Watches,
+    pub(crate) missing: MissingWatches,
 }
 
 macro_rules! requests {
@@ -80,6 +82,7 @@ requests! {
     Glob(FsGlob, FsGlobParams): Idle,
     Search(FsSearch, FsSearchParams): Idle,
     Watch(FsWatch, FsWatchParams): Idle,
+    WatchMissing(FsWatchMissing, FsWatchMissingParams): Idle,
     Unwatch(FsUnwatch, FsUnwatchParams): Idle,
     Remove(FsRemove, FsRemoveParams): Steady,
     Copy(FsCopy, FsCopyParams): Idle,
@@ -108,7 +111,7 @@ pub(crate) fn answer(
 }
 
 async fn run(files: &Arc<Files>, id: &RequestId, request: FsRequest, form: Form) -> Answer {
-    let Files { system, handles, searches, watches } = &**files;
+    let Files { system, handles, searches, watches, missing } = &**files;
     match request {
         FsRequest::ReadFile(params) => read_file(system, id, params).await,
         FsRequest::ReadRange(params) => read_range(system, id, params).await,
@@ -131,8 +134,10 @@ async fn run(files: &Arc<Files>, id: &RequestId, request: FsRequest, form: Form)
         FsRequest::Glob(params) => encode(id, search::glob(system, searches, params).await),
         FsRequest::Search(params) => encode(id, search::contents(system, searches, params).await),
         FsRequest::Watch(params) => watch(files, id, params).await,
+        FsRequest::WatchMissing(params) => watch_missing(files, id, params).await,
         FsRequest::Unwatch(params) => {
             watches.end(params.watch_id);
+            missing.end(params.watch_id);
             encode_empty(id, Ok::<_, ServiceError>(()))
         }
         FsRequest::Remove(params) => encode_empty(id, system.remove(params).await),
@@ -157,6 +162,25 @@ async fn watch(files: &Arc<Files>, id: &RequestId, params: FsWatchParams) -> Ans
         }
         Err(fault) => failed(id, fault),
     }
+}
+
+/// The newest takes the place of the one before it when it is asked for, whatever comes of it.
+async fn watch_missing(files: &Arc<Files>, id: &RequestId, params: FsWatchMissingParams) -> Answer {
+    let watch_id = params.watch_id;
+    let place = if files.watches.stands(watch_id) { None } else { files.missing.newest(watch_id) };
+    let set = match place {
+        None => None,
+        Some(place) => match files.system.watch_missing(params).await {
+            Ok(watch) => watch.map(|watch| (place, watch)),
+            Err(fault) => return failed(id, fault),
+        },
+    };
+    let answer = FsWatchMissingResponse { watching: set.is_some() };
+    let answer = encode(id, Ok::<_, ServiceError>(answer));
+    let Some((place, watch)) = set else { return answer };
+    let files = Arc::clone(files);
+    let then = move || files.missing.begin(place, watch);
+    Answer { then: Some(Box::new(then)), ..answer }
 }
 
 fn failed(id: &RequestId, error: impl Into<ServiceError>) -> Answer {

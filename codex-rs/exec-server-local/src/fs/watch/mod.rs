@@ -8,6 +8,7 @@
 //! fills, and what does not fit there the kernel reports as lost: so there is one bound and one mark for all of it.
 
 mod batch;
+mod missing;
 mod watched;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use codex_exec_server_protocol::path_uri::PathUri;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+pub use self::missing::MissingWatch;
 use self::watched::Watched;
 use super::globs::Globs;
 use super::host::FsHost;

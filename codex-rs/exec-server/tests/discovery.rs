@@ -1,0 +1,9 @@
+//! What a client finds out about a machine before it works there. The same cases on this program and on the reference's, where
+//! that is at hand: each on a server of its own, whose user has a home of its own.
+
+#[macro_use]
+#[path = "discovery/machine.rs"]
+mod machine;
+
+#[path = "discovery/missing.rs"]
+mod missing;
