@@ -1,8 +1,8 @@
 //! The part of a log that is kept in a file: which stretch of it lies where, and what a stretch looks like there.
 //!
-//! The file is a row of slots of one size, and each holds one segment: chunks whose numbers follow each other. A slot that
-//! is free again is used again, the first one first, so the file is never longer than what was kept at once, and shrinks
-//! from its end. Nothing of it outlives the log, so its form is nobody else's business.
+//! The file is a row of slots of one size, and each holds one segment: chunks whose numbers follow each other. A slot has
+//! its whole size on the disk, also where its segment is shorter: so one that is free again can be used again on a disk that is
+//! full by then, the first one first. The file is never longer than what was kept at once, and shrinks from its end. Nothing of it outlives the log, so its form is nobody else's business.
 //!
 //! Owns no file: what is to be written or read is handed to the caller.
 
@@ -35,6 +35,8 @@ pub struct Segment {
     pub place: u64,
     /// What it takes there.
     pub length: usize,
+    /// Where its slot ends.
+    pub slot_end: u64,
     slot: u32,
 }
 
@@ -237,6 +239,7 @@ impl Filed {
             bytes: last.offset + last.bytes.len() as u64 - first.offset,
             place: u64::from(slot) * self.slot_bytes as u64,
             length,
+            slot_end: (u64::from(slot) + 1) * self.slot_bytes as u64,
             slot,
         };
         self.in_flight = Some(segment);

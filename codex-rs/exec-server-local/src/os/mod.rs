@@ -52,7 +52,7 @@ pub use orphans::{Sweep, become_subreaper, sweep};
 pub use pty::{Size, append_output, read_output, resize};
 pub use rustix::process::Signal;
 pub use spawn::{Spawned, spawn};
-pub use spool_file::{nameless_file, read_cached, write_parts};
+pub use spool_file::{nameless_file, read_cached, set_aside, write_parts};
 pub use timer::{arm_timer, timer};
 pub use tree::{KillReport, kill_tree};
 pub use wiring::{Output, widen_pipe};

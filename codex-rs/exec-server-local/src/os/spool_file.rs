@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 /// Pieces that the kernel takes at once.
@@ -63,6 +63,18 @@ pub fn write_parts(file: &File, place: u64, parts: &[impl AsRef<[u8]>]) -> io::R
         }
     }
     Ok(())
+}
+
+/// Has the disk set aside what `file` takes between `place` and `end`, so that writing there can't find it full. Where the file
+/// system knows no such thing, nothing is set aside.
+pub fn set_aside(file: &File, place: u64, end: u64) -> io::Result<()> {
+    loop {
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), place, end - place) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Reads `length` bytes from `place` on, if they are in memory: this never waits for a disk.

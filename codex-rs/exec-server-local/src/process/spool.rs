@@ -150,7 +150,7 @@ pub(super) struct SpoolFile {
     changing: Mutex<()>,
     /// How long it is.
     length: AtomicU64,
-    /// How far it was written without failing.
+    /// How far it has its slots, whole.
     written: AtomicU64,
 }
 
@@ -170,9 +170,9 @@ impl SpoolFile {
 
     /// Writes what is to be written. Takes as long as the disk does.
     pub(super) fn write(&self, space: &SpoolSpace, spill: &Spill) -> bool {
-        let end = spill.segment.place + spill.segment.length as u64;
+        let end = spill.segment.slot_end;
         let extends = end > self.written.load(Ordering::Relaxed);
-        let outcome = self.try_write(space, spill);
+        let outcome = self.try_write(space, spill, extends);
         if outcome.is_ok() {
             self.written.fetch_max(end, Ordering::Relaxed);
         }
@@ -180,7 +180,7 @@ impl SpoolFile {
         outcome.is_ok()
     }
 
-    fn try_write(&self, space: &SpoolSpace, spill: &Spill) -> io::Result<()> {
+    fn try_write(&self, space: &SpoolSpace, spill: &Spill, extends: bool) -> io::Result<()> {
         let _alone = self.change();
         let file = match self.file.get() {
             Some(file) => file,
@@ -190,9 +190,13 @@ impl SpoolFile {
                 self.file.get_or_init(|| Arc::new(file))
             }
         };
-        let Segment { place, length, .. } = spill.segment;
+        let Segment { place, slot_end, .. } = spill.segment;
         // What was written before it failed takes room as well.
-        self.length.fetch_max(place + length as u64, Ordering::Relaxed);
+        self.length.fetch_max(slot_end, Ordering::Relaxed);
+        if extends {
+            // All of the slot: a longer segment may use it again when nobody has a block left.
+            os::set_aside(file, place, slot_end)?;
+        }
         os::write_parts(file, place, &spill.parts())
     }
 

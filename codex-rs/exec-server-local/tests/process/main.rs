@@ -8,6 +8,7 @@ mod budget;
 mod faults;
 mod flood;
 mod follow;
+mod full_disk;
 mod identity;
 mod requests;
 mod retention;
