@@ -3,6 +3,7 @@
 //! Pure: symbolic places arrive as [`Places`]. What an intent does not say, and what this version does not understand,
 //! never widens what a process may do.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -52,6 +53,9 @@ pub enum Files {
         globs: Vec<Glob>,
         /// How many levels deep they look; `None` for any.
         glob_depth: Option<usize>,
+        /// Rules that were given as places within a root, by their paths, and those roots: what a link makes of such a
+        /// place must not lie elsewhere.
+        within: BTreeMap<PathBuf, PathBuf>,
     },
 }
 
@@ -135,6 +139,7 @@ impl<'a> Resolver<'a> {
     fn files(&self, entries: &[SandboxEntry], glob_depth: Option<usize>) -> Result<Files, IntentError> {
         let mut rules = Rules::default();
         let mut globs = Vec::new();
+        let mut within = BTreeMap::new();
         for entry in entries {
             let access = match entry.access {
                 SandboxAccess::Read => Access::Read,
@@ -150,7 +155,7 @@ impl<'a> Resolver<'a> {
                     rules.add(host_path(path)?, access, origin);
                 }
                 SandboxPath::GlobPattern { pattern } => globs.extend(self.glob(pattern, access)?),
-                SandboxPath::Special { value } => self.special(value, access, &mut rules),
+                SandboxPath::Special { value } => self.special(value, access, &mut rules, &mut within),
             }
         }
         let full_write = rules.is_full_write();
@@ -166,7 +171,7 @@ impl<'a> Resolver<'a> {
         if full_write && globs.is_empty() && self.places.hidden.is_empty() {
             return Ok(Files::All);
         }
-        Ok(Files::Ruled { rules, globs, glob_depth })
+        Ok(Files::Ruled { rules, globs, glob_depth, within })
     }
 
     /// A glob can only deny: one that is to allow something says nothing.
@@ -187,7 +192,13 @@ impl<'a> Resolver<'a> {
         Ok(Some(Glob::new(base, pattern)?))
     }
 
-    fn special(&self, place: &SandboxSpecialPath, access: Access, rules: &mut Rules) {
+    fn special(
+        &self,
+        place: &SandboxSpecialPath,
+        access: Access,
+        rules: &mut Rules,
+        within: &mut BTreeMap<PathBuf, PathBuf>,
+    ) {
         match place {
             SandboxSpecialPath::Root => rules.add(PathBuf::from("/"), access, Origin::Asked),
             SandboxSpecialPath::Minimal => {
@@ -198,10 +209,10 @@ impl<'a> Resolver<'a> {
                 }
             }
             SandboxSpecialPath::CurrentWorkingDirectory => {
-                self.project_roots(/*subpath*/ None, access, rules)
+                self.project_roots(/*subpath*/ None, access, rules, within)
             }
             SandboxSpecialPath::ProjectRoots { subpath } => {
-                self.project_roots(subpath.as_deref(), access, rules);
+                self.project_roots(subpath.as_deref(), access, rules, within);
             }
             SandboxSpecialPath::Tmpdir => {
                 if let Some(tmpdir) = &self.places.tmpdir {
@@ -218,11 +229,20 @@ impl<'a> Resolver<'a> {
     }
 
     /// A subpath that leaves its root allows nothing; one that was to narrow closes the whole root.
-    fn project_roots(&self, subpath: Option<&str>, access: Access, rules: &mut Rules) {
+    fn project_roots(
+        &self,
+        subpath: Option<&str>,
+        access: Access,
+        rules: &mut Rules,
+        within: &mut BTreeMap<PathBuf, PathBuf>,
+    ) {
         for root in &self.roots {
-            match subpath.map(|subpath| within(root, subpath)) {
+            match subpath.map(|subpath| below(root, subpath)) {
                 None => rules.add(root.clone(), access, Origin::Asked),
-                Some(Some(path)) => rules.add(path, access, Origin::Asked),
+                Some(Some(path)) => {
+                    within.insert(path.clone(), root.clone());
+                    rules.add(path, access, Origin::Asked);
+                }
                 Some(None) if access == Access::Write => {}
                 Some(None) => rules.add(root.clone(), Access::Deny, Origin::Asked),
             }
@@ -231,7 +251,7 @@ impl<'a> Resolver<'a> {
 }
 
 /// `subpath` below `root`, if it stays there by its text.
-fn within(root: &Path, subpath: &str) -> Option<PathBuf> {
+fn below(root: &Path, subpath: &str) -> Option<PathBuf> {
     let mut path = root.to_owned();
     if subpath.starts_with('~') || subpath.contains('\0') {
         return None;

@@ -86,7 +86,12 @@ fn without_roots_a_workspace_stands_for_nothing() {
     assert_eq!(
         intent,
         Intent::Confined(Policy {
-            files: Files::Ruled { rules: Rules::default(), globs: Vec::new(), glob_depth: None },
+            files: Files::Ruled {
+                rules: Rules::default(),
+                globs: Vec::new(),
+                glob_depth: None,
+                within: BTreeMap::new(),
+            },
             network: SandboxNetwork::Restricted,
         })
     );

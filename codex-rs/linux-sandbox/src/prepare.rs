@@ -1,5 +1,6 @@
 //! A sandbox that is ready to be started: what the launcher needs, and what has to be held meanwhile.
 
+use std::collections::BTreeMap;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -159,7 +160,7 @@ pub fn trial_names() -> impl Iterator<Item = &'static str> {
 pub fn prepare_trial(launcher: &Launcher) -> Result<Prepared, PrepareError> {
     let mut rules = Rules::default();
     rules.add("/".into(), Access::Read, Origin::Asked);
-    let files = Files::Ruled { rules, globs: Vec::new(), glob_depth: None };
+    let files = Files::Ruled { rules, globs: Vec::new(), glob_depth: None, within: BTreeMap::new() };
     let policy = Policy { files, network: SandboxNetwork::Restricted };
     Prepared::new(launcher, &policy, Work::Trial, /*terminal*/ false, Vec::new())
 }

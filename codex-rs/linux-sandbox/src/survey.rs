@@ -28,6 +28,16 @@ pub enum SurveyError {
         /// The link.
         link: PathBuf,
     },
+    /// A part of a root leads out of it.
+    #[error("the sandbox entry {} is to lie within {}, but a link leads it to {}; name that place itself if it is meant", entry.display(), root.display(), target.display())]
+    LeavesRoot {
+        /// The rule's path.
+        entry: PathBuf,
+        /// What it is to lie in.
+        root: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
     /// Files to be denied can't be found.
     #[error(transparent)]
     Expand(#[from] ExpandError),
@@ -87,7 +97,7 @@ struct Place {
 /// # Errors
 /// [`SurveyError`]
 pub(crate) fn survey(policy: &Policy) -> Result<Survey, SurveyError> {
-    let (rules, globs, glob_depth) = match &policy.files {
+    let (rules, globs, glob_depth, within) = match &policy.files {
         Files::All => {
             let view = View { base: Base::Machine { writable: true }, host_devices: true, steps: Vec::new() };
             let mut rules = Rules::default();
@@ -95,7 +105,7 @@ pub(crate) fn survey(policy: &Policy) -> Result<Survey, SurveyError> {
             let sight = Sight::default();
             return Ok(Survey { view, fence: None, rules, placeholders: Vec::new(), sight });
         }
-        Files::Ruled { rules, globs, glob_depth } => (rules, globs, *glob_depth),
+        Files::Ruled { rules, globs, glob_depth, within } => (rules, globs, *glob_depth, within),
     };
     let mut expansion = Expansion::new();
     for glob in globs {
@@ -112,6 +122,7 @@ pub(crate) fn survey(policy: &Policy) -> Result<Survey, SurveyError> {
         let located = locate(entry).map_err(|source| SurveyError::Io { entry: entry.to_owned(), source })?;
         places.push(Place { entry: entry.to_owned(), rule, located });
     }
+    refuse_strays(&places, within)?;
     deny_other_names(&mut places, expansion)?;
     let mut real = Rules::default();
     for place in &places {
@@ -122,6 +133,22 @@ pub(crate) fn survey(policy: &Policy) -> Result<Survey, SurveyError> {
     let (view, fence) = arrange(&places, &real);
     let sight = Sight::of(&places);
     Ok(Survey { view, fence, rules: real, placeholders, sight })
+}
+
+/// Whoever may put a link into a project must not open what lies elsewhere by it.
+fn refuse_strays(places: &[Place], within: &BTreeMap<PathBuf, PathBuf>) -> Result<(), SurveyError> {
+    for place in places.iter().filter(|place| place.rule.access > Access::Deny) {
+        let Some(root) = within.get(&place.entry) else { continue };
+        let real = locate(root).map_err(|source| SurveyError::Io { entry: root.clone(), source })?;
+        if !place.located.path.starts_with(&real.path) {
+            return Err(SurveyError::LeavesRoot {
+                entry: place.entry.clone(),
+                root: root.clone(),
+                target: place.located.path.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Where a protected `.git` is a file, what it names is protected as well.

@@ -1,5 +1,7 @@
 //! What an attempt is.
 
+use serde_json::{Value, json};
+
 use super::scene::{Profile, Scene};
 
 /// One row of the suite.
@@ -10,14 +12,33 @@ pub(crate) struct Attempt {
     /// What is tried.
     pub(crate) name: &'static str,
     pub(crate) profile: Profile,
+    /// Why it can't be tried here, if so; told when it is skipped.
+    pub(crate) missing: fn() -> Option<String>,
     /// Outside, before.
     pub(crate) prepare: fn(&Scene),
+    /// What differs in the parameters of the start, as a merge patch.
+    pub(crate) change: fn(&Scene) -> Value,
+    /// Other changes, with which nothing may run, and what is said about each.
+    pub(crate) refused: fn(&Scene) -> Vec<(Value, &'static str)>,
     /// Inside: notes what got through.
     pub(crate) attempt: fn(&Scene, &mut Through),
     /// Inside: work that must succeed; panics if it does not.
     pub(crate) control: fn(&Scene),
+    /// How the process ends.
+    pub(crate) ending: Ending,
     /// Outside, afterwards: notes what changed that must not.
     pub(crate) check: fn(&Scene, &mut Through),
+}
+
+/// See [`Attempt::ending`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It exits when it has tried.
+    Exits,
+    /// It is ended by force when it has tried.
+    Terminated,
+    /// It fails, and what it was kept from is told: the call, and the rule that decided.
+    Told(&'static str, &'static str),
 }
 
 impl Attempt {
@@ -31,7 +52,39 @@ impl Attempt {
             Profile::ReadOnly | Profile::Minimal => read_something,
             _ => write_in_workspace,
         };
-        Self { number, name, profile, prepare: nothing, attempt, control, check: nothing_changed }
+        Self {
+            number,
+            name,
+            profile,
+            missing: || None,
+            prepare: nothing,
+            change: |_| json!({}),
+            refused: |_| Vec::new(),
+            attempt,
+            control,
+            ending: Ending::Exits,
+            check: nothing_changed,
+        }
+    }
+
+    pub(crate) const fn missing(mut self, missing: fn() -> Option<String>) -> Self {
+        self.missing = missing;
+        self
+    }
+
+    pub(crate) const fn changed(mut self, change: fn(&Scene) -> Value) -> Self {
+        self.change = change;
+        self
+    }
+
+    pub(crate) const fn refused(mut self, refused: fn(&Scene) -> Vec<(Value, &'static str)>) -> Self {
+        self.refused = refused;
+        self
+    }
+
+    pub(crate) const fn ending(mut self, ending: Ending) -> Self {
+        self.ending = ending;
+        self
     }
 
     pub(crate) const fn prepared(mut self, prepare: fn(&Scene)) -> Self {

@@ -1,6 +1,8 @@
-//! 76–86: environments, and what comes before the sandbox exists.
+//! 76–78: environments.
 
 use std::fs;
+
+use serde_json::json;
 
 use super::attempt::Attempt;
 use super::scene::Profile;
@@ -15,6 +17,18 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                 through.note(format!("{}", process.path().display()), text.contains("SERVER_SECRET"));
             }
         }),
+        attempt(/*number*/ 77, "secrets among what is inherited", |_, through| {
+            let own = fs::read("/proc/self/environ").expect("it can be read");
+            through.note("a secret was inherited", String::from_utf8_lossy(&own).contains("SERVER_SECRET"));
+            through.note("a secret is set", std::env::var_os("SERVER_SECRET").is_some());
+        })
+        .changed(|_| {
+            let everything = json!({
+                "inherit": "all", "ignoreDefaultExcludes": false, "exclude": [], "set": {}, "includeOnly": [],
+            });
+            json!({ "envPolicy": everything })
+        })
+        .controlled(|_| assert_eq!(std::env::var("SERVER_NAME").as_deref(), Ok("plain"))),
         attempt(/*number*/ 78, "the policy's text", |scene, through| {
             for process in fs::read_dir("/proc").expect("there is a process table").flatten() {
                 for file in ["cmdline", "environ", "comm"] {

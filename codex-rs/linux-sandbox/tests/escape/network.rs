@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
 
-use super::attempt::{Attempt, Through};
+use serde_json::json;
+
+use super::attempt::{Attempt, Ending, Through};
 use super::scene::{Profile, Scene};
 
 pub(crate) fn attempts() -> Vec<Attempt> {
@@ -113,6 +115,26 @@ pub(crate) fn attempts() -> Vec<Attempt> {
         .controlled(|scene| {
             std::fs::write(scene.outside().join("../allowed"), "x").expect("all files may be written")
         }),
+        attempt(/*number*/ 72, "a proxy that the server is to run", |_, through| {
+            let nowhere = SocketAddr::from(([192, 0, 2, 1], 9));
+            through.must_fail("direct", TcpStream::connect_timeout(&nowhere, Duration::from_secs(1)));
+        })
+        .refused(|_| {
+            let proxy = json!({
+                "enabled": true, "enableSocks5": true, "enableSocks5Udp": false, "allowUpstreamProxy": false,
+                "dangerouslyAllowAllUnixSockets": false, "mode": "full", "allowLocalBinding": false,
+            });
+            let launch = json!({
+                "proxy": proxy, "auditMetadata": {}, "environmentId": "e", "executionId": "x",
+                "policyDecisionTimeoutMs": 30000,
+            });
+            vec![(json!({ "networkProxy": launch }), "does not support networkProxyLaunch")]
+        }),
+        attempt(/*number*/ 106, "an address out of reach, in silence", |_, through| {
+            let nowhere = SocketAddr::from(([192, 0, 2, 1], 9));
+            through.must_fail("connect", TcpStream::connect_timeout(&nowhere, Duration::from_secs(1)));
+        })
+        .ending(Ending::Told("connect", "network restricted")),
     ]
 }
 

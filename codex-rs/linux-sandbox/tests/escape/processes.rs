@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Ending};
 use super::files::path_of;
 use super::scene::Profile;
 
@@ -69,6 +69,14 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             let gone = asked < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
             through.note("init is gone", gone);
         }),
+        attempt(/*number*/ 49, "a daemon that outlives its program", |scene, _| leave_daemon(scene))
+            .checked(|scene, through| through.note("it lives", !lock(scene, libc::LOCK_EX | libc::LOCK_NB))),
+        attempt(/*number*/ 50, "a daemon that outlives a program's end by force", |scene, _| {
+            leave_daemon(scene);
+        })
+        .ending(Ending::Terminated)
+        // Whoever dies by force may be dying still; one that lived on would hold this for ever.
+        .checked(|scene, through| through.note("it can't be asked for", !lock(scene, libc::LOCK_EX))),
         attempt(/*number*/ 51, "descriptors that were left open", |_, through| {
             for entry in fs::read_dir("/proc/self/fd").expect("it can be listed").flatten() {
                 let number = entry.file_name().to_string_lossy().into_owned();
@@ -154,7 +162,59 @@ pub(crate) fn attempts() -> Vec<Attempt> {
                     .note(format!("{} has its owner's rights", entry.path().display()), mode & 0o6000 != 0);
             }
         }),
+        attempt(/*number*/ 110, "a debugger", |_, through| {
+            // SAFETY: the copy waits to be killed; numbers otherwise.
+            unsafe {
+                let child = libc::fork();
+                if child == 0 {
+                    loop {
+                        libc::pause();
+                    }
+                }
+                through.must_refuse("attach", libc::ptrace(libc::PTRACE_ATTACH, child, 0, 0));
+                through.must_refuse("seize", libc::ptrace(libc::PTRACE_SEIZE, child, 0, 0));
+                libc::kill(child, libc::SIGKILL);
+                libc::waitpid(child, std::ptr::null_mut(), 0);
+            }
+        })
+        .ending(Ending::Told("ptrace", "never allowed")),
     ]
+}
+
+/// Leaves a process behind in a session of its own, without streams, that holds a lock for as long as it lives.
+fn leave_daemon(scene: &super::scene::Scene) {
+    assert!(lock(scene, libc::LOCK_EX), "nobody else has it");
+    // SAFETY: the copies call what a copy of a program with threads may call, and never return.
+    unsafe {
+        match libc::fork() {
+            0 => {
+                libc::setsid();
+                if libc::fork() == 0 {
+                    for stream in 0..3 {
+                        libc::close(stream);
+                    }
+                    libc::signal(libc::SIGHUP, libc::SIG_IGN);
+                    libc::signal(libc::SIGTERM, libc::SIG_IGN);
+                    loop {
+                        libc::pause();
+                    }
+                }
+                libc::_exit(0)
+            }
+            between => {
+                assert!(between > 0, "a process can be made");
+                libc::waitpid(between, std::ptr::null_mut(), 0);
+            }
+        }
+    }
+}
+
+/// Takes the lock of the daemon's file, which stays open until this program ends.
+fn lock(scene: &super::scene::Scene, how: i32) -> bool {
+    let file = fs::File::options().create(true).append(true).open(scene.workspace().join("alive"));
+    let file = std::os::fd::IntoRawFd::into_raw_fd(file.expect("the workspace may be written"));
+    // SAFETY: a descriptor and flags.
+    unsafe { libc::flock(file, how) == 0 }
 }
 
 fn no_rights(_: &super::scene::Scene, through: &mut super::attempt::Through) {

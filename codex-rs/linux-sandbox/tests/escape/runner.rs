@@ -12,11 +12,12 @@ use codex_exec_server_core::service::{ExecBackend as _, ExecError, ExecProcess};
 use codex_exec_server_local::{LocalBackend, Sandbox, Support};
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
 use codex_exec_server_protocol::path_uri::PathUri;
-use codex_exec_server_protocol::process::ProcessStartParams;
+use codex_exec_server_protocol::process::{ProcessStartParams, SandboxDenial};
 use codex_exec_server_protocol::sandbox::SandboxContext;
 use codex_linux_sandbox::Launcher;
+use serde_json::{Value, json};
 
-use super::attempt::{Attempt, Through};
+use super::attempt::{Attempt, Ending, Through};
 use super::scene::Scene;
 
 /// The number of the attempt to try, and where.
@@ -26,10 +27,25 @@ const SCENE: &str = "ESCAPE_SCENE";
 const PROGRAMS: &str = "ESCAPE_PROGRAMS";
 const ORDINARY_USER: u32 = 65534;
 
+/// What is said inside when an attempt was made, and nothing got through.
+const TRIED: &str = "tried inside";
+/// What a process ends with that is to fail.
+const FAILED: i32 = 42;
+
 /// Something that ran.
 pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) output: String,
+    denied: bool,
+    denials: Vec<SandboxDenial>,
+}
+
+impl Ran {
+    /// Whether it was reported that this call was kept from something by this rule.
+    fn tells(&self, operation: &str, rule: &str) -> bool {
+        let told = |denial: &SandboxDenial| denial.operation == operation && denial.rule == rule;
+        self.denied && self.denials.iter().any(told)
+    }
 }
 
 /// A backend with sandboxes.
@@ -39,11 +55,16 @@ pub(crate) fn backend() -> LocalBackend {
     if let Support::None { reason } = sandbox.support() {
         panic!("no sandbox can be enforced here: {reason}");
     }
-    let environment = [("SERVER_SECRET".into(), "server".into())].into();
+    let environment = [
+        ("SERVER_SECRET".into(), "server".into()),
+        ("SERVER_NAME".into(), "plain".into()),
+        ("PATH".into(), "/usr/bin:/bin".into()),
+    ]
+    .into();
     LocalBackend::with_sandbox(environment, Limits::default(), /*state_directory*/ None, sandbox)
 }
 
-fn launcher_program() -> PathBuf {
+pub(crate) fn launcher_program() -> PathBuf {
     programs().map_or_else(
         || env!("CARGO_BIN_EXE_codex-linux-sandbox").into(),
         |programs| programs.join("launcher"),
@@ -67,6 +88,15 @@ pub(crate) async fn start(
     env: &[(&str, &str)],
     sandbox: Option<SandboxContext>,
 ) -> Result<Arc<dyn ExecProcess>, ExecError> {
+    backend.start(parameters(argv, cwd, env, sandbox)).await
+}
+
+fn parameters(
+    argv: &[&str],
+    cwd: &Path,
+    env: &[(&str, &str)],
+    sandbox: Option<SandboxContext>,
+) -> ProcessStartParams {
     let id = ProcessId::from(uuid::Uuid::new_v4().to_string());
     let mut params = ProcessStartParams::new(
         id,
@@ -76,21 +106,57 @@ pub(crate) async fn start(
     params.env =
         env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>();
     params.sandbox = sandbox;
-    backend.start(params).await
+    params
+}
+
+/// Starts what `params` say with `change` laid over them, as a client would that wrote them by hand.
+async fn start_changed(
+    backend: &LocalBackend,
+    params: &ProcessStartParams,
+    change: &Value,
+) -> Result<Arc<dyn ExecProcess>, String> {
+    let mut written = serde_json::to_value(params).expect("parameters can be written");
+    merge(&mut written, change);
+    let params = serde_json::from_value(written).map_err(|error| error.to_string())?;
+    backend.start(params).await.map_err(|error| error.to_string())
+}
+
+/// RFC 7396.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (name, value) in patch {
+        if value.is_null() {
+            target.as_object_mut().expect("it is one").remove(name);
+        } else {
+            merge(&mut target[name], value);
+        }
+    }
 }
 
 /// Follows a process to its close.
 pub(crate) async fn finish(process: &dyn ExecProcess) -> Ran {
     let mut events = process.subscribe(Seq::START);
-    let (mut code, mut output) = (None, Vec::new());
+    let (mut ended, mut output) = (None, Vec::new());
     while let Some(event) = events.next().await {
         match event.expect("a local process can be followed") {
             ExecProcessEvent::Output { bytes, .. } => output.extend_from_slice(&bytes),
-            ExecProcessEvent::Exited { exit, .. } => code = Some(exit.code),
+            ExecProcessEvent::Exited { exit, .. } => ended = Some(exit),
             ExecProcessEvent::Gap { .. } | ExecProcessEvent::Closed { .. } => {}
         }
     }
-    Ran { code: code.expect("it ended"), output: String::from_utf8_lossy(&output).into_owned() }
+    let exit = ended.expect("it ended");
+    Ran {
+        code: exit.code,
+        output: String::from_utf8_lossy(&output).into_owned(),
+        denied: exit.sandbox_denied == Some(true),
+        denials: exit.denials.map(|denials| denials.to_vec()).unwrap_or_default(),
+    }
 }
 
 /// Tries every attempt, and fails with the list of what got through.
@@ -103,10 +169,15 @@ pub(crate) fn run_all(attempts: &[Attempt]) {
         .enable_all()
         .build()
         .expect("a runtime");
-    let mut failures = Vec::new();
+    let (mut failures, mut tried) = (Vec::new(), 0);
     runtime.block_on(async {
         let backend = backend();
         for attempt in attempts {
+            if let Some(missing) = (attempt.missing)() {
+                println!("skipped: {} {}: {missing}", attempt.number, attempt.name);
+                continue;
+            }
+            tried += 1;
             let mut through = Through::default();
             run_one(&backend, attempt, &mut through).await;
             failures.extend(
@@ -116,7 +187,7 @@ pub(crate) fn run_all(attempts: &[Attempt]) {
         backend.shut_down().await;
     });
     assert!(failures.is_empty(), "got through:\n{}", failures.join("\n"));
-    println!("{} attempts were blocked", attempts.len());
+    println!("{tried} attempts were blocked");
 }
 
 async fn run_one(backend: &LocalBackend, attempt: &Attempt, through: &mut Through) {
@@ -136,15 +207,55 @@ async fn run_one(backend: &LocalBackend, attempt: &Attempt, through: &mut Throug
     ];
     let argv = [program, "--exact", "inside", "--nocapture", "--test-threads=1"];
     let context = scene.context(attempt.profile);
-    match start(backend, &argv, &scene.workspace(), &env, Some(context)).await {
+    let params = || parameters(&argv, &scene.workspace(), &env, Some(context.clone()));
+    for (change, told) in (attempt.refused)(&scene) {
+        match start_changed(backend, &params(), &change).await {
+            Ok(process) => {
+                finish(&*process).await;
+                through.note(format!("it ran with {change}"), /*got_through*/ true);
+            }
+            Err(error) => {
+                through.note(format!("{change}: {error}, and not: {told}"), !error.contains(told));
+            }
+        }
+    }
+    match start_changed(backend, &params(), &(attempt.change)(&scene)).await {
         Ok(process) => {
+            if attempt.ending == Ending::Terminated {
+                until_tried(&*process).await;
+                process.terminate(/*grace*/ None).await.expect("it may be ended");
+            }
             let ran = finish(&*process).await;
-            through.note(format!("exit {}\n{}", ran.code, ran.output), ran.code != 0);
-            through.note("it never ran", !ran.output.contains("tried inside"));
+            let expected = match attempt.ending {
+                Ending::Exits => 0,
+                Ending::Terminated => 128 + 9,
+                Ending::Told(operation, rule) => {
+                    through.note(
+                        format!("denials are not told: {:?}", ran.denials),
+                        !ran.tells(operation, rule),
+                    );
+                    FAILED
+                }
+            };
+            through.note(format!("exit {}\n{}", ran.code, ran.output), ran.code != expected);
+            through.note("it never ran", !ran.output.contains(TRIED));
         }
         Err(error) => through.note(format!("it did not start: {error}"), /*got_through*/ true),
     }
     (attempt.check)(&scene, through);
+}
+
+/// Waits until a process says that it has tried.
+async fn until_tried(process: &dyn ExecProcess) {
+    let mut events = process.subscribe(Seq::START);
+    let mut output = Vec::new();
+    while !String::from_utf8_lossy(&output).contains(TRIED) {
+        // One that ended before has said why.
+        let Some(event) = events.next().await else { return };
+        if let ExecProcessEvent::Output { bytes, .. } = event.expect("a local process can be followed") {
+            output.extend_from_slice(&bytes);
+        }
+    }
 }
 
 /// Inside: tries the one that the environment names.
@@ -156,8 +267,15 @@ pub(crate) fn try_inside(attempts: &[Attempt]) {
     (attempt.control)(&scene);
     let mut through = Through::default();
     (attempt.attempt)(&scene, &mut through);
-    println!("tried inside");
     assert!(through.0.is_empty(), "got through: {}", through.0.join(", "));
+    println!("{TRIED}");
+    match attempt.ending {
+        Ending::Exits => {}
+        Ending::Told(..) => std::process::exit(FAILED),
+        Ending::Terminated => loop {
+            std::thread::park();
+        },
+    }
 }
 
 /// Whether a process of this user namespace can become the user.

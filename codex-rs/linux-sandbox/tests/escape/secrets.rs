@@ -5,6 +5,9 @@ use std::io::Read as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use codex_exec_server_protocol::path_uri::PathUri;
+use serde_json::{Value, json};
+
 use super::attempt::{Attempt, Through};
 use super::scene::{Profile, SECRET, Scene};
 
@@ -85,6 +88,54 @@ pub(crate) fn attempts() -> Vec<Attempt> {
         .checked(|scene, through| {
             through.note("something is left", scene.workspace().join("later").exists());
         }),
+        Attempt::new(28, "a denied path that leads through a link", Profile::Workspace, |scene, through| {
+            look(through, &scene.secrets().join("file"));
+            look(through, &scene.root().join("alias/file"));
+        })
+        .prepared(|scene| {
+            symlink(scene.secrets(), scene.root().join("alias")).expect("a link");
+            symlink(scene.secrets(), scene.workspace().join("link")).expect("a link");
+        })
+        .changed(|scene| entries(&[deny(&scene.root().join("alias"))]))
+        .refused(|scene| {
+            // What it leads to is in the hands of whoever may write there.
+            vec![(entries(&[deny(&scene.workspace().join("link/file"))]), "crosses a writable symlink")]
+        }),
+        attempt(/*number*/ 29, "words for other mechanisms", |scene, through| {
+            look(through, &scene.secret_file());
+            look(through, &scene.secrets().join("file"));
+            through.must_fail("write outside", fs::write(scene.outside_file(), "x"));
+        })
+        .changed(|_| {
+            let words = json!({
+                "windowsSandboxLevel": "elevated",
+                "windowsSandboxPrivateDesktop": true,
+                "sandboxOverride": "bypassSandboxFirstAttempt",
+                "noSuchWord": true,
+            });
+            json!({ "sandbox": words })
+        })
+        .refused(|_| {
+            vec![
+                (json!({ "sandbox": { "useLegacyLandlock": true } }), "useLegacyLandlock can't express"),
+                (json!({ "sandbox": { "windowsSandboxLevel": "mxc" } }), "native MXC is unavailable"),
+                (json!({ "sandbox": { "windowsSandboxLevel": "none" } }), "unknown variant"),
+            ]
+        }),
+        attempt(/*number*/ 30, "a malformed glob beside good ones", |scene, through| {
+            look(through, &scene.secret_file());
+            look(through, &scene.workspace().join("key.pem"));
+        })
+        .refused(|scene| {
+            let malformed = |pattern: &str| {
+                let path = json!({ "type": "glob_pattern", "pattern": pattern });
+                entries(&[deny(&scene.secret_file()), json!({ "path": path, "access": "deny" })])
+            };
+            vec![
+                (malformed("a**b"), "glob `a**b` is malformed"),
+                (malformed("../*.pem"), "glob `../*.pem` is malformed"),
+            ]
+        }),
         Attempt::new(31, "what is not listed", Profile::Minimal, |scene, through| {
             look(through, &scene.outside_file());
             look(through, &scene.secrets().join("file"));
@@ -100,6 +151,18 @@ pub(crate) fn attempts() -> Vec<Attempt> {
             }
         }),
     ]
+}
+
+/// A change of the rules: everything may be read, the workspace written, and these.
+fn entries(more: &[Value]) -> Value {
+    let special = |kind: &str, access: &str| json!({ "path": { "type": "special", "value": { "kind": kind } }, "access": access });
+    let all = [&[special("root", "read"), special("project_roots", "write")], more].concat();
+    json!({ "sandbox": { "permissions": { "file_system": { "entries": all } } } })
+}
+
+fn deny(path: &Path) -> Value {
+    let uri = PathUri::try_from(path).expect("an absolute path").to_string();
+    json!({ "path": { "type": "path", "path": uri }, "access": "deny" })
 }
 
 /// Nobody may find the secret there. That there is something, and that it is empty, may be seen.
