@@ -157,7 +157,10 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
     };
     let mut work = AbortOnDropHandle::new(work);
     // Once it listens: what comes first need not wait for this, and what needs the answer does.
-    let trial = tokio::task::spawn_blocking(move || drop(sandbox.support().clone()));
+    let trial = tokio::task::spawn_blocking(move || {
+        drop(sandbox.support().clone());
+        os::let_go_of_start();
+    });
     let mut outcome = ExitCode::SUCCESS;
     tokio::select! {
         ended = &mut work => if let Err(error) = ended {
