@@ -61,7 +61,10 @@ mod tests {
         let head = || {
             let code: *const u8 = let_go_of_start as fn() as *const u8;
             // SAFETY: It is the beginning of a function, which is longer than this.
-            unsafe { std::slice::from_raw_parts(code, /*len*/ 32) }.to_vec()
+            unsafe {
+                std::slice::from_raw_parts(code, /*len*/ 32)
+            }
+            .to_vec()
         };
         let before = head();
         let_go_of_start();
