@@ -88,6 +88,7 @@ export class ProcessClient {
       });
     }
     const feed = this.#feed(processId, after);
+    feed.beginAcknowledging();
     session.router.add(feed);
     const handle = new ProcessHandle(session, feed, after);
     try {

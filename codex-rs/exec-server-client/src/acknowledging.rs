@@ -57,56 +57,34 @@ impl Acknowledging {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
-    const fn at(seq: u64, cost: Option<u64>) -> At {
-        At { seq: Seq(seq), cost }
-    }
-
-    fn progress(slowest: At, furthest: At) -> Progress {
-        Progress { slowest, furthest }
+    fn at(place: &Value) -> At {
+        let seq = place[0].as_u64().unwrap_or_else(|| panic!("{place} is no position"));
+        At { seq: Seq(seq), cost: place[1].as_u64() }
     }
 
     #[test]
-    fn nothing_is_said_to_a_server_that_does_not_want_to_know() {
-        let mut acknowledging = Acknowledging::from_start();
-        let far = at(/*seq*/ 1_000, Some(1 << 30));
-        assert!(!acknowledging.is_due(&progress(far, far)));
-        acknowledging.begin_again();
-        assert!(!acknowledging.is_due(&progress(far, far)));
-    }
-
-    #[test]
-    fn it_is_said_after_enough_by_whichever_reader_and_at_once_to_a_server_that_knows_nothing() {
-        let mut acknowledging = Acknowledging::from_start();
-        acknowledging.set_every(Some(1_000));
-        let (start, near, far) =
-            (at(/*seq*/ 0, Some(0)), at(/*seq*/ 3, Some(999)), at(/*seq*/ 4, Some(1_000)));
-        for (slowest, furthest, due) in [
-            (start, start, false),
-            (near, near, false),
-            (start, near, false),
-            (start, far, true),
-            (far, far, true),
-        ] {
-            assert_eq!(acknowledging.is_due(&progress(slowest, furthest)), due, "{slowest:?} {furthest:?}");
+    fn it_is_due_when_the_shared_examples_say() {
+        let cases: Vec<Value> =
+            serde_json::from_str(include_str!("../../../schema/vectors/acknowledging.json")).unwrap();
+        assert!(!cases.is_empty());
+        for case in &cases {
+            let mut acknowledging = Acknowledging::from_start();
+            acknowledging.set_every(case["every"].as_u64());
+            for step in case["steps"].as_array().unwrap() {
+                if step.get("beginAgain").is_some() {
+                    acknowledging.begin_again();
+                    continue;
+                }
+                let now = Progress { slowest: at(&step["slowest"]), furthest: at(&step["furthest"]) };
+                match step["due"].as_bool() {
+                    Some(due) => assert_eq!(acknowledging.is_due(&now), due, "{}: {step}", case["name"]),
+                    None => acknowledging.say(now),
+                }
+            }
         }
-        acknowledging.say(progress(start, far));
-        assert!(!acknowledging.is_due(&progress(near, far)));
-        assert!(acknowledging.is_due(&progress(far, far)));
-        acknowledging.begin_again();
-        assert!(acknowledging.is_due(&progress(start, start)));
-    }
-
-    #[test]
-    fn a_reader_that_reads_elsewhere_is_spoken_of_whenever_it_has_moved() {
-        let mut acknowledging = Acknowledging::from_start();
-        acknowledging.set_every(Some(1_000));
-        let (elsewhere, tip) = (at(/*seq*/ 5, /*cost*/ None), at(/*seq*/ 90, Some(10)));
-        assert!(acknowledging.is_due(&progress(elsewhere, tip)));
-        acknowledging.say(progress(elsewhere, tip));
-        assert!(!acknowledging.is_due(&progress(elsewhere, tip)));
-        assert!(acknowledging.is_due(&progress(at(/*seq*/ 6, /*cost*/ None), tip)));
-        assert!(acknowledging.is_due(&progress(at(/*seq*/ 80, Some(5)), tip)));
     }
 }

@@ -5,9 +5,16 @@
 // IO: `changed` is called when there may be something to do for the two others.
 
 import type { ProcessReadResponse } from "../generated/types.js";
+import { Acknowledging } from "./acknowledging.js";
 import { History, type Reader, type Taken } from "./history.js";
 import type { ProcessBounds } from "./limits.js";
 import { type Delivery, type Entry, Timeline, type TimelineFault } from "./timeline.js";
+
+/** What a server is told: what the slowest of the subscribers has, and what the furthest. */
+export interface Acknowledgement {
+  readonly through: number;
+  readonly after: number;
+}
 
 /** What there is for a subscriber. `over`: nothing any more. */
 export type Next<F> = Taken | { readonly type: "over"; readonly fault: F | TimelineFault | undefined };
@@ -19,6 +26,7 @@ export class Feed<F> {
   readonly #changed: () => void;
   #timeline: Timeline;
   readonly #history: History;
+  readonly #acknowledging = new Acknowledging();
   /** Events may have been missed without a trace, because nobody was connected. */
   #missed = false;
   /** Counts connections, so that an answer that came over an earlier one proves nothing about this one. */
@@ -57,6 +65,8 @@ export class Feed<F> {
 
   /** Whether the connection should not be read: a subscriber for which it waits has enough to take. */
   get wantsHold(): boolean {
+    // A server that knows how far the subscribers are sends no more than a window ahead, and nothing else waits for that.
+    if (this.#acknowledging.every !== undefined) return false;
     // The answer to the start or to a read has to get through, whatever comes before it.
     const waitsForAnswer = !this.#started || this.#reading || this.#isDue;
     return !waitsForAnswer && !this.isOver && this.#history.isFull;
@@ -68,6 +78,7 @@ export class Feed<F> {
     this.#reading = false;
     this.#connection += 1;
     this.#firstPush = undefined;
+    this.#acknowledging.beginAgain();
   }
 
   /** Nothing more will come. */
@@ -123,6 +134,27 @@ export class Feed<F> {
     return this.#timeline.beginRead();
   }
 
+  /**
+   * As {@link Feed.beginRead}, where the server pushes what was missed if it is told what is here; returns what to tell it. The
+   * answer to a read that asks for no output goes to {@link Feed.resumed}. `undefined` if there is nothing to be told.
+   */
+  beginResuming(): Acknowledgement | undefined {
+    if (!this.#started || this.isOver || !this.#acknowledging.mustBegin) return undefined;
+    const after = this.beginRead();
+    const { progress } = this.#history;
+    this.#acknowledging.say(progress);
+    return { through: Math.min(progress.slowest.seq, after), after };
+  }
+
+  /** The server has the process, and pushes what comes behind what it was told. */
+  resumed(response: ProcessReadResponse): void {
+    this.#reading = false;
+    const fault = this.#timeline.confirm(response);
+    if (fault !== undefined) this.#fault ??= fault;
+    else if (this.#readingOn === this.#connection) this.#missed = false;
+    this.#tellAll();
+  }
+
   /** A read came to nothing, with its connection. */
   readLost(): void {
     this.#reading = false;
@@ -136,6 +168,38 @@ export class Feed<F> {
     const isEnough = reach === undefined || (this.#firstPush !== undefined && reach + 1 >= this.#firstPush);
     if (isEnough && this.#readingOn === this.#connection) this.#missed = false;
     this.#take(delivery);
+  }
+
+  // The side of the one who tells the server how far the subscribers are.
+
+  /** The server is told after so much; `undefined` if it does not want to know. */
+  acknowledgeEvery(every: number | undefined): void {
+    this.#acknowledging.every = every;
+  }
+
+  /** The server does not know that there are subscribers. */
+  beginAcknowledging(): void {
+    this.#acknowledging.beginAgain();
+  }
+
+  /** How far the subscribers are, if the server is to be told; from now on that counts as told. */
+  acknowledge(): Acknowledgement | undefined {
+    if (!this.#started || this.isOver) return undefined;
+    const begins = this.#acknowledging.mustBegin;
+    // What is being read is not to be pushed as well.
+    if (begins && this.#reading) return undefined;
+    const { progress } = this.#history;
+    if (!this.#acknowledging.isDue(progress)) return undefined;
+    this.#acknowledging.say(progress);
+    const { slowest, furthest } = progress;
+    // What is here is not to be pushed again by a server that does not know that it is.
+    const after = begins ? Math.max(this.#timeline.delivered, furthest.seq) : furthest.seq;
+    return { through: slowest.seq, after };
+  }
+
+  /** Whether nobody follows the process any more, although it was started and goes on. */
+  get isAbandoned(): boolean {
+    return this.#abandoned && this.#started && !this.#timeline.isClosed && this.#fault === undefined;
   }
 
   // The subscribers' side.
@@ -161,6 +225,7 @@ export class Feed<F> {
   /** A subscriber got everything through `after` from the server. */
   rejoin(reader: Reader, after: number): void {
     this.#history.rejoin(reader, after);
+    this.#changed();
   }
 
   /** Calls `watcher` at every change, until the returned function is called. */

@@ -3,6 +3,7 @@
 // Rules only. A bounded tail is kept for readers that come late, and beyond it what present readers have still to take,
 // while there is room. A reader whose next record is gone from here has to get it from the server.
 
+import { type At, costOf, type Progress } from "./acknowledging.js";
 import type { ProcessBounds } from "./limits.js";
 import { type Exit, heldBytes, type LogRecord, outputBytes } from "./record.js";
 
@@ -21,6 +22,8 @@ export interface Reader {
   readonly wake: () => void;
   /** Whether the connection waits for it. */
   holds: boolean;
+  /** Whether somebody takes anything here. A place that is only kept holds up nobody. */
+  isRead: boolean;
   /** The position behind which it wants to go on, wherever that is; or `undefined` if it wants record `at` next. */
   behind: number | undefined;
   at: number;
@@ -30,6 +33,8 @@ interface Kept {
   readonly record: LogRecord;
   /** Bytes held by all records before this one, those that are gone included. */
   readonly before: number;
+  /** What all events through this one cost. */
+  readonly cost: number;
 }
 
 /** See the head of the file. */
@@ -42,6 +47,10 @@ export class History {
   #first = 0;
   /** Bytes held by all records that ever came. */
   #total = 0;
+  /** What all events that ever came cost. */
+  #cost = 0;
+  /** What those through `#base` cost. */
+  #baseCost = 0;
   /** Bytes held by those that are here. */
   #bytes = 0;
   #base: number;
@@ -70,7 +79,8 @@ export class History {
         this.#exitIsPlaced = record.seq > this.#lastSeq();
         this.#exit = { seq: record.seq, exit: record.exit };
       }
-      this.#kept.push({ record, before: this.#total });
+      this.#cost += costOf(heldBytes(record));
+      this.#kept.push({ record, before: this.#total, cost: this.#cost });
       this.#total += heldBytes(record);
       this.#bytes += heldBytes(record);
     }
@@ -84,7 +94,7 @@ export class History {
 
   /** A reader of what comes behind `after`. */
   subscribe(after: number, holds: boolean, wake: () => void): Reader {
-    const reader: Reader = { wake, holds, behind: after, at: 0 };
+    const reader: Reader = { wake, holds, isRead: false, behind: after, at: 0 };
     this.#readers.add(reader);
     return reader;
   }
@@ -97,6 +107,20 @@ export class History {
   /** A reader got everything through `after` elsewhere. */
   rejoin(reader: Reader, after: number): void {
     reader.behind = after;
+  }
+
+  /** How far those are who read. Where nobody does, everything that came is taken. */
+  get progress(): Progress {
+    let slowest: At | undefined;
+    let furthest: At | undefined;
+    for (const reader of this.#readers) {
+      if (!reader.isRead) continue;
+      const at = this.#position(reader);
+      if (slowest === undefined || at.seq < slowest.seq) slowest = at;
+      if (furthest === undefined || at.seq > furthest.seq) furthest = at;
+    }
+    const end: At = { seq: this.#lastSeq(), cost: this.#cost };
+    return { slowest: slowest ?? end, furthest: furthest ?? end };
   }
 
   /** The next record of `reader`. */
@@ -164,6 +188,14 @@ export class History {
     return this.#first + low - this.#gone;
   }
 
+  #position({ behind, at }: Reader): At {
+    if (behind !== undefined && behind < this.#base) return { seq: behind, cost: undefined };
+    const next = behind === undefined ? at : this.#firstBehind(behind);
+    const last = next > this.#first ? this.#kept[this.#gone + next - this.#first - 1] : undefined;
+    if (last === undefined) return { seq: this.#base, cost: this.#baseCost };
+    return { seq: last.record.seq, cost: last.cost };
+  }
+
   #waitingBytes(reader: Reader): number {
     const number = reader.behind === undefined ? reader.at : this.#firstBehind(reader.behind);
     const next = this.#kept[this.#gone + Math.max(0, number - this.#first)];
@@ -193,7 +225,7 @@ export class History {
   #evict(): void {
     const evicted = this.#kept[this.#gone];
     if (evicted === undefined) return;
-    const { record } = evicted;
+    const { record, cost } = evicted;
     // Whoever would have taken it next has to get it elsewhere.
     for (const reader of this.#readers) {
       if (reader.behind === undefined && reader.at <= this.#first) reader.behind = this.#base;
@@ -203,6 +235,7 @@ export class History {
     this.#baseBytes =
       this.#baseBytes === undefined || bytes === undefined ? undefined : this.#baseBytes + bytes;
     this.#base = record.seq;
+    this.#baseCost = cost;
     this.#first += 1;
     // Lets go of the bytes at once; the places are cut off when they are the larger part.
     this.#kept[this.#gone] = undefined as unknown as Kept;

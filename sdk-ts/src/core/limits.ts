@@ -6,7 +6,10 @@ export interface ProcessBounds {
   readonly historyEvents: number;
   /** Bytes of output in such events. Default 1 MiB. */
   readonly historyBytes: number;
-  /** Bytes that may wait for a subscriber before the connection is held, where it can be. Default 1 MiB. */
+  /**
+   * Bytes that may wait for a subscriber. A server that takes acknowledgements (flag `outputWindow`) is told to send no more
+   * than three quarters of it ahead, and the connection to any other is held, where it can be. Default 4 MiB.
+   */
   readonly readyBytes: number;
   /** Events that may wait for a subscriber. What comes beyond makes it read the oldest from the server. Default 16,384. */
   readonly readyEvents: number;
@@ -23,8 +26,13 @@ export interface ProcessBounds {
 export const DEFAULT_BOUNDS: ProcessBounds = {
   historyEvents: 256,
   historyBytes: 1 << 20,
-  readyBytes: 1 << 20,
+  readyBytes: 4 << 20,
   readyEvents: 16_384,
   parkedEvents: 4096,
   parkedBytes: 64 << 20,
 };
+
+/** How far a server may push ahead of what was acknowledged: what finds room here, and a chunk less. */
+export function windowBytes({ readyBytes }: ProcessBounds): number {
+  return Math.floor(readyBytes / 4) * 3;
+}

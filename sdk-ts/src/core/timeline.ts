@@ -153,6 +153,13 @@ export class Timeline {
     return this.delivered;
   }
 
+  /** The answer to a `process/read` that asked for no output: how far the log goes. A fault: not as far as it did. */
+  confirm({ nextSeq }: ProcessReadResponse): TimelineFault | undefined {
+    const tip = Math.max(0, nextSeq - 1);
+    const seen = Math.max(this.#read.pushed, this.#read.after);
+    return tip < seen ? { type: "inconsistent", seen, tip } : undefined;
+  }
+
   /**
    * Takes the answer to a `process/read`, and tells how far it reached. `wasWhole`: it was asked for without `maxBytes`.
    *

@@ -1,6 +1,8 @@
 // Who is at the other end of a session, and opening one on a connection.
 
 import type { ClientConfig } from "../config.js";
+import { acknowledgeEvery } from "../core/acknowledging.js";
+import { windowBytes } from "../core/limits.js";
 import { isObject } from "../core/message.js";
 import { ExecError, refusal } from "../errors.js";
 import { ERROR_CODES } from "../generated/constants.js";
@@ -37,8 +39,12 @@ export type Wanted =
 /** What is assumed of a very old peer that tells nothing. */
 const UNKNOWN_ENVIRONMENT: EnvironmentInfo = { shell: { name: "sh", path: "/bin/sh" } };
 
-/** What this client takes besides JSON, wherever the connection can carry it. */
-const TAKEN = { capabilities: { binaryOutput: true } } as const;
+/** After how much a server is to be told how far the subscribers to a process are; `undefined` if it does not want to know. */
+export function acknowledgementsOf(peer: Peer, { process }: ClientConfig): number | undefined {
+  if (peer.environment.capabilities?.outputWindow !== true) return undefined;
+  const granted = peer.limits?.outputWindowBytes ?? Number.POSITIVE_INFINITY;
+  return acknowledgeEvery(Math.min(windowBytes(process), granted));
+}
 
 function wantedId(wanted: Wanted): string | undefined {
   if (wanted.type === "new") return undefined;
@@ -53,7 +59,8 @@ function initializeParams(config: ClientConfig, wanted: Wanted): InitializeParam
   return {
     clientName: config.clientName,
     resumeSessionId: wantedId(wanted) ?? null,
-    ...TAKEN,
+    // What this client takes besides JSON, wherever the connection can carry it, and how much of it ahead.
+    capabilities: { binaryOutput: true, outputWindowBytes: windowBytes(config.process) },
     ...(takeover && { takeover }),
     ...(config.detachedLifetimeMs !== undefined && { detachedLifetimeMs: config.detachedLifetimeMs }),
   };

@@ -45,13 +45,23 @@ export function askPage(
   return { whole, answer };
 }
 
-/** Takes the answer to a read of a feed; the feed's own end is told there. */
-export function takePage(
+/** Behind every event: the largest number that is exact. */
+const END = Number.MAX_SAFE_INTEGER;
+
+/** Asks whether there still is such a process: for what is behind every position, so that no output is in the answer. */
+export function askForNothing({ link }: Attached, processId: string): Promise<Outcome<ProcessReadResponse>> {
+  return new Promise((resolve) => {
+    link.call("process/read", { processId, afterSeq: END }, resolve);
+  });
+}
+
+/** Takes the answer to a read of a feed, by `take` where it is one; the feed's own end is told there. */
+export function takeAnswer(
   feed: Feed<ExecError>,
-  whole: boolean,
   outcome: Outcome<ProcessReadResponse>,
+  take: (response: ProcessReadResponse) => void,
 ): "done" | "lost" {
-  if (outcome.type === "result") feed.caughtUp(outcome.result, whole);
+  if (outcome.type === "result") take(outcome.result);
   else if (outcome.type === "lost") {
     feed.readLost();
     return "lost";
@@ -74,5 +84,5 @@ export async function catchUp(
   pageBytes?: number,
 ): Promise<"done" | "lost"> {
   const { whole, answer } = askPage(attached, feed.id, feed.beginRead(), pageBytes);
-  return takePage(feed, whole, await answer);
+  return takeAnswer(feed, await answer, (response) => feed.caughtUp(response, whole));
 }

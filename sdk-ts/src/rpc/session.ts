@@ -10,10 +10,10 @@ import type { CapabilityFlag } from "../generated/constants.js";
 import type { ClientRequestMethod, ClientRequests } from "../generated/methods.js";
 import type { Dial } from "../transport/transport.js";
 import { Link, type LinkEnd, type Outcome } from "./link.js";
-import { isTransient, lostError, openSession, type Peer, type Wanted } from "./peer.js";
+import { acknowledgementsOf, isTransient, lostError, openSession, type Peer, type Wanted } from "./peer.js";
 import { askPage, catchUp, type Page } from "./reading.js";
 import { FIRST_APPROACH, recover } from "./recovery.js";
-import { Router } from "./router.js";
+import { Router, type Say } from "./router.js";
 import { abortable, sleep, unref } from "./timers.js";
 
 /** How a client is connected right now. */
@@ -71,7 +71,10 @@ export class Session {
       deadlineMs: config.recoveryDeadlineMs,
       pauseMs: config.recoveryPauseMs,
     });
-    this.router = new Router((feed) => this.#pump(feed));
+    this.router = new Router(
+      (feed) => this.#pump(feed),
+      () => this.#floor(),
+    );
   }
 
   /** Dials and opens a session. One attempt. */
@@ -257,14 +260,19 @@ export class Session {
   }
 
   #begin(attached: Attached): void {
-    this.#attached = attached;
-    this.#peer = attached.peer;
+    this.#attach(attached);
     this.#over = this.#supervise(attached);
     const { probeAfterMs } = this.config;
     if (probeAfterMs > 0) {
       this.#probe = setInterval(() => this.#probeOnce(), probeAfterMs);
       unref(this.#probe);
     }
+  }
+
+  #attach(attached: Attached): void {
+    this.#attached = attached;
+    this.#peer = attached.peer;
+    this.router.acknowledgeEvery(acknowledgementsOf(attached.peer, this.config));
   }
 
   /** Asks a connection that has been silent whether it still stands. */
@@ -302,8 +310,7 @@ export class Session {
     this.router.connectionLost(end.reason);
     const attached = await this.#recover(lost.peer, end.reason);
     const generation = this.#reconnect.restored() ?? 0;
-    this.#attached = attached;
-    this.#peer = attached.peer;
+    this.#attach(attached);
     this.#setState({ status: "connected", generation });
     for (const waiter of [...this.#waiters]) waiter.resolve(attached);
     this.router.caughtUp();
@@ -379,6 +386,13 @@ export class Session {
     void catchUp(attached, feed).then((outcome) => {
       if (outcome !== "lost") this.#pump(feed);
     });
+  }
+
+  /** How to tell the server something that may as well get lost with the connection. */
+  #floor(): Say | undefined {
+    const link = this.#attached?.link;
+    if (link === undefined || link.isOver) return undefined;
+    return (word) => link.notify("process/ack", word);
   }
 
   #fail(reason: unknown): void {

@@ -19,10 +19,11 @@ export interface FollowOptions {
    */
   readonly onGap?: "tell" | "fail";
   /**
-   * What happens when the process says more than this reader takes. `hold`, the default: the connection is not read until
-   * there is room, as long as nothing else waits for an answer on it; so in the end the process itself waits. (A browser's
-   * WebSocket can't be held.) `readLater`: nothing waits; what does not fit here is read from the server when this reader
-   * gets there, as far as it is retained.
+   * What happens when the process says more than this reader takes, on a server that takes no acknowledgements (flag
+   * `outputWindow`); one that does sends no more than a window ahead, and nothing else waits. `hold`, the default: the
+   * connection is not read until there is room, as long as nothing else waits for an answer on it; so in the end the process
+   * itself waits. (A browser's WebSocket can't be held.) `readLater`: nothing waits; what does not fit here is read from the
+   * server when this reader gets there, as far as it is retained.
    */
   readonly whenBehind?: "hold" | "readLater";
   /** Ends the subscription; the wait for the next event rejects with its reason. */
@@ -97,6 +98,7 @@ export class Subscription implements AsyncIterableIterator<ProcessEvent> {
   async next(): Promise<IteratorResult<ProcessEvent, undefined>> {
     // Whoever never reads holds nothing up.
     this.#reader.holds = this.#holds;
+    this.#reader.isRead = true;
     while (!this.#isOver) {
       if (this.#signal?.aborted) {
         this.#end();

@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { Acknowledging, type At } from "../../src/core/acknowledging.js";
 import { decodeBase64 } from "../../src/core/base64.js";
 import { type Incoming, parseMessage } from "../../src/core/message.js";
 import { Sequencer } from "../../src/core/sequencer.js";
@@ -115,5 +116,34 @@ test.each(read<Order>("ordering").map((order) => [order.name, order] as const))(
     }
     expect(sequencer.delivered).toBe(order.delivered);
     expect(sequencer.hasGap).toBe(order.gap);
+  },
+);
+
+type Position = readonly [seq: number, cost: number | null];
+
+interface Acknowledgements {
+  readonly name: string;
+  readonly every: number | null;
+  readonly steps: ReadonlyArray<
+    | { readonly beginAgain: true }
+    | { readonly slowest: Position; readonly furthest: Position; readonly say?: true; readonly due?: boolean }
+  >;
+}
+
+test.each(read<Acknowledgements>("acknowledging").map((example) => [example.name, example] as const))(
+  "acknowledging: %s",
+  (_name, { every, steps }) => {
+    const at = ([seq, cost]: Position): At => ({ seq, cost: cost ?? undefined });
+    const acknowledging = new Acknowledging();
+    acknowledging.every = every ?? undefined;
+    for (const step of steps) {
+      if ("beginAgain" in step) {
+        acknowledging.beginAgain();
+        continue;
+      }
+      const now = { slowest: at(step.slowest), furthest: at(step.furthest) };
+      if (step.say) acknowledging.say(now);
+      else expect(acknowledging.isDue(now), JSON.stringify(step)).toBe(step.due);
+    }
   },
 );

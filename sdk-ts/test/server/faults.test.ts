@@ -5,7 +5,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DEFAULT_BOUNDS } from "../../src/core/limits.js";
 import { type Client, type ConnectionState, type ConnectOptions, connect } from "../../src/index.js";
+import { ended } from "../support/ended.js";
 import { FaultyProxy } from "../support/proxy.js";
 import { referenceProgram, TestServer } from "../support/server.js";
 
@@ -81,6 +83,65 @@ test(`${CUTS} cuts at any byte: 0 bytes lost, 0 doubled`, { timeout: 600_000 }, 
     // A close that had to be read again comes without its checksum.
     expect(proof === "checksum" || proof === "length").toBe(true);
   }
+});
+
+test(`${CUTS / 2} cuts with a small window, a reader that lags and one that goes: 0 bytes lost, 0 doubled`, {
+  timeout: 600_000,
+}, async () => {
+  await begin({
+    process: { ...DEFAULT_BOUNDS, readyBytes: 64 << 10, historyBytes: 32 << 10, historyEvents: 16 },
+  });
+  const numbers = expected(100_000);
+  for (let runs = 0; proxy.cuts < CUTS / 2; runs++) {
+    await using handle = await client.process.start({ argv: ["seq", "1", "100000"] });
+    const gone = handle.events();
+    const whole = handle.output();
+    const decoder = new TextDecoder();
+    let [text, taken] = ["", 0];
+    for await (const event of handle) {
+      if (event.type === "closed") expect(["checksum", "length"]).toContain(event.proof);
+      if (event.type !== "output") continue;
+      text += decoder.decode(event.bytes, { stream: true });
+      taken += 1;
+      if (taken === 2) await gone.next();
+      if (taken === 4) await gone.return?.();
+      // Everything else goes on while this reader stands still.
+      if (taken % 3 === 0) await client.ping();
+      if (taken % 5 === runs % 5) proxy.cut();
+    }
+    expect(text === numbers, "every number once and in order").toBe(true);
+    expect((await whole).stdoutText === numbers, "for the other reader as well").toBe(true);
+  }
+});
+
+test("a reader that stands still is not sent more than its window, however much there is", async () => {
+  await begin();
+  await using flood = await client.process.start({ argv: ["head", "-c", "64000000", "/dev/zero"] });
+  const events = flood.events();
+  let bytes = 0;
+  const take = async (): Promise<boolean> => {
+    const { done, value } = await events.next();
+    if (value?.type === "output") bytes += value.bytes.length;
+    return done !== true;
+  };
+  await take();
+  // The server takes it all from the process meanwhile.
+  while ((await client.process.list())[0]!.outputBytes < 64_000_000) await client.ping();
+  expect(proxy.bytes).toBeLessThan(DEFAULT_BOUNDS.readyBytes * 2);
+  while (await take());
+  expect(bytes).toBe(64_000_000);
+});
+
+test("a process that nobody reads goes on, and says no more", async () => {
+  await begin();
+  const flood = await client.process.start({ argv: ["head", "-c", "64000000", "/dev/zero"] });
+  flood.detach();
+  await ended(client, flood.id);
+  expect(proxy.bytes).toBeLessThan(DEFAULT_BOUNDS.readyBytes * 4);
+  await using found = await client.process.attach(flood.id);
+  // What nobody wanted was not all kept, which is told.
+  const { stdout, gaps } = await found.output({ onGap: "tell" });
+  expect(gaps.reduce((sum, { bytes = Number.NaN }) => sum + bytes, stdout.length)).toBe(64_000_000);
 });
 
 test("what is written arrives once and in order, however often the connection breaks", async () => {

@@ -15,6 +15,7 @@ export class FaultyProxy implements AsyncDisposable {
   readonly #budgets: number[] = [];
   #connections = 0;
   #cuts = 0;
+  #bytes = 0;
 
   private constructor(port: number) {
     this.#listener = createServer({ allowHalfOpen: true }, (client) => {
@@ -43,6 +44,11 @@ export class FaultyProxy implements AsyncDisposable {
   /** Connections that were cut. */
   get cuts(): number {
     return this.#cuts;
+  }
+
+  /** Bytes that came from the server over all connections. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** The next connections break after so many bytes towards the client. */
@@ -91,7 +97,10 @@ export class FaultyProxy implements AsyncDisposable {
       from.on("data", (bytes) => {
         if (!this.#pairs.has(pair)) return;
         const passed = limited ? bytes.subarray(0, left) : bytes;
-        if (limited) left -= passed.length;
+        if (limited) {
+          left -= passed.length;
+          this.#bytes += passed.length;
+        }
         if (!to.write(passed)) {
           from.pause();
           to.once("drain", () => from.resume());

@@ -3,6 +3,7 @@
 
 import { expect, test } from "vitest";
 import { encodeBase64 } from "../../src/core/base64.js";
+import { DEFAULT_BOUNDS } from "../../src/core/limits.js";
 import { connectWith, type TransportEvents } from "../../src/index.js";
 
 const CHUNK_BYTES = 64 << 10;
@@ -55,10 +56,10 @@ class Flood {
   }
 }
 
-/** Chunks that make up the megabyte that may wait. */
-const READY = (1 << 20) / CHUNK_BYTES;
+/** Chunks that make up what may wait. */
+const READY = DEFAULT_BOUNDS.readyBytes / CHUNK_BYTES;
 
-test("the connection of a slow reader is held at a megabyte, and goes on when there is room", async () => {
+test("the connection of a slow reader is held when enough waits for it, and goes on when there is room", async () => {
   const flood = new Flood();
   await using client = await flood.connect();
   const process = await client.process.start({ argv: ["x"], processId: "p" });
