@@ -107,6 +107,9 @@ pub enum ServiceError {
     /// A process can't be resized or has no stdin, and so on: it was started in another way.
     #[error("{0}")]
     WrongState(String),
+    /// Configuration on this machine can't be read. Says where, and why.
+    #[error("failed to load executor-local config: {0}")]
+    Configuration(String),
     /// The operating system did not start a process. `subject` names the program or folder.
     #[error("{} {subject}: {source}", .stage.as_str())]
     Start {
@@ -160,7 +163,11 @@ impl ServiceError {
             | Self::Busy(_) => ErrorCode::InvalidRequest,
             Self::Fs(fault) => fault.code(),
             Self::Cancelled => ErrorCode::Cancelled,
-            Self::Start { .. } | Self::Http(_) | Self::StdinFailed | Self::Internal(_) => ErrorCode::Internal,
+            Self::Start { .. }
+            | Self::Http(_)
+            | Self::StdinFailed
+            | Self::Configuration(_)
+            | Self::Internal(_) => ErrorCode::Internal,
         }
     }
 }

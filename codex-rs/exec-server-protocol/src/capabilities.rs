@@ -64,6 +64,9 @@ pub struct ConfigLayer {
     pub toml: String,
 }
 
+/// Roots of one `capabilityRoots/discoverV1`; more are -32600.
+pub const MAX_CAPABILITY_ROOTS: usize = 128;
+
 /// Parameters of `capabilityRoots/discoverV1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]

@@ -1,8 +1,11 @@
 //! What all connections of a server share.
 
+use std::sync::Arc;
+
 use codex_exec_server_core::limits::Limits;
 use codex_exec_server_core::sessions::{Lifetimes, Sessions};
 use codex_exec_server_local::Sandbox;
+use codex_exec_server_local::env::Environment;
 use codex_exec_server_local::fs::FsHost;
 use codex_exec_server_local::http::LocalHttp;
 use codex_exec_server_local::process::ProcessHost;
@@ -20,6 +23,8 @@ pub(crate) struct Context {
     /// The bounds as clients are told them.
     pub(crate) told_limits: ServerLimits,
     environment: EnvironmentInfo,
+    /// The server's own variables.
+    pub(crate) own_environment: Arc<Environment>,
     sandbox: Sandbox,
     pub(crate) sessions: SessionRegistry,
     /// Set when the server is to end.
@@ -30,6 +35,7 @@ impl Context {
     pub(crate) fn new(config: ServerConfig) -> Self {
         let told_limits = config.server_limits();
         let environment = environment::describe(&config.environment);
+        let own_environment = Arc::new(config.environment.clone());
         let lifetimes =
             Lifetimes { default: config.limits.detached_session, max: config.limits.detached_session_max };
         let rules = Sessions::new(lifetimes, config.limits.sessions);
@@ -42,6 +48,7 @@ impl Context {
             limits: config.limits,
             told_limits,
             environment,
+            own_environment,
             sandbox: config.sandbox,
             sessions: SessionRegistry::new(host, http, files, request_keys, rules),
             stopping: CancellationToken::new(),

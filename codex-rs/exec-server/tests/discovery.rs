@@ -5,5 +5,9 @@
 #[path = "discovery/machine.rs"]
 mod machine;
 
+#[path = "discovery/config.rs"]
+mod config;
 #[path = "discovery/missing.rs"]
 mod missing;
+#[path = "discovery/roots.rs"]
+mod roots;

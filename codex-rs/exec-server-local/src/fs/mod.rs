@@ -39,6 +39,7 @@ pub use self::backend::LocalFileSystem;
 pub use self::confined::serve;
 pub use self::handles::FileHandles;
 pub use self::host::FsHost;
+pub(crate) use self::place::native;
 pub use self::read::WholeFile;
 pub use self::search::LocalSearch;
 pub use self::watch::{LocalWatch, MissingWatch};

@@ -40,7 +40,7 @@ pub(super) struct Place {
 }
 
 /// The native path.
-pub(super) fn native(uri: &PathUri) -> Result<PathBuf, FsFault> {
+pub(crate) fn native(uri: &PathUri) -> Result<PathBuf, FsFault> {
     if uri.has_encoded_separator() {
         return Err(FsFault::EncodedSeparator(uri.clone()));
     }

@@ -240,6 +240,17 @@ impl Reader {
                 let work = handlers::http::answer(session, bodies, id.clone(), params, displaced);
                 self.requests.run(id, Waiting::Idle, bytes, work);
             }
+            Served::Discovery(request) => {
+                let session = match (self.handshake.may_use(family), &self.attached) {
+                    (Ok(()), Some(attached)) => Arc::clone(&attached.session),
+                    (Err(error), _) => return self.fail(&id, &error.into()),
+                    (Ok(()), None) => return self.fail(&id, &ServiceError::Displaced),
+                };
+                let displaced = Arc::clone(&self.displaced);
+                let own = Arc::clone(&self.context.own_environment);
+                let work = handlers::discovery::answer(session, own, id.clone(), request, displaced);
+                self.requests.run(id, Waiting::Idle, bytes, work);
+            }
             Served::Files(request) => {
                 let files = match (self.handshake.may_use(family), &self.attached) {
                     (Ok(()), Some(attached)) => Arc::clone(&attached.files),

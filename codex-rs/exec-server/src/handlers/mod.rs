@@ -3,6 +3,7 @@
 //! Checks common to a family are not made here: a handler runs when its request decoded and the connection may use
 //! its family.
 
+pub(crate) mod discovery;
 pub(crate) mod environment;
 pub(crate) mod fs;
 pub(crate) mod http;
@@ -14,13 +15,14 @@ use std::pin::Pin;
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::http::HttpRequestParams;
-use codex_exec_server_protocol::methods::{ClientRequest, Family};
+use codex_exec_server_protocol::methods::{CapabilityRootsDiscover, ClientRequest, Family, Method};
 use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
 use codex_exec_server_protocol::session::InitializeParams;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::OwnedSemaphorePermit;
 
+use self::discovery::DiscoveryRequest;
 use self::environment::EnvironmentRequest;
 use self::fs::FsRequest;
 use self::process::ProcessRequest;
@@ -51,6 +53,7 @@ pub(crate) enum Served {
     Environment(EnvironmentRequest),
     Process(ProcessRequest),
     Http(HttpRequestParams),
+    Discovery(DiscoveryRequest),
     Files(Box<FsRequest>),
 }
 
@@ -66,7 +69,9 @@ impl Served {
             | Family::Http
             | Family::EnvironmentInfo
             | Family::EnvironmentStatus => {}
-            Family::EnvironmentConfig | Family::CapabilityDiscovery | Family::Network => {
+            Family::EnvironmentConfig => {}
+            Family::CapabilityDiscovery if method == CapabilityRootsDiscover::NAME => {}
+            Family::CapabilityDiscovery | Family::Network => {
                 return Err(unknown());
             }
         }
@@ -83,6 +88,10 @@ impl Served {
             ClientRequest::ProcessTerminate(params) => Self::Process(ProcessRequest::Terminate(params)),
             ClientRequest::ProcessList(_) => Self::Process(ProcessRequest::List),
             ClientRequest::HttpRequest(params) => Self::Http(params),
+            ClientRequest::EnvironmentConfigRead(params) => Self::Discovery(DiscoveryRequest::Config(params)),
+            ClientRequest::CapabilityRootsDiscover(params) => {
+                Self::Discovery(DiscoveryRequest::Roots(params))
+            }
             other => Self::Files(Box::new(FsRequest::take(other).ok_or_else(unknown)?)),
         })
     }

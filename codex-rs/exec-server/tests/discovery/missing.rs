@@ -166,7 +166,8 @@ async fn nothing_is_watched_where_nothing_would_be_told(machine: &mut Machine) {
 }
 
 async fn of_a_path_that_exists_every_change_is_told(machine: &mut Machine) {
-    let changes: [(&str, fn(&Machine)); 4] = [
+    type Change = fn(&Machine);
+    let changes: [(&str, Change); 4] = [
         ("file", |machine| drop(machine.file("file", "more"))),
         ("file", |machine| fs::remove_file(machine.path("file")).expect("it is there")),
         ("file", |machine| {

@@ -1,0 +1,205 @@
+//! `capabilityRoots/discoverV1`: what directories hold of plugins and skills.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use codex_exec_server_core::error::ServiceError;
+use codex_exec_server_core::fs_fault::FsFault;
+use codex_exec_server_protocol::capabilities::{
+    CapabilityRoot, CapabilityRootsDiscoverParams, CapabilityRootsDiscoverResponse, DiscoveredFile,
+    DiscoveredPlugin, DiscoveredRoot, DiscoveredSkill, MAX_CAPABILITY_ROOTS,
+};
+use codex_exec_server_protocol::fs::{FsEntryKind, FsWalkOptions, FsWalkParams};
+use codex_exec_server_protocol::path_uri::PathUri;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::bundle::{ALL_BYTES, Bundle};
+use super::manifest::{List, Listed, MANIFESTS, listed};
+use crate::fs::{LocalFileSystem, native};
+
+/// What makes a directory a skill.
+const INSTRUCTIONS: &str = "SKILL.md";
+
+/// What describes a skill to user interfaces.
+const METADATA: &str = "agents/openai.yaml";
+
+/// How far skills are looked for.
+const SCAN: FsWalkOptions = FsWalkOptions {
+    max_depth: 6,
+    max_directories: 2_000,
+    max_entries: 20_000,
+    follow_directory_symlinks: true,
+    prune_hidden_directories: false,
+};
+
+/// Answers the request, with the room that the answer takes in memory. What can't be looked at is said in the answer, root by
+/// root.
+pub async fn discover_roots(
+    files: &LocalFileSystem,
+    params: CapabilityRootsDiscoverParams,
+) -> (Result<CapabilityRootsDiscoverResponse, ServiceError>, OwnedSemaphorePermit) {
+    let room = files.room(ALL_BYTES).await;
+    (discover_all(files, params).await, room)
+}
+
+async fn discover_all(
+    files: &LocalFileSystem,
+    params: CapabilityRootsDiscoverParams,
+) -> Result<CapabilityRootsDiscoverResponse, ServiceError> {
+    if params.roots.len() > MAX_CAPABILITY_ROOTS {
+        let text = format!("capability root discovery accepts at most {MAX_CAPABILITY_ROOTS} roots");
+        return Err(ServiceError::WrongState(text));
+    }
+    let mut left = ALL_BYTES;
+    let mut roots = Vec::with_capacity(params.roots.len());
+    for root in params.roots {
+        roots.push(discover_root(files, root, &mut left).await);
+    }
+    Ok(CapabilityRootsDiscoverResponse { roots })
+}
+
+async fn discover_root(files: &LocalFileSystem, root: CapabilityRoot, left: &mut usize) -> DiscoveredRoot {
+    let CapabilityRoot { id, path, sandbox } = root;
+    let mut bundle = Bundle::new(files, sandbox, left);
+    let found = search(&mut bundle, &path).await;
+    let warnings = std::mem::take(&mut bundle.warnings);
+    let (found, error) = match found {
+        Ok(found) => (found, None),
+        Err(error) => (Found::default(), Some(error)),
+    };
+    let Found { plugin, skills, namespace_manifests } = found;
+    DiscoveredRoot { id, path, plugin, skills, namespace_manifests, warnings, error }
+}
+
+#[derive(Default)]
+struct Found {
+    plugin: Option<DiscoveredPlugin>,
+    skills: Vec<DiscoveredSkill>,
+    namespace_manifests: Vec<DiscoveredFile>,
+}
+
+/// What a root holds, or why it can't be looked at.
+async fn search(bundle: &mut Bundle<'_>, path: &PathUri) -> Result<Found, String> {
+    let failed = |fault: FsFault| format!("failed to inspect capability root {path}: {fault}");
+    if !bundle.look(path).await.map_err(failed)?.is_directory {
+        return Err(format!("capability root {path} is not a directory"));
+    }
+    let root = native(path).map_err(failed)?;
+    let mut manifests = Manifests::default();
+    let plugin = match manifests.of(bundle, &root).await {
+        Some(manifest) => Some(plugin(bundle, &root, manifest).await),
+        None => None,
+    };
+    let mut found = BTreeMap::new();
+    manifests.nearest(bundle, &root, &mut found).await;
+    let Scanned { instructions, plugins } = scan(bundle, path).await;
+    for folder in plugins {
+        if let Some(manifest) = manifests.of(bundle, &folder).await {
+            found.insert(folder, manifest);
+        }
+    }
+    let mut skills = Vec::new();
+    for instructions in instructions {
+        let Some(folder) = instructions.parent() else { continue };
+        let Some(instructions) = bundle.text(&instructions).await else { continue };
+        let metadata = bundle.text(&folder.join(METADATA)).await;
+        skills.push(DiscoveredSkill { instructions, metadata });
+    }
+    Ok(Found { plugin, skills, namespace_manifests: found.into_values().collect() })
+}
+
+/// What a walk came upon, in the order of the paths.
+#[derive(Default)]
+struct Scanned {
+    /// The instructions of skills.
+    instructions: Vec<PathBuf>,
+    /// Directories with a manifest.
+    plugins: BTreeSet<PathBuf>,
+}
+
+async fn scan(bundle: &mut Bundle<'_>, root: &PathUri) -> Scanned {
+    let params = FsWalkParams { path: root.clone(), options: SCAN, sandbox: bundle.sandbox.clone() };
+    let walk = match bundle.files.walk(params).await {
+        Ok(walk) => walk,
+        Err(fault) => {
+            bundle.warn(format!("failed to scan capability root {root}: {fault}"));
+            return Scanned::default();
+        }
+    };
+    for error in walk.errors {
+        bundle.warn(format!("failed to scan capability path {}: {}", error.path, error.message));
+    }
+    if walk.truncated {
+        bundle.warn(format!("capability scan reached its traversal limit (root: {root})"));
+    }
+    let mut scanned = Scanned::default();
+    for entry in walk.entries.into_iter().filter(|entry| entry.kind == FsEntryKind::File) {
+        let Ok(path) = native(&entry.path) else { continue };
+        if path.file_name() == Some(INSTRUCTIONS.as_ref()) {
+            scanned.instructions.push(path);
+        } else if MANIFESTS.iter().any(|manifest| path.ends_with(manifest)) {
+            scanned.plugins.extend(path.ancestors().nth(2).map(Path::to_owned));
+        }
+    }
+    scanned.instructions.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
+    scanned
+}
+
+async fn plugin(bundle: &mut Bundle<'_>, root: &Path, manifest: DiscoveredFile) -> DiscoveredPlugin {
+    let mcp_config = list(bundle, root, &manifest, List::McpServers).await;
+    let apps_config = list(bundle, root, &manifest, List::Apps).await;
+    DiscoveredPlugin { manifest, mcp_config, apps_config }
+}
+
+async fn list(
+    bundle: &mut Bundle<'_>,
+    root: &Path,
+    manifest: &DiscoveredFile,
+    list: List,
+) -> Option<DiscoveredFile> {
+    let path = match listed(&manifest.contents, list) {
+        Listed::Inline => return None,
+        Listed::In(path) => path,
+        Listed::Instead { path, why } => {
+            bundle.warn(format!("ignoring {} in {}: {why}", list.member(), manifest.path));
+            path
+        }
+    };
+    bundle.text(&root.join(path)).await
+}
+
+/// Manifests by the directories that they make a plugin, and directories that are known to be none.
+#[derive(Default)]
+struct Manifests(HashMap<PathBuf, Option<DiscoveredFile>>);
+
+impl Manifests {
+    async fn of(&mut self, bundle: &mut Bundle<'_>, folder: &Path) -> Option<DiscoveredFile> {
+        if let Some(known) = self.0.get(folder) {
+            return known.clone();
+        }
+        let mut found = None;
+        for name in MANIFESTS {
+            found = bundle.text(&folder.join(name)).await;
+            if found.is_some() {
+                break;
+            }
+        }
+        self.0.insert(folder.to_owned(), found.clone());
+        found
+    }
+
+    /// Adds the manifest that gives `folder` its namespace to `found`: its own, or that of the nearest directory above it.
+    async fn nearest(
+        &mut self,
+        bundle: &mut Bundle<'_>,
+        folder: &Path,
+        found: &mut BTreeMap<PathBuf, DiscoveredFile>,
+    ) {
+        for folder in folder.ancestors() {
+            if let Some(manifest) = self.of(bundle, folder).await {
+                found.insert(folder.to_owned(), manifest);
+                return;
+            }
+        }
+    }
+}
