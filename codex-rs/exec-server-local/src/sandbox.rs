@@ -13,7 +13,7 @@ use codex_exec_server_protocol::environment::SandboxSupport;
 use codex_exec_server_protocol::sandbox::{SandboxContext, SandboxNetwork};
 use codex_linux_sandbox::intent::{Files, Intent, IntentError, Policy, resolve};
 use codex_linux_sandbox::places::{MINIMAL, Places};
-use codex_linux_sandbox::{Launcher, Prepared, prepare, prepare_file_server, prepare_trial};
+use codex_linux_sandbox::{Extras, Launcher, Prepared, prepare, prepare_file_server, prepare_trial};
 
 use crate::os;
 
@@ -96,11 +96,13 @@ impl Sandbox {
         })
     }
 
-    /// Makes a sandbox ready for `command`; `None` if the intent asks for none. Looks at files, and so may block.
+    /// Makes a sandbox ready for `command`; `None` if the intent asks for none. Ports of its own loopback are listened on
+    /// for whoever starts it. Looks at files, and so may block.
     pub(crate) fn prepare(
         &self,
         context: &SandboxContext,
         command: &os::Command,
+        listen: Vec<u16>,
     ) -> Result<Option<Prepared>, PrepareError> {
         let refused = |why: &dyn std::fmt::Display| {
             PrepareError::Refused(ServiceError::InvalidArgument(format!("{UNPREPARED}: {why}")))
@@ -118,7 +120,8 @@ impl Sandbox {
         };
         let (program, limits) = os::program_of(command)?;
         let terminal = matches!(command.stdio, os::Stdio::Pty(_));
-        prepare(launcher, &policy, program, terminal, limits).map(Some).map_err(|error| refused(&error))
+        let extras = Extras { terminal, limits, listen };
+        prepare(launcher, &policy, program, extras).map(Some).map_err(|error| refused(&error))
     }
 
     /// What files a context allows; `None` if it restricts none. Of the network nothing is asked.

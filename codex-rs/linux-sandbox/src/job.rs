@@ -18,12 +18,19 @@ pub const JOB: i32 = 3;
 /// See [`JOB`]. The socket that it tells back through.
 pub const STATUS: i32 = 4;
 
+/// Ports that can be listened on for one process.
+pub const MOST_LISTENERS: usize = 8;
+/// Descriptors that come with one message: the program's process, those listeners, and a report.
+pub(crate) const MOST_DESCRIPTORS: usize = MOST_LISTENERS + 2;
+
 /// Everything that the launcher needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) view: View,
     /// Whether the process gets a network namespace of its own, with nothing but a loopback.
     pub(crate) own_network: bool,
+    /// Ports of its loopback that are listened on for whoever asked; at most [`MOST_LISTENERS`].
+    pub(crate) listen: Vec<u16>,
     pub(crate) filter: Vec<Instruction>,
     /// How denials are to be noticed, where the kernel can tell of them.
     pub(crate) witness: Option<Witnessing>,
@@ -90,7 +97,7 @@ pub enum Stage {
     Namespaces,
     /// Mapping the user.
     UserMap,
-    /// The loopback of the private network.
+    /// The loopback of the private network, and what listens there.
     Loopback,
     /// Making processes.
     Fork,
@@ -152,8 +159,8 @@ pub struct Failure {
 /// What the launcher tells back. The socket's end without a [`Told::Failed`] means that the program runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Told {
-    /// A descriptor of the program's process comes with this, and one of a pipe that will tell what was denied, if anybody
-    /// watches.
+    /// A descriptor of the program's process comes with this, those of the job's listeners, and one of a pipe that will tell
+    /// what was denied, if anybody watches.
     Command,
     Failed(Failure),
     /// What came of [`Work::Trial`]: the names of attempts that got through.

@@ -48,11 +48,11 @@ mod watched;
 #[cfg(target_os = "linux")]
 pub use self::{
     denial::{Denial, MOST as MOST_DENIALS, Subject},
-    job::{Failure, JOB, Program, STATUS, Stage},
+    job::{Failure, JOB, MOST_LISTENERS, Program, STATUS, Stage},
     launcher::{Launcher, NAME, Serve},
     prepare::{
-        FileServer, Held, PrepareError, Prepared, Running, Started, WaitError, prepare, prepare_file_server,
-        prepare_trial, trial_names,
+        Extras, FileServer, Held, PrepareError, Prepared, Running, Started, WaitError, prepare,
+        prepare_file_server, prepare_trial, trial_names,
     },
     survey::SurveyError,
 };

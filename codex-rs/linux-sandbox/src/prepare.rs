@@ -15,7 +15,9 @@ use crate::calls;
 use crate::denial::{Denial, Denials, REPORT_BYTES};
 use crate::file_rules::FileRules;
 use crate::intent::{Files, Policy};
-use crate::job::{Failure, Job, Program, TOLD_BYTES, Told, Witnessing, Work};
+use crate::job::{
+    Failure, Job, MOST_DESCRIPTORS, MOST_LISTENERS, Program, TOLD_BYTES, Told, Witnessing, Work,
+};
 use crate::launcher::Launcher;
 use crate::placeholder::Placeholder;
 use crate::rules::{Access, Origin, Rule, Rules};
@@ -28,6 +30,9 @@ pub enum PrepareError {
     /// The rules can't be kept on this machine.
     #[error(transparent)]
     Survey(#[from] SurveyError),
+    /// There is no private loopback to listen on, or too many are to listen there.
+    #[error("at most {MOST_LISTENERS} ports can be listened on, and only where the network is closed")]
+    Listeners,
     /// The system has no room for the job.
     #[error("the sandbox's description: {0}")]
     Io(#[from] io::Error),
@@ -51,6 +56,8 @@ pub struct Running {
     pub rules: Rules,
     placeholders: Vec<Placeholder>,
     sight: Sight,
+    /// How many come with the news that the program runs.
+    listeners: usize,
 }
 
 /// A sandboxed program that runs.
@@ -60,6 +67,8 @@ pub struct Started {
     pub command: OwnedFd,
     /// What must be held until nobody inside lives any more.
     pub held: Held,
+    /// What listens on the ports that were asked for, in their order.
+    pub listeners: Vec<OwnedFd>,
 }
 
 /// See [`Started`].
@@ -114,8 +123,19 @@ pub struct FileServer {
     pub socket: OwnedFd,
 }
 
-/// Looks at the machine for `policy`, and describes how `program` is to run. `limits` are resources and their values, soft and
-/// hard alike.
+/// What goes with a program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Whether descriptor 0 is a terminal that is to be the controlling one.
+    pub terminal: bool,
+    /// Resources and their values, soft and hard alike.
+    pub limits: Vec<(u32, u64)>,
+    /// Ports of the program's own loopback to listen on, for somebody outside; at most [`MOST_LISTENERS`]. Only a policy
+    /// that closes the network has such a loopback.
+    pub listen: Vec<u16>,
+}
+
+/// Looks at the machine for `policy`, and describes how `program` is to run.
 ///
 /// # Errors
 /// [`PrepareError`]
@@ -123,10 +143,14 @@ pub fn prepare(
     launcher: &Launcher,
     policy: &Policy,
     program: Program,
-    terminal: bool,
-    limits: Vec<(u32, u64)>,
+    extras: Extras,
 ) -> Result<Prepared, PrepareError> {
-    Prepared::new(launcher, policy, Work::Program(program), terminal, limits)
+    if extras.listen.len() > MOST_LISTENERS
+        || (!extras.listen.is_empty() && policy.network != SandboxNetwork::Restricted)
+    {
+        return Err(PrepareError::Listeners);
+    }
+    Prepared::new(launcher, policy, Work::Program(program), extras)
 }
 
 /// Looks at the machine for `policy`, and describes a process that serves files by it; `settings` are for that process. The network
@@ -145,7 +169,7 @@ pub fn prepare_file_server(
     };
     let policy = Policy { files: policy.files.clone(), network: SandboxNetwork::Restricted };
     let work = |rules: &Rules| Work::Serve { rules: FileRules { rules: rules.clone(), globs }, settings };
-    Prepared::with(launcher, &policy, work, /*terminal*/ false, Vec::new())
+    Prepared::with(launcher, &policy, work, Extras::default())
 }
 
 /// What is tried in a trial: all of it must fail.
@@ -162,18 +186,12 @@ pub fn prepare_trial(launcher: &Launcher) -> Result<Prepared, PrepareError> {
     rules.add("/".into(), Access::Read, Origin::Asked);
     let files = Files::Ruled { rules, globs: Vec::new(), glob_depth: None, within: BTreeMap::new() };
     let policy = Policy { files, network: SandboxNetwork::Restricted };
-    Prepared::new(launcher, &policy, Work::Trial, /*terminal*/ false, Vec::new())
+    Prepared::new(launcher, &policy, Work::Trial, Extras::default())
 }
 
 impl Prepared {
-    fn new(
-        launcher: &Launcher,
-        policy: &Policy,
-        work: Work,
-        terminal: bool,
-        limits: Vec<(u32, u64)>,
-    ) -> Result<Self, PrepareError> {
-        Self::with(launcher, policy, |_| work, terminal, limits)
+    fn new(launcher: &Launcher, policy: &Policy, work: Work, extras: Extras) -> Result<Self, PrepareError> {
+        Self::with(launcher, policy, |_| work, extras)
     }
 
     /// The same for work that has to know the rules by the paths where they hold.
@@ -181,14 +199,16 @@ impl Prepared {
         launcher: &Launcher,
         policy: &Policy,
         work: impl FnOnce(&Rules) -> Work,
-        terminal: bool,
-        limits: Vec<(u32, u64)>,
+        extras: Extras,
     ) -> Result<Self, PrepareError> {
+        let Extras { terminal, limits, listen } = extras;
+        let listeners = listen.len();
         let survey = survey(policy)?;
         let work = work(&survey.rules);
         let job = Job {
             view: survey.view,
             own_network: policy.network == SandboxNetwork::Restricted,
+            listen,
             filter: calls::filter(policy.network),
             witness: witnessing(policy, &survey.rules, &work),
             fence: survey.fence,
@@ -209,6 +229,7 @@ impl Prepared {
                 rules: survey.rules,
                 placeholders: survey.placeholders,
                 sight: survey.sight,
+                listeners,
             },
         })
     }
@@ -288,13 +309,14 @@ impl Running {
         Ok(FileServer { started, socket })
     }
 
-    /// `told` are the program's process and what will tell of denials.
+    /// `told` are the program's process, what listens, and what will tell of denials.
     fn started(self, told: Vec<OwnedFd>) -> Result<(Started, OwnedFd), WaitError> {
         let mut told = told.into_iter();
         let command = told.next().ok_or(WaitError::Silent)?;
+        let listeners: Vec<OwnedFd> = told.by_ref().take(self.listeners).collect();
         let report = told.next();
         let held = Held { rules: self.rules, placeholders: self.placeholders, sight: self.sight, report };
-        Ok((Started { command, held }, self.status))
+        Ok((Started { command, held, listeners }, self.status))
     }
 
     /// Waits for the outcome of a trial: the names of attempts that got through.
@@ -314,7 +336,7 @@ impl Running {
 
     fn receive(&self) -> io::Result<Option<(Told, Vec<OwnedFd>)>> {
         let mut bytes = [0; TOLD_BYTES];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = rustix::io::retry_on_intr(|| {
             recvmsg(&self.status, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC)

@@ -11,6 +11,7 @@ mod escape {
     mod files;
     mod kernel;
     mod launcher;
+    mod managed;
     mod network;
     mod policy;
     mod processes;
@@ -34,6 +35,7 @@ mod escape {
             network::attempts(),
             environment::attempts(),
             launcher::attempts(),
+            managed::attempts(),
             policy::attempts(),
             resources::attempts(),
         ]
@@ -47,9 +49,7 @@ mod escape {
             "a process reads what begins to match a glob after its start: a limit that is told; file calls don't",
         ),
         (68..=69, "tried with a server, where that is tested"),
-        (70..=71, "not supported: every managed network is refused"),
         (73..=75, "the server runs no proxy: 72 tries that one is refused"),
-        (80..=80, "the server runs no proxy"),
         (93..=100, "tried where file calls are tested"),
         (105..=105, "tried with the reports of refusals"),
         (107..=109, "tried with the reports of refusals"),

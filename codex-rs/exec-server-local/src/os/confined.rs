@@ -41,20 +41,27 @@ pub fn program_of(command: &Command) -> Result<(sandbox::Program, Vec<(u32, u64)
     Ok((program, limits))
 }
 
-/// Starts `command` in a sandbox that was prepared for it. When this returns, the program runs; what comes with it must
-/// be held until nobody of its tree lives any more.
+/// A program that runs in a sandbox.
+pub struct Confined {
+    /// The program's process, with its launcher.
+    pub spawned: Spawned,
+    /// Must be held until nobody of its tree lives any more.
+    pub held: sandbox::Held,
+    /// What listens on its loopback for somebody here.
+    pub listeners: Vec<OwnedFd>,
+}
+
+/// Starts `command` in a sandbox that was prepared for it. When this returns, the program runs.
 ///
 /// # Errors
 /// See [`SpawnError`]. There is no child then.
-pub fn spawn_confined(
-    command: &Command,
-    prepared: sandbox::Prepared,
-) -> Result<(Spawned, sandbox::Held), SpawnError> {
+pub fn spawn_confined(command: &Command, prepared: sandbox::Prepared) -> Result<Confined, SpawnError> {
     let (spawned, running) = spawn_launcher(command, prepared)?;
     match running.wait() {
         Ok(started) => {
             let child = spawned.child.before(started.command);
-            Ok((Spawned { child, ..spawned }, started.held))
+            let spawned = Spawned { child, ..spawned };
+            Ok(Confined { spawned, held: started.held, listeners: started.listeners })
         }
         Err(error) => {
             bury(&spawned);

@@ -43,7 +43,7 @@ mod wiring;
 
 pub use child::{Child, Exit, Status, Usage};
 pub use command::{Command, Limit, LimitKind, Stdin, Stdio};
-pub use confined::{program_of, spawn_confined};
+pub use confined::{Confined, program_of, spawn_confined};
 pub(crate) use confined::{spawn_file_server, try_sandbox, wait_for};
 pub use error::{SpawnError, Stage};
 pub use heap::share_heap;

@@ -5,6 +5,7 @@
 //! operating system into that log. How a process is made and found again by the kernel is [`crate::os`]'s matter.
 
 mod audience;
+mod bridge;
 mod denial;
 mod follow;
 mod followers;
@@ -13,6 +14,7 @@ mod host;
 mod input;
 mod kill;
 mod limits;
+mod managed;
 mod reading;
 mod signal;
 mod spool;

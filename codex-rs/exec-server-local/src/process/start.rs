@@ -5,6 +5,8 @@
 
 use std::ffi::OsStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,7 +22,8 @@ use codex_linux_sandbox::Held;
 use super::handle::About;
 use super::host::ProcessHost;
 use super::limits::limits;
-use crate::env::child_environment;
+use super::managed::{Bridge, bridge_proxies, isolated};
+use crate::env::{Environment, child_environment};
 use crate::os;
 use crate::sandbox::{PrepareError, unenforceable};
 
@@ -45,10 +48,17 @@ const DEFAULT_SHELL: &str = "/bin/bash";
 pub(super) struct Plan {
     pub(super) command: os::Command,
     /// What is to confine it.
-    pub(super) sandbox: Option<SandboxContext>,
+    pub(super) confinement: Option<Confinement>,
     pub(super) about: About,
     pub(super) log: LogLimits,
     pub(super) when_full: Option<WhenFull>,
+}
+
+/// What confines a process.
+pub(super) struct Confinement {
+    context: SandboxContext,
+    /// The only ways out of its network.
+    bridges: Vec<Bridge>,
 }
 
 /// Checks `params` and makes a plan of them.
@@ -69,6 +79,7 @@ pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Pl
         }
     }
     let mut env = child_environment(&host.environment, params.env_policy.as_ref(), &params.env);
+    let confinement = confinement(params, &mut env)?;
     let stdio = if params.tty {
         env.entry("SHELL".into()).or_insert_with(|| DEFAULT_SHELL.into());
         let size = params.size.map_or(DEFAULT_SIZE, |size| os::Size { rows: size.rows, cols: size.cols });
@@ -96,7 +107,26 @@ pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Pl
     };
     let when_full = params.output.as_ref().and_then(|budget| budget.when_full);
     let log = output_budget(host, params);
-    Ok(Plan { command, sandbox: params.sandbox.clone(), about, log, when_full })
+    Ok(Plan { command, confinement, about, log, when_full })
+}
+
+/// What is to confine the process. A managed network changes what its environment says of proxies.
+fn confinement(
+    params: &ProcessStartParams,
+    env: &mut Environment,
+) -> Result<Option<Confinement>, ServiceError> {
+    match (&params.sandbox, params.enforce_managed_network) {
+        // `managedNetwork` itself only loosens a confinement that is not asked for.
+        (sandbox, false) => Ok(sandbox.clone().map(|context| Confinement { context, bridges: Vec::new() })),
+        (None, true) => Err(ServiceError::InvalidArgument(
+            "enforceManagedNetwork needs a `sandbox`: nothing else keeps the process from the network".into(),
+        )),
+        (Some(context), true) => {
+            let context = isolated(context)?;
+            let bridges = bridge_proxies(env, params.managed_network.as_ref())?;
+            Ok(Some(Confinement { context, bridges }))
+        }
+    }
 }
 
 /// A terminal size as the protocol allows it.
@@ -131,39 +161,46 @@ fn host_path(field: &str, uri: &PathUri) -> Result<PathBuf, ServiceError> {
 }
 
 fn refuse_what_cannot_be_enforced(params: &ProcessStartParams) -> Result<(), ServiceError> {
-    let refused = |what: &str| {
-        Err(ServiceError::InvalidArgument(format!(
-            "{what} can't be enforced by this server, so the process was not started"
-        )))
-    };
-    // `managedNetwork` itself only loosens a confinement that nothing here imposes.
-    if params.enforce_managed_network {
-        return refused("enforceManagedNetwork");
-    }
     if params.network_proxy.is_some() {
-        return refused("networkProxy");
+        return Err(ServiceError::InvalidArgument(
+            "networkProxy can't be enforced by this server, so the process was not started".into(),
+        ));
     }
     Ok(())
+}
+
+/// A process that was born.
+pub(super) struct Born {
+    pub(super) spawned: os::Spawned,
+    /// What goes with its sandbox, if it has one.
+    pub(super) held: Option<Held>,
+    /// To be carried for as long as it lives: what listens inside, and where that leads.
+    pub(super) bridges: Vec<(OwnedFd, Vec<SocketAddr>)>,
 }
 
 /// A birth, confined if that was asked for.
 pub(super) fn spawn(
     host: &ProcessHost,
     command: &os::Command,
-    sandbox: Option<&SandboxContext>,
-) -> Result<(os::Spawned, Option<Held>), ServiceError> {
-    let prepared = match sandbox.map(|context| host.sandbox.prepare(context, command)).transpose() {
-        Ok(prepared) => prepared.flatten(),
+    confinement: Option<Confinement>,
+) -> Result<Born, ServiceError> {
+    let unconfined = || {
+        let spawned = os::spawn(command).map_err(start_error)?;
+        Ok(Born { spawned, held: None, bridges: Vec::new() })
+    };
+    let Some(Confinement { context, bridges }) = confinement else { return unconfined() };
+    let ports = bridges.iter().map(|bridge| bridge.port).collect();
+    let prepared = match host.sandbox.prepare(&context, command, ports) {
+        Ok(Some(prepared)) => prepared,
+        Ok(None) if bridges.is_empty() => return unconfined(),
+        Ok(None) => return Err(unenforceable("a managed network needs a sandbox that closes the network")),
         Err(PrepareError::Refused(error)) => return Err(error),
         Err(PrepareError::Command(error)) => return Err(start_error(error)),
     };
-    match prepared {
-        Some(prepared) => {
-            let (spawned, held) = os::spawn_confined(command, prepared).map_err(start_error)?;
-            Ok((spawned, Some(held)))
-        }
-        None => Ok((os::spawn(command).map_err(start_error)?, None)),
-    }
+    let os::Confined { spawned, held, listeners } =
+        os::spawn_confined(command, prepared).map_err(start_error)?;
+    let bridges = listeners.into_iter().zip(bridges.into_iter().map(|bridge| bridge.target)).collect();
+    Ok(Born { spawned, held: Some(held), bridges })
 }
 
 /// What the client hears of a start that failed.

@@ -18,13 +18,13 @@ use codex_exec_server_protocol::process::{
     ProcessTerminateParams, ProcessTerminateResponse, ProcessWriteParams, ProcessWriteResponse, SandboxType,
     WriteStatus,
 };
-use codex_exec_server_protocol::sandbox::SandboxContext;
 use tokio::sync::{OwnedMutexGuard, SetOnce};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::audience::Held;
+use super::bridge::carry;
 use super::follow::Following;
 use super::handle::{Crew, Process};
 use super::host::ProcessHost;
@@ -32,7 +32,7 @@ use super::input::{Input, Stdin, StdinState};
 use super::kill::{end, give_notice};
 use super::reading::Reading;
 use super::signal::os_signal;
-use super::start::{self, Plan};
+use super::start::{self, Born, Confinement, Plan};
 use super::stdin::StdinPipe;
 use super::supervise::supervise;
 use super::tap::Tap;
@@ -152,7 +152,7 @@ impl ProcessTable {
             return Err(ServiceError::ProcessExists(params.process_id));
         }
         inner.make_room(self.host.limits.processes_per_session)?;
-        let Plan { command, sandbox, about, log, when_full } = plan;
+        let Plan { command, confinement, about, log, when_full } = plan;
         let id = params.process_id;
         let reading = Reading::new(EventLog::new(log), when_full, inner.follower.is_some());
         let crew = Crew { tasks: self.tasks.clone(), ended: self.ended.clone() };
@@ -167,7 +167,7 @@ impl ProcessTable {
         drop(inner);
         // `execve` may hang on a slow file system, so a thread that may is where all of the birth happens.
         let table = Arc::clone(self);
-        self.tasks.spawn_blocking(move || table.bear(process, &command, sandbox.as_ref(), stdin, &outcome));
+        self.tasks.spawn_blocking(move || table.bear(process, &command, confinement, stdin, &outcome));
         Ok(start)
     }
 
@@ -176,16 +176,16 @@ impl ProcessTable {
         self: Arc<Self>,
         process: Arc<Process>,
         command: &os::Command,
-        sandbox: Option<&SandboxContext>,
+        confinement: Option<Confinement>,
         mut stdin: OwnedMutexGuard<Stdin>,
         outcome: &SetOnce<Result<ProcessStartResponse, ServiceError>>,
     ) {
         let id = process.id.clone();
         let started = Instant::now();
-        let mut confined = false;
-        let born = match catch_unwind(AssertUnwindSafe(|| start::spawn(&self.host, command, sandbox))) {
-            Ok(Ok((spawned, held))) => {
-                confined = held.is_some();
+        let (mut confined, mut bridges) = (false, Vec::new());
+        let born = match catch_unwind(AssertUnwindSafe(|| start::spawn(&self.host, command, confinement))) {
+            Ok(Ok(Born { spawned, held, bridges: led })) => {
+                (confined, bridges) = (held.is_some(), led);
                 process.hold(held);
                 self.adopt(&process, spawned, &mut stdin)
             }
@@ -209,7 +209,16 @@ impl ProcessTable {
                 }
                 let table = Arc::clone(&self);
                 self.tasks.spawn(async move {
-                    supervise(started, Arc::clone(&process), child, taps, stdin).await;
+                    let supervised = supervise(started, Arc::clone(&process), child, taps, stdin);
+                    if bridges.is_empty() {
+                        supervised.await;
+                    } else {
+                        // Nobody is left to use them when it is over.
+                        tokio::select! {
+                            () = supervised => {}
+                            () = carry(bridges) => {}
+                        }
+                    }
                     table.retire(process);
                 });
                 let _ = outcome.set(Ok(response));

@@ -29,7 +29,7 @@ use rustix::net::{
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::job::{Failure, JOB, Job, STATUS, Stage, TOLD_BYTES, Told, Work};
+use crate::job::{Failure, JOB, Job, MOST_DESCRIPTORS, STATUS, Stage, TOLD_BYTES, Told, Work};
 use crate::launcher::Serve;
 use forks::{Command, End, Fork, Init};
 use witness::Witness;
@@ -72,12 +72,13 @@ fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<Launche
     // Numbers mean something in this table that they don't in the one inside.
     let processes = task.witness.as_ref().and_then(|_| watching_place());
     namespaces::enter(task.own_network)?;
+    let listeners = namespaces::listen(&task.listen)?;
     let init = Init::fork().map_err(at(Stage::Fork))?;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(at(Stage::Fork))?;
     let command = match forks::fork().map_err(at(Stage::Fork))? {
         Fork::Child => {
-            drop((init, ours));
+            drop((init, ours, listeners));
             let teller = processes.is_some().then_some(theirs);
             become_command(task, status, serve, teller)
         }
@@ -95,8 +96,10 @@ fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<Launche
         _ => None,
     };
     let mut told = vec![command.pidfd()];
+    told.extend(listeners.iter().map(OwnedFd::as_fd));
     told.extend(watch.as_ref().map(|(_, (report, _))| report.as_fd()));
     status.tell(&Told::Command, &told);
+    drop(listeners);
     let watch = watch.map(|(witness, (_, report))| (witness, report));
     Ok(Launched { init, command, watch })
 }
@@ -198,9 +201,9 @@ impl Status {
     }
 }
 
-/// Sends one message with up to two descriptors.
+/// Sends one message with some descriptors.
 fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> rustix::io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() {
         control.push(SendAncillaryMessage::ScmRights(descriptors));

@@ -1,6 +1,8 @@
 //! Namespaces of the launcher's children, and who they are in them.
 
 use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::OwnedFd;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::process::{getegid, geteuid};
@@ -38,6 +40,15 @@ pub(super) fn enter(own_network: bool) -> Result<(), Failure> {
         raise_loopback().map_err(at(Stage::Loopback))?;
     }
     Ok(())
+}
+
+/// Makes listeners on the private loopback, to be used by somebody outside.
+pub(super) fn listen(ports: &[u16]) -> Result<Vec<OwnedFd>, Failure> {
+    let listener = |port: &u16| match TcpListener::bind((Ipv4Addr::LOCALHOST, *port)) {
+        Ok(listener) => Ok(listener.into()),
+        Err(error) => Err(Failure { detail: format!("port {port}"), ..at(Stage::Loopback)(error) }),
+    };
+    ports.iter().map(listener).collect()
 }
 
 /// Local servers and their clients work inside; the address is there from the start, the interface is down.

@@ -117,17 +117,17 @@ fn make_evil_programs(scene: &Scene, folder: &Path) {
     fs::remove_file(escaped).expect("it did its work");
 }
 
-fn no_compiler() -> Option<String> {
+pub(crate) fn no_compiler() -> Option<String> {
     let there = Command::new("cc").arg("--version").output().is_ok_and(|ran| ran.status.success());
     (!there).then(|| "there is no C compiler (cc) to make a library with".into())
 }
 
-fn evil_library(scene: &Scene) -> String {
+pub(crate) fn evil_library(scene: &Scene) -> String {
     scene.root().join("evil.so").to_str().expect("its path is text").to_owned()
 }
 
 /// A library that changes what lies outside, and leaves a trace in the workspace.
-fn make_evil_library(scene: &Scene) {
+pub(crate) fn make_evil_library(scene: &Scene) {
     let source = scene.root().join("evil.c");
     let (outside, trace) = (scene.outside().join("escaped"), scene.workspace().join("loaded"));
     let text = format!(
@@ -147,6 +147,6 @@ fn make_evil_library(scene: &Scene) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-fn library_was_loaded(scene: &Scene) {
+pub(crate) fn library_was_loaded(scene: &Scene) {
     assert!(scene.workspace().join("loaded").exists(), "the program itself has it");
 }

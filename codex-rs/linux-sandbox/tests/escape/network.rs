@@ -160,7 +160,7 @@ fn other_families(through: &mut Through) {
 }
 
 /// A port that is listened on for as long as the attempt lasts, told through a file.
-fn listen_outside(scene: &Scene) {
+pub(crate) fn listen_outside(scene: &Scene) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("it has one").port();
     std::fs::write(scene.root().join("port"), port.to_string()).expect("told");
@@ -168,7 +168,7 @@ fn listen_outside(scene: &Scene) {
     std::mem::forget(listener);
 }
 
-fn port_outside(scene: &Scene) -> u16 {
+pub(crate) fn port_outside(scene: &Scene) -> u16 {
     std::fs::read_to_string(scene.root().join("port")).expect("told").parse().expect("a port")
 }
 
