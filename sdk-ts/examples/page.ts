@@ -1,11 +1,10 @@
 // The page of page.html. Remembers its session and process, so that a reload finds everything that was said meanwhile.
 
-import { type Client, connect, isExecError, type ProcessHandle } from "codex-exec-server-sdk";
+import { type Client, connect, isExecError, type ProcessHandle, storedIn } from "codex-exec-server-sdk";
 
-/** What has to outlive a reload. */
+/** What has to outlive a reload, besides the session. */
 interface Remembered {
   readonly url: string;
-  readonly sessionId: string;
   readonly processId: string;
 }
 
@@ -20,13 +19,18 @@ function field(name: string): HTMLInputElement {
   return form.elements.namedItem(name) as HTMLInputElement;
 }
 
-function open(url: string, sessionId?: string): Promise<Client> {
-  return connect(url, {
+let client: Client | undefined;
+
+/** One session for the whole page: what ran before goes on in it, and is no longer shown. */
+async function open(url: string): Promise<Client> {
+  await client?.close();
+  client = await connect(url, {
+    store: storedIn(sessionStorage),
     onState: ({ status }) => {
       state.value = status;
     },
-    ...(sessionId !== undefined && { sessionId, takeover: true }),
   });
+  return client;
 }
 
 async function show(process: ProcessHandle): Promise<void> {
@@ -44,9 +48,9 @@ async function show(process: ProcessHandle): Promise<void> {
 async function resume(): Promise<void> {
   const text = sessionStorage.getItem(KEY);
   if (text === null) return;
-  const { url, sessionId, processId } = JSON.parse(text) as Remembered;
+  const { url, processId } = JSON.parse(text) as Remembered;
   field("url").value = url;
-  const client = await open(url, sessionId);
+  const client = await open(url);
   await show(await client.process.attach(processId));
 }
 
@@ -54,12 +58,13 @@ async function run(): Promise<void> {
   const url = field("url").value;
   const client = await open(url);
   const process = await client.process.start({ argv: ["sh", "-c", field("command").value] });
-  const remembered: Remembered = { url, sessionId: client.sessionId, processId: process.id };
+  const remembered: Remembered = { url, processId: process.id };
   sessionStorage.setItem(KEY, JSON.stringify(remembered));
   await show(process);
 }
 
 function tell(error: unknown): void {
+  if (isExecError(error, "closed")) return;
   outcome.value = isExecError(error) ? `${error.kind}: ${error.message}` : String(error);
 }
 

@@ -10,7 +10,9 @@ import { HttpClient } from "./http.js";
 import { Paths } from "./paths.js";
 import type { CallSignal } from "./process.js";
 import { ProcessClient } from "./process_client.js";
+import type { Wanted } from "./rpc/peer.js";
 import { type ConnectionState, Session } from "./rpc/session.js";
+import { type ReopenOptions, type SessionStore, SessionsClient, throughStore } from "./sessions.js";
 import type { Dial } from "./transport/transport.js";
 import type { WebSocketConstructor } from "./transport/websocket-global.js";
 
@@ -27,6 +29,11 @@ export interface ConnectOptions extends Partial<ClientConfig> {
   readonly onState?: (state: ConnectionState) => void;
   /** Resume this session instead of opening a new one: {@link Client.sessionId} of an earlier client. */
   readonly sessionId?: string;
+  /**
+   * Resume the session that is kept here, or open a new one where there is none any more, and keep it here. It is taken over
+   * where the server can do that: the earlier page's connection may not have been noticed to be gone. Not with `sessionId`.
+   */
+  readonly store?: SessionStore;
   /** With `sessionId`: take it from the connection that holds it. Flag `sessionTakeover`. */
   readonly takeover?: boolean;
   /** A WebSocket to use in place of the platform's. */
@@ -55,6 +62,8 @@ export class Client implements AsyncDisposable {
   readonly fs: FileSystemClient;
   /** HTTP requests that leave from the server's machine. */
   readonly http: HttpClient;
+  /** The session itself: its token, taking it over. */
+  readonly sessions: SessionsClient;
 
   /** @internal */
   constructor(session: Session) {
@@ -63,6 +72,12 @@ export class Client implements AsyncDisposable {
     this.process = new ProcessClient(session, paths);
     this.fs = new FileSystemClient(session, paths);
     this.http = new HttpClient(session);
+    this.sessions = new SessionsClient(session, async ({ signal, onState = () => {} }: ReopenOptions) => {
+      const { sessionId } = session.peer;
+      return new Client(
+        await session.again({ type: "existing", sessionId, takeover: true }, signal, onState),
+      );
+    });
   }
 
   /** How it is connected right now. */
@@ -120,18 +135,26 @@ export async function connect(url: string | URL, options: ConnectOptions = {}): 
 
 /** As {@link connect}, over a transport of your own. */
 export async function connectWith(dial: Dial, options: ConnectOptions = {}): Promise<Client> {
-  const { signal, onState = () => {}, sessionId, takeover = false } = options;
+  const { signal, onState = () => {}, sessionId, takeover = false, store } = options;
   const given = Object.fromEntries(
     Object.keys(DEFAULT_CONFIG)
       .map((name) => [name, options[name as keyof ClientConfig]])
       .filter(([, value]) => value !== undefined),
   ) as Partial<ClientConfig>;
   const config = { ...DEFAULT_CONFIG, ...given };
-  const wanted =
-    sessionId === undefined
-      ? ({ type: "new" } as const)
-      : ({ type: "existing", sessionId, takeover } as const);
-  return new Client(await Session.open(dial, config, wanted, signal, onState));
+  const open = async (sessionId: string | undefined, takeover: boolean): Promise<Client> => {
+    const wanted: Wanted =
+      sessionId === undefined ? { type: "new" } : { type: "existing", sessionId, takeover };
+    return new Client(await Session.open(dial, config, wanted, signal, onState));
+  };
+  if (store === undefined) return open(sessionId, takeover);
+  if (sessionId !== undefined) {
+    throw new ExecError("invalidArgument", "both a sessionId and a store were passed", {
+      hint: "pass the store alone: it knows the session",
+    });
+  }
+  signal?.throwIfAborted();
+  return throughStore(store, (known) => open(known, true));
 }
 
 function parseUrl(url: string | URL): URL {

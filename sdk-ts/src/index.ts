@@ -56,5 +56,6 @@ export type { StartOptions } from "./process_options.js";
 export type { Output, OutputOptions } from "./process_output.js";
 export type { ConnectionState } from "./rpc/session.js";
 export type { FollowOptions } from "./rpc/subscription.js";
+export { type ReopenOptions, type SessionStore, type SessionsClient, storedIn } from "./sessions.js";
 export type { Dial, Transport, TransportEnd, TransportEvents } from "./transport/transport.js";
 export type { WebSocketConstructor, WebSocketLike } from "./transport/websocket-global.js";

@@ -57,6 +57,7 @@ export class Session {
   readonly #stop = new AbortController();
   readonly #waiters = new Set<Waiter>();
   #peer!: Peer;
+  #wasResumed = false;
   #attached: Attached | undefined;
   #state: ConnectionState = { status: "connected", generation: 1 };
   #probe: unknown;
@@ -94,6 +95,7 @@ export class Session {
     try {
       const peer = await openSession(link, config, wanted, whole);
       link.notify("initialized", {});
+      session.#wasResumed = wanted.type !== "new";
       session.#begin({ link, peer });
       return session;
     } catch (error) {
@@ -103,6 +105,20 @@ export class Session {
     } finally {
       whole.removeEventListener("abort", letGo);
     }
+  }
+
+  /** Opens a session at the same place. */
+  again(
+    wanted: Wanted,
+    signal: AbortSignal | undefined,
+    onState: (state: ConnectionState) => void,
+  ): Promise<Session> {
+    return Session.open(this.#dial, this.config, wanted, signal, onState);
+  }
+
+  /** Whether it was there before this client. */
+  get wasResumed(): boolean {
+    return this.#wasResumed;
   }
 
   get peer(): Peer {

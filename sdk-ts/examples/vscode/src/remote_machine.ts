@@ -1,7 +1,7 @@
 // A machine in the editor: its terminals, its files, and whether it is connected. Connects when something is first used, and
 // takes up the same session again when the editor's host was restarted.
 
-import { type Client, connect, fromPathUri, isExecError } from "codex-exec-server-sdk";
+import { type Client, connect, fromPathUri, isExecError, type SessionStore } from "codex-exec-server-sdk";
 import { RemoteFileSystem, RemotePseudoterminal, type VsCode } from "codex-exec-server-sdk/vscode";
 import type * as vscode from "vscode";
 
@@ -31,6 +31,8 @@ export class RemoteMachine implements vscode.Disposable {
   readonly #context: Context;
   readonly #status: vscode.StatusBarItem;
   readonly #registered: vscode.Disposable[];
+  /** The session, so that a restart of the editor finds it again. */
+  readonly #store: SessionStore;
   #connection: Connection | undefined;
   /** Where the files of the present client are shown. */
   #files: vscode.Disposable | undefined;
@@ -38,6 +40,10 @@ export class RemoteMachine implements vscode.Disposable {
   constructor(host: Host, context: Context) {
     this.#host = host;
     this.#context = context;
+    this.#store = {
+      load: () => context.workspaceState.get<string>(SESSION),
+      save: (token) => context.workspaceState.update(SESSION, token),
+    };
     this.#status = host.window.createStatusBarItem("codexExec.status");
     this.#status.name = "Remote machine";
     this.#say("not connected");
@@ -128,28 +134,19 @@ export class RemoteMachine implements vscode.Disposable {
     const url = this.#url();
     this.#say("connecting");
     const token = await this.#context.secrets.get(TOKEN);
-    const open = (sessionId: string | undefined): Promise<Client> =>
-      connect(url, {
-        clientName: "codex-exec-server-remote",
-        detachedLifetimeMs: KEPT_MS,
-        signal,
-        onState: ({ status }) => {
-          if (signal.aborted) return;
-          // One that failed does not come back: what is used next connects anew.
-          if (status === "failed") this.#forget();
-          else this.#say(status);
-        },
-        ...(token !== undefined && { token }),
-        // The editor's host may have been restarted before its connection was noticed to be gone.
-        ...(sessionId !== undefined && { sessionId, takeover: true }),
-      });
-    const known = this.#context.workspaceState.get<string>(SESSION);
-    const client = await open(known).catch((error: unknown) => {
-      const isGone = isExecError(error, "sessionLost") || isExecError(error, "invalidRequest");
-      if (known === undefined || !isGone) throw error;
-      return open(undefined);
+    const client = await connect(url, {
+      clientName: "codex-exec-server-remote",
+      detachedLifetimeMs: KEPT_MS,
+      signal,
+      onState: ({ status }) => {
+        if (signal.aborted) return;
+        // One that failed does not come back: what is used next connects anew.
+        if (status === "failed") this.#forget();
+        else this.#say(status);
+      },
+      ...(token !== undefined && { token }),
+      store: this.#store,
     });
-    await this.#context.workspaceState.update(SESSION, client.sessionId);
     if (signal.aborted) {
       await client.close();
       throw signal.reason;
