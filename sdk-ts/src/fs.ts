@@ -7,11 +7,15 @@ import { globAll, searchAll } from "./fs_search.js";
 import type {
   FsChangeEvent,
   FsContentOptions,
+  FsDigest,
   FsEntry,
   FsGlobOptions,
+  FsLink,
   FsLinkOptions,
+  FsListOptions,
   FsMatch,
   FsOptions,
+  FsRangeOptions,
   FsStat,
   FsTree,
   FsTreeOptions,
@@ -38,6 +42,10 @@ export function bytesOf(method: string, text: unknown): Uint8Array<ArrayBuffer> 
   if (bytes === undefined)
     throw new ExecError("protocol", `server broke the protocol: ${method}: bytes are no base64`);
   return bytes;
+}
+
+function base64Of(data: string | Uint8Array): string {
+  return encodeBase64(typeof data === "string" ? new TextEncoder().encode(data) : data);
 }
 
 /** See the head of the file. Paths are native or `file:` URIs; relative ones start from the server's working directory. */
@@ -72,8 +80,12 @@ export class FileSystemClient {
     const { atomic, ifMatch, mode } = options;
     if (atomic !== undefined || ifMatch !== undefined || mode !== undefined)
       this.#session.demand("fsExtended");
-    const dataBase64 = encodeBase64(typeof data === "string" ? new TextEncoder().encode(data) : data);
-    const params = { path: this.#paths.uri(path), dataBase64, ...this.#key(), ...wire(options) };
+    const params = {
+      path: this.#paths.uri(path),
+      dataBase64: base64Of(data),
+      ...this.#key(),
+      ...wire(options),
+    };
     const { etag } = await this.#write("fs/writeFile", params, options);
     return etag;
   }
@@ -85,8 +97,12 @@ export class FileSystemClient {
     options: FsLinkOptions & { readonly create?: boolean } = {},
   ): Promise<number> {
     this.#session.demand("fsExtended");
-    const dataBase64 = encodeBase64(typeof data === "string" ? new TextEncoder().encode(data) : data);
-    const params = { path: this.#paths.uri(path), dataBase64, ...this.#key(), ...wire(options) };
+    const params = {
+      path: this.#paths.uri(path),
+      dataBase64: base64Of(data),
+      ...this.#key(),
+      ...wire(options),
+    };
     return (await this.#write("fs/append", params, options)).size;
   }
 
@@ -101,6 +117,33 @@ export class FileSystemClient {
     const params = { path: this.#paths.uri(path), offset, len: length, ...wire(options) };
     const { dataBase64, ...rest } = await this.#read("fs/readRange", params, options);
     return { ...rest, bytes: bytesOf("fs/readRange", dataBase64) };
+  }
+
+  /**
+   * Writes into a file in one round trip, 1 MiB at most, and leaves the rest of it as it is; returns its new length. Needs no
+   * handle and may be repeated, so it survives a lost connection. Flag `fsTransfer`.
+   */
+  async writeRange(
+    path: string,
+    offset: number,
+    data: string | Uint8Array,
+    options: FsRangeOptions = {},
+  ): Promise<number> {
+    this.#session.demand("fsTransfer");
+    const params = { path: this.#paths.uri(path), offset, dataBase64: base64Of(data), ...wire(options) };
+    return (await this.#read("fs/writeRange", params, options)).size;
+  }
+
+  /** SHA-256 of a file, or of its first `length` bytes, taken where it is. Flag `fsTransfer`. */
+  digest(path: string, options: FsLinkOptions & { readonly length?: number } = {}): Promise<FsDigest> {
+    this.#session.demand("fsTransfer");
+    const { length, ...rest } = options;
+    const params = {
+      path: this.#paths.uri(path),
+      ...(length !== undefined && { len: length }),
+      ...wire(rest),
+    };
+    return this.#read("fs/digest", params, options);
   }
 
   /** Opens a file for blocks. A handle lives no longer than its connection. */
@@ -156,7 +199,57 @@ export class FileSystemClient {
     return this.#paths.native((await this.#read("fs/canonicalize", params, options)).path);
   }
 
-  /** Lists a directory, in no particular order. */
+  /** The text of a symbolic link, which need not lead anywhere. Flag `fsTransfer`. */
+  async readLink(path: string, options: FsOptions = {}): Promise<FsLink> {
+    this.#session.demand("fsTransfer");
+    const params = { path: this.#paths.uri(path), ...wire(options) };
+    const { targetBase64 } = await this.#read("fs/readLink", params, options);
+    const bytes = bytesOf("fs/readLink", targetBase64);
+    return { target: new TextDecoder().decode(bytes), bytes };
+  }
+
+  /**
+   * Makes a symbolic link whose text is `target`, byte for byte. With `overwrite` it replaces a file or a link in one step,
+   * and never a directory. Flag `fsTransfer`.
+   */
+  async createLink(
+    path: string,
+    target: string | Uint8Array,
+    options: FsOptions & { readonly overwrite?: boolean } = {},
+  ): Promise<void> {
+    this.#session.demand("fsTransfer");
+    const params = { path: this.#paths.uri(path), targetBase64: base64Of(target), ...wire(options) };
+    // Where it may replace what is there, once more does no harm.
+    const call = options.overwrite === true ? this.#read : this.#write;
+    await call.call(this, "fs/createLink", params, options);
+  }
+
+  /**
+   * Lists a directory of any size, page by page as the loop asks for it, in the order of the bytes of the names. What is there
+   * all the while is listed once. A server without the flag `fsTransfer` gives it in one piece and in any order.
+   */
+  async *listDirectory(path: string, options: FsListOptions = {}): AsyncGenerator<FsDirectoryEntry, void> {
+    const { pageEntries = 1000, ...rest } = options;
+    if (!this.#session.supports("fsTransfer")) return yield* await this.readDirectory(path, rest);
+    const uri = this.#paths.uri(path);
+    let after: string | undefined;
+    for (;;) {
+      const params = {
+        path: uri,
+        maxEntries: pageEntries,
+        ...(after !== undefined && { after }),
+        ...wire(rest),
+      };
+      const { entries, more } = await this.#read("fs/readDirectory", params, options);
+      yield* entries;
+      const last = entries.at(-1);
+      if (more !== true || last === undefined) return;
+      // Its name alone counts, wherever it lies.
+      after = last.path ?? this.#paths.uri(`/${last.fileName}`);
+    }
+  }
+
+  /** Lists a directory of 50,000 entries at most, in no particular order. */
   async readDirectory(path: string, options: FsOptions = {}): Promise<readonly FsDirectoryEntry[]> {
     return (await this.#read("fs/readDirectory", { path: this.#paths.uri(path), ...wire(options) }, options))
       .entries;
@@ -237,8 +330,8 @@ export class FileSystemClient {
   }
 
   /**
-   * Resolves as soon as one of these paths, or the first missing parent of one, comes into existence; at once if one
-   * exists. Flag `fsWatchMissing`.
+   * Resolves as soon as one of these paths, or the first missing parent of one, comes into existence; at once if one exists, or
+   * where the server can't watch for it, as behind a link. So look, and wait again. One wait at a time. Flag `fsWatchMissing`.
    */
   waitFor(paths: readonly string[], { signal }: FsOptions = {}): Promise<void> {
     return watchMissing(

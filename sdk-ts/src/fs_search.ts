@@ -8,8 +8,10 @@ import type { Outcome } from "./rpc/link.js";
 import { Mailbox } from "./rpc/mailbox.js";
 import type { Attached, Session } from "./rpc/session.js";
 
-/** Batches that may wait for their reader; a search beyond ends with an error. */
-const MAX_WAITING = 4096;
+/** Batches that the server may send ahead of the reader; it is told when half of them were taken. */
+const WINDOW = 16;
+/** What may wait for the reader: those, and the answer. */
+const MAX_WAITING = WINDOW + 1;
 
 type News<T> =
   | { readonly type: "batch"; readonly batch: number; readonly matches: readonly T[] }
@@ -76,7 +78,8 @@ export async function* globAll(
   session.demand("fsSearch");
   const search = searchesOf(session).open("fs/glob");
   const { signal, rest, ...scope } = scoped(options);
-  const params = { searchId: search.searchId, path: paths.uri(path), patterns, ...scope, ...rest };
+  const base = { searchId: search.searchId, path: paths.uri(path), creditBatches: WINDOW };
+  const params = { ...base, patterns, ...scope, ...rest };
   const found = matches<FsEntry>(session, search, signal, (attached, stop) =>
     session.callOver(attached, "fs/glob", params, stop),
   );
@@ -94,7 +97,8 @@ export async function* searchAll(
   session.demand("fsSearch");
   const search = searchesOf(session).open("fs/search");
   const { signal, rest, ...scope } = scoped(options);
-  const params = { searchId: search.searchId, path: paths.uri(path), pattern, ...scope, ...rest };
+  const base = { searchId: search.searchId, path: paths.uri(path), creditBatches: WINDOW };
+  const params = { ...base, pattern, ...scope, ...rest };
   const found = matches<FsMatch>(session, search, signal, (attached, stop) =>
     session.callOver(attached, "fs/search", params, stop),
   );
@@ -117,6 +121,7 @@ async function* matches<T>(
       () => {},
     );
     let expected: number | undefined;
+    let owed = 0;
     for (let seen = 0; expected === undefined || seen < expected; ) {
       const { items, hasOverflowed } = await mailbox.take(signal);
       for (const news of items) {
@@ -125,9 +130,14 @@ async function* matches<T>(
           if (news.batch !== seen + 1) throw bodyLost(`${search.method}: batch ${seen + 1} is missing`);
           seen = news.batch;
           yield* news.matches;
+          owed += 1;
+          if (owed >= WINDOW / 2 && expected === undefined) {
+            attached.link.notify("fs/searchCredit", { searchId: search.searchId, batches: owed });
+            owed = 0;
+          }
         }
       }
-      if (hasOverflowed) throw bodyLost(`${search.method}: more than ${MAX_WAITING} batches were waiting`);
+      if (hasOverflowed) throw bodyLost(`${search.method}: more than ${WINDOW} batches were ahead`);
     }
   } finally {
     stop.abort();

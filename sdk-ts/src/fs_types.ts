@@ -2,6 +2,7 @@
 
 import type {
   FsChangeKind,
+  FsDigestResponse,
   FsEntryKind,
   FsGetMetadataResponse,
   FsSearchMatch,
@@ -31,6 +32,33 @@ export interface FsWriteOptions extends FsLinkOptions {
   readonly ifMatch?: string;
   /** Permission bits of the written file. Flag `fsExtended`. */
   readonly mode?: number;
+}
+
+/** How to write a part of a file. */
+export interface FsRangeOptions extends FsLinkOptions {
+  /** Make the file if there is none. */
+  readonly create?: boolean;
+  /** Permission bits of a file that is made by this. */
+  readonly mode?: number;
+  /** Resolve when all of the file is on its disk, and not only in memory. */
+  readonly sync?: boolean;
+}
+
+/** How to list a directory in pages. */
+export interface FsListOptions extends FsOptions {
+  /** Entries of a page, 1 to 50,000. Default 1,000. */
+  readonly pageEntries?: number;
+}
+
+/** Checksum of a file's content. */
+export type FsDigest = FsDigestResponse;
+
+/** The text of a symbolic link. */
+export interface FsLink {
+  /** As text; what is no UTF-8 is replaced. */
+  readonly target: string;
+  /** Byte for byte. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** What a file is. See the protocol's type for each member. */

@@ -21,6 +21,8 @@ class Watches {
   readonly #session: Session;
   readonly #open = new Map<number, Mailbox<News>>();
   #lastId = 0;
+  /** Somebody waits for missing paths; a connection has one such watch. */
+  isWaiting = false;
 
   constructor(session: Session) {
     this.#session = session;
@@ -107,6 +109,29 @@ export async function watchMissing(
   session.demand("fsWatchMissing");
   if (missing.length === 0) throw new ExecError("invalidArgument", "there is no path to wait for");
   const all = watchesOf(session);
+  if (all.isWaiting) {
+    throw new ExecError(
+      "invalidArgument",
+      "something is waited for already, and a connection waits once at a time",
+      {
+        hint: "pass all paths in one call, or abort the other one first",
+      },
+    );
+  }
+  all.isWaiting = true;
+  try {
+    await waitForOne(session, all, missing, signal);
+  } finally {
+    all.isWaiting = false;
+  }
+}
+
+async function waitForOne(
+  session: Session,
+  all: Watches,
+  missing: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
   let attached: Attached | undefined;
   for (;;) {
     attached = await session.connection(attached, signal);

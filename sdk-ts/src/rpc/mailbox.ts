@@ -24,8 +24,12 @@ export class Mailbox<T> {
     while (this.#items.length === 0 && !this.#hasOverflowed) {
       signal?.throwIfAborted();
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        signal?.addEventListener("abort", () => resolve(), { once: true });
+        const done = (): void => {
+          signal?.removeEventListener("abort", done);
+          resolve();
+        };
+        this.#wake = done;
+        signal?.addEventListener("abort", done);
       });
       this.#wake = undefined;
     }

@@ -1,5 +1,6 @@
 // Files, as users of the library see them, on the real server.
 
+import { createHash } from "node:crypto";
 import { chmod, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -131,11 +132,17 @@ test("directories are made, listed, walked and looked up at once", async ({ skip
 test("changes are told as they happen, and a lost connection as a reason to look again", async ({ skip }) => {
   needs(skip, "fsWatch");
   const changes = client.fs.watch(home);
-  const next = changes.next();
-  // The watch stands once the server has answered what was asked after it.
-  await client.ping();
-  await writeFile(join(home, "new"), "x");
-  expect((await next).value).toEqual({ type: "changed", path: join(home, "new"), kind: "created" });
+  let first: FsChangeEvent | undefined;
+  const next = changes.next().then(({ value }) => {
+    first = value ?? undefined;
+  });
+  // Nothing tells when the watch stands but what it tells.
+  for (let n = 0; first === undefined; n++) {
+    await writeFile(join(home, `new${n}`), "x");
+    await client.ping();
+  }
+  await next;
+  expect(first).toMatchObject({ type: "changed", path: expect.stringContaining(join(home, "new")) });
   proxy.cut();
   let event: FsChangeEvent | undefined;
   do event = (await changes.next()).value ?? undefined;
@@ -153,6 +160,87 @@ test("paths are found by globs, lines by patterns, and a search can be left", as
   expect(lines).toMatchObject([{ path: join(home, "c.md"), line: 2, text: "c.md two" }]);
   for await (const _match of client.fs.search(home, "o")) break;
   await expect(client.fs.search(home, "(").next()).rejects.toMatchObject({ kind: "invalidParams" });
+});
+
+test("a search that finds much waits for its reader, and gives everything", async ({ skip }) => {
+  needs(skip, "fsSearch");
+  const lines = 60_000;
+  await writeFile(
+    join(home, "many"),
+    Array.from({ length: lines }, (_, n) => `line ${n} ${"x".repeat(60)}\n`).join(""),
+  );
+  let found = 0;
+  for await (const { line } of client.fs.search(home, "^line")) {
+    found += 1;
+    expect(line).toBe(found);
+    // Everything else goes on meanwhile.
+    if (found % 10_000 === 0) await client.ping();
+    if (found === 30_000) expect(proxy.bytes).toBeLessThan(lines * 120);
+  }
+  expect(found).toBe(lines);
+});
+
+test("parts are written, checked and linked in place, without a handle that a cut would end", async ({
+  skip,
+}) => {
+  needs(skip, "fsTransfer");
+  const file = join(home, "f");
+  expect(await client.fs.writeRange(file, 0, "hello world", { create: true, mode: 0o600, sync: true })).toBe(
+    11,
+  );
+  const written = client.fs.writeRange(file, 6, "there");
+  proxy.cut();
+  expect(await written).toBe(11);
+  expect(await readFile(file, "utf8")).toBe("hello there");
+  const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+  expect(await client.fs.digest(file)).toMatchObject({ sha256: sha256("hello there"), len: 11 });
+  expect(await client.fs.digest(file, { length: 5 })).toMatchObject({ sha256: sha256("hello"), len: 5 });
+  await expect(client.fs.writeRange(join(home, "none"), 0, "x")).rejects.toMatchObject({ kind: "notFound" });
+  const link = join(home, "link");
+  await client.fs.createLink(link, "f");
+  expect((await client.fs.readLink(link)).target).toBe("f");
+  await expect(client.fs.createLink(link, "g")).rejects.toMatchObject({ kind: "alreadyExists" });
+  const bytes = new Uint8Array([0x67, 0xff]);
+  await client.fs.createLink(link, bytes, { overwrite: true });
+  expect(await client.fs.readLink(link)).toEqual({ target: "g\ufffd", bytes });
+  await expect(client.fs.readLink(file)).rejects.toMatchObject({ name: "ExecError" });
+});
+
+test("a directory is listed page by page, each entry once and in order", async ({ skip }) => {
+  needs(skip, "fsTransfer");
+  const names = ["a", "a b", "ä", "b%2f", "z"];
+  for (const name of names) await writeFile(join(home, name), "");
+  const listed = await all(client.fs.listDirectory(home, { pageEntries: 2 }));
+  const inOrder = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  expect(listed.map(({ fileName }) => fileName)).toEqual(inOrder);
+  for await (const { fileName } of client.fs.listDirectory(home, { pageEntries: 1 })) {
+    expect(fileName).toBe(inOrder[0]);
+    break;
+  }
+  await expect(client.fs.listDirectory(join(home, "none")).next()).rejects.toMatchObject({
+    kind: "notFound",
+  });
+  await expect(client.fs.listDirectory(home, { pageEntries: 0 }).next()).rejects.toMatchObject({
+    kind: "invalidRequest",
+  });
+});
+
+test("a path that is missing is waited for, one wait at a time, and a wait may be given up", async ({
+  skip,
+}) => {
+  needs(skip, "fsWatchMissing");
+  const path = join(home, "to come");
+  const stop = new AbortController();
+  const given = client.fs.waitFor([path], { signal: stop.signal });
+  await expect(client.fs.waitFor([path])).rejects.toMatchObject({ kind: "invalidArgument" });
+  stop.abort(new Error("enough"));
+  await expect(given).rejects.toThrow("enough");
+  const waiting = client.fs.waitFor([path]);
+  proxy.cut();
+  await client.ping();
+  await writeFile(path, "");
+  await waiting;
+  await client.fs.waitFor([path]);
 });
 
 test("the editor's file system answers in the editor's words", async ({ skip }) => {
