@@ -62,6 +62,19 @@ impl Client {
         Self::open(dialer, config, Wanted::Existing { session_id, takeover }).await
     }
 
+    /// Connects and watches a session that another client holds, or has left. Its processes are told by [`Client::list`] and
+    /// followed with [`Client::adopt`], at a pace of this client's own; a lost connection is found again as ever. Whatever
+    /// would change something is refused by the server.
+    ///
+    /// [`ClientError::SessionLost`] if the server does not know the session, or no more may observe it. Flag `observers`.
+    pub async fn observe(
+        dialer: Dialer,
+        config: ClientConfig,
+        session_id: SessionId,
+    ) -> Result<Self, ClientError> {
+        Self::open(dialer, config, Wanted::Observed { session_id }).await
+    }
+
     async fn open(dialer: Dialer, config: ClientConfig, wanted: Wanted<'_>) -> Result<Self, ClientError> {
         let router = Arc::new(Router::default());
         let first = open(&dialer, &router, &config, &wanted).await?;

@@ -26,6 +26,8 @@ use crate::router::Router;
 pub struct Peer {
     /// The session.
     pub session_id: SessionId,
+    /// Whether this client only watches it; see [`Client::observe`](crate::Client::observe).
+    pub observes: bool,
     /// What the server's machine is like and what the server can do.
     pub environment: Arc<EnvironmentInfo>,
     /// Bounds that the server told. Flag `serverLimits`.
@@ -59,6 +61,8 @@ pub(crate) enum Wanted<'a> {
     New,
     /// One of which only the id is known.
     Existing { session_id: SessionId, takeover: bool },
+    /// One of which only the id is known, to watch it.
+    Observed { session_id: SessionId },
     /// The one that was lost.
     Lost(&'a Peer),
 }
@@ -67,8 +71,17 @@ impl Wanted<'_> {
     fn session_id(&self) -> Option<&SessionId> {
         match self {
             Self::New => None,
-            Self::Existing { session_id, .. } => Some(session_id),
+            Self::Existing { session_id, .. } | Self::Observed { session_id } => Some(session_id),
             Self::Lost(peer) => Some(&peer.session_id),
+        }
+    }
+
+    /// Whether to watch it rather than to hold it.
+    const fn observes(&self) -> bool {
+        match self {
+            Self::New | Self::Existing { .. } => false,
+            Self::Observed { .. } => true,
+            Self::Lost(peer) => peer.observes,
         }
     }
 }
@@ -119,16 +132,20 @@ pub(crate) async fn begin<'a>(
     wanted: &'a Wanted<'a>,
 ) -> Result<Opening<'a>, ClientError> {
     let takeover = match wanted {
-        Wanted::New => false,
+        Wanted::New | Wanted::Observed { .. } => false,
         Wanted::Existing { takeover, .. } => *takeover,
-        Wanted::Lost(peer) => peer.environment.capabilities.session_takeover,
+        Wanted::Lost(peer) => peer.environment.capabilities.session_takeover && !peer.observes,
     };
+    let (observed, held) =
+        if wanted.observes() { (wanted.session_id(), None) } else { (None, wanted.session_id()) };
     let params = InitializeParams {
         client_name: config.client_name.clone(),
-        resume_session_id: wanted.session_id().cloned(),
+        resume_session_id: held.cloned(),
         takeover,
+        observe_session_id: observed.cloned(),
         detached_lifetime_ms: config
             .detached_lifetime
+            .filter(|_| observed.is_none())
             .map(|lifetime| u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
         capabilities: ClientCapabilities {
             binary_output: config.binary_output,
@@ -200,6 +217,12 @@ fn recognize(answer: InitializeResponse, wanted: &Wanted<'_>) -> Result<Peer, Cl
     if let Some(asked) = wanted.session_id()
         && *asked != answer.session_id
     {
+        let knows = |info: &EnvironmentInfo| info.capabilities.observers;
+        if wanted.observes() && !answer.environment_info.as_ref().is_some_and(knows) {
+            return Err(ClientError::Protocol(
+                "the server lets nobody observe a session (flag observers)".into(),
+            ));
+        }
         let text = format!("session {asked} was resumed as {}", answer.session_id);
         return Err(ClientError::Protocol(text.into()));
     }
@@ -210,6 +233,7 @@ fn recognize(answer: InitializeResponse, wanted: &Wanted<'_>) -> Result<Peer, Cl
     };
     Ok(Peer {
         session_id: answer.session_id,
+        observes: wanted.observes(),
         environment,
         limits: answer.limits,
         detached_lifetime: answer.detached_lifetime_ms.map(Duration::from_millis),

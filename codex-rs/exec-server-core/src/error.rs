@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::fs_fault::FsFault;
 use crate::handshake::HandshakeError;
-use crate::sessions::{ResumeError, TooManySessions};
+use crate::sessions::{ObserveError, ResumeError, TooManySessions};
 
 /// What the operating system refused while a process was being started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +89,17 @@ pub enum ServiceError {
     /// The session can't be resumed.
     #[error(transparent)]
     Resume(#[from] ResumeError),
+    /// The session can't be observed.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// A connection that observes asked for more than that.
+    #[error(
+        "this connection is a read-only observer of its session; `{0}` needs a connection that holds it (resumeSessionId)"
+    )]
+    ReadOnly(String),
+    /// The session that the connection observed is over.
+    #[error("observed session has ended")]
+    SessionEnded,
     /// No room for a session.
     #[error(transparent)]
     TooManySessions(#[from] TooManySessions),
@@ -153,6 +164,9 @@ impl ServiceError {
             Self::Resume(ResumeError::InUse(_)) => ErrorCode::SessionInUse,
             Self::Handshake(_)
             | Self::Resume(ResumeError::Unknown(_))
+            | Self::Observe(_)
+            | Self::ReadOnly(_)
+            | Self::SessionEnded
             | Self::TooManySessions(_)
             | Self::UnknownProcess(_)
             | Self::ProcessExists(_)
@@ -181,6 +195,8 @@ impl From<&ServiceError> for RpcError {
                 "errno": source.raw_os_error(),
             })),
             ServiceError::Http(failure) => Some(json!({ "cause": failure.cause })),
+            // So that no program has to read the words.
+            ServiceError::ReadOnly(_) => Some(json!({ "readOnly": true })),
             ServiceError::Fs(fault) => fault.data().map(|data| json!(data)),
             _ => None,
         };
@@ -251,6 +267,14 @@ mod tests {
         );
         assert_eq!(error.data, Some(json!({"cause": "dns"})));
         assert_eq!(failure(HttpStage::Stream).to_string(), "example.test has no address");
+    }
+
+    #[test]
+    fn an_observer_that_asks_for_more_is_told_so_and_programs_as_well() {
+        let error = RpcError::from(&ServiceError::ReadOnly("process/write".into()));
+        assert_eq!(error.code, -32600);
+        assert!(error.message.contains("read-only observer") && error.message.contains("`process/write`"));
+        assert_eq!(error.data, Some(json!({"readOnly": true})));
     }
 
     #[test]

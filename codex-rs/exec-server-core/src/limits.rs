@@ -21,6 +21,8 @@ pub struct Limits {
     pub farewell: Duration,
     /// Sessions, attached and detached.
     pub sessions: usize,
+    /// Connections that may observe one session at a time. Each costs a cursor per process.
+    pub observers_per_session: usize,
     /// How long a session waits for its client to come back, unless the client asked for another time. The reference
     /// peer's 80 s.
     pub detached_session: Duration,
@@ -202,6 +204,7 @@ impl Default for Limits {
             owed_reply_bytes: 32 << 20,
             farewell: Duration::from_secs(3),
             sessions: 10_000,
+            observers_per_session: 64,
             detached_session: Duration::from_secs(80),
             detached_session_max: Duration::from_hours(24),
             processes_per_session: 16_384,

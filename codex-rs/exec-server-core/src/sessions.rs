@@ -1,4 +1,4 @@
-//! Who speaks for a session: attached to one connection, detached with an expiry, or gone.
+//! Who speaks for a session: attached to one connection, detached with an expiry, or gone. Beside that, who observes it.
 //!
 //! Expiry is decided at the moment of asking, so a resume and a clean-up that meet can't both win.
 
@@ -43,6 +43,22 @@ pub enum ResumeError {
 #[error("server holds {0} sessions, its limit; end one or wait for a detached one to expire")]
 pub struct TooManySessions(pub usize);
 
+/// Why a session can't be observed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ObserveError {
+    /// It never was, or its time has run out.
+    #[error("unknown session id {0}")]
+    Unknown(SessionId),
+    /// So many connections observe it.
+    #[error("session {session} has {limit} observers, the server's limit; let one of them go first")]
+    TooMany {
+        /// The session.
+        session: SessionId,
+        /// The bound.
+        limit: usize,
+    },
+}
+
 /// How long sessions wait for their clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetimes {
@@ -59,11 +75,13 @@ impl Lifetimes {
 }
 
 /// One session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Held {
     attachment: Attachment,
     /// How long it waits whenever it is detached.
     lifetime: Duration,
+    /// Connections that watch. No more than the bound.
+    observers: Vec<ConnectionId>,
 }
 
 /// What came of a resume.
@@ -80,14 +98,15 @@ pub struct Resumed {
 pub struct Sessions {
     lifetimes: Lifetimes,
     limit: usize,
+    observers_each: usize,
     sessions: HashMap<SessionId, Held>,
 }
 
 impl Sessions {
-    /// No sessions yet; there are at most `limit`.
+    /// No sessions yet; there are at most `limit`, each with as many observers as `observers_each`.
     #[must_use]
-    pub fn new(lifetimes: Lifetimes, limit: usize) -> Self {
-        Self { lifetimes, limit, sessions: HashMap::new() }
+    pub fn new(lifetimes: Lifetimes, limit: usize, observers_each: usize) -> Self {
+        Self { lifetimes, limit, observers_each, sessions: HashMap::new() }
     }
 
     /// Adds a session that `by` holds. The id is fresh by its making. Returns how long it waits whenever it is detached:
@@ -102,7 +121,8 @@ impl Sessions {
             return Err(TooManySessions(self.limit));
         }
         let lifetime = self.lifetimes.grant(asked);
-        self.sessions.insert(id, Held { attachment: Attachment::Attached(by), lifetime });
+        let attachment = Attachment::Attached(by);
+        self.sessions.insert(id, Held { attachment, lifetime, observers: Vec::new() });
         Ok(lifetime)
     }
 
@@ -130,6 +150,27 @@ impl Sessions {
         Ok(Resumed { displaced, lifetime: held.lifetime })
     }
 
+    /// `by` observes an existing session, attached or not. That changes nothing of who holds it, or until when.
+    pub fn observe(&mut self, now: Instant, id: &SessionId, by: ConnectionId) -> Result<(), ObserveError> {
+        let held = self.sessions.get_mut(id).filter(|held| match held.attachment {
+            Attachment::Attached(_) => true,
+            Attachment::Detached { expires_at } => now < expires_at,
+        });
+        let held = held.ok_or_else(|| ObserveError::Unknown(id.clone()))?;
+        if held.observers.len() >= self.observers_each {
+            return Err(ObserveError::TooMany { session: id.clone(), limit: self.observers_each });
+        }
+        held.observers.push(by);
+        Ok(())
+    }
+
+    /// `by` observes it no more.
+    pub fn stop_observing(&mut self, id: &SessionId, by: ConnectionId) {
+        if let Some(held) = self.sessions.get_mut(id) {
+            held.observers.retain(|observer| *observer != by);
+        }
+    }
+
     /// `by` is gone. Returns whether it still held the session, which now waits for somebody to resume it.
     pub fn detach(&mut self, now: Instant, id: &SessionId, by: ConnectionId) -> bool {
         match self.sessions.get_mut(id) {
@@ -141,11 +182,11 @@ impl Sessions {
         }
     }
 
-    /// Removes and returns the sessions whose time has run out.
-    pub fn expire(&mut self, now: Instant) -> Vec<SessionId> {
+    /// Removes and returns the sessions whose time has run out, with those who observed them.
+    pub fn expire(&mut self, now: Instant) -> Vec<(SessionId, Vec<ConnectionId>)> {
         let gone =
             |held: &Held| matches!(held.attachment, Attachment::Detached { expires_at } if expires_at <= now);
-        self.sessions.extract_if(|_, held| gone(held)).map(|(id, _)| id).collect()
+        self.sessions.extract_if(|_, held| gone(held)).map(|(id, held)| (id, held.observers)).collect()
     }
 
     /// When [`Self::expire`] next has something to do.
@@ -172,7 +213,7 @@ mod tests {
     const TWO: ConnectionId = ConnectionId(2);
 
     fn held_by_one() -> (Sessions, SessionId, Instant) {
-        let mut sessions = Sessions::new(LIFETIMES, /*limit*/ 10);
+        let mut sessions = Sessions::new(LIFETIMES, /*limit*/ 10, /*observers_each*/ 2);
         let id = SessionId::from("s");
         sessions.open(id.clone(), ONE, /*asked*/ None).unwrap();
         (sessions, id, Instant::now())
@@ -192,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_client_may_ask_for_another_time_within_the_bound_and_whoever_resumes_without_asking_keeps_it() {
-        let mut sessions = Sessions::new(LIFETIMES, /*limit*/ 10);
+        let mut sessions = Sessions::new(LIFETIMES, /*limit*/ 10, /*observers_each*/ 2);
         let (id, now) = (SessionId::from("s"), Instant::now());
         assert_eq!(sessions.open(id.clone(), ONE, Some(Duration::MAX)), Ok(MAX));
         sessions.detach(now, &id, ONE);
@@ -204,6 +245,27 @@ mod tests {
     }
 
     #[test]
+    fn observers_come_up_to_a_bound_change_nothing_and_are_told_of_the_end() {
+        const THREE: ConnectionId = ConnectionId(3);
+        let (mut sessions, id, now) = held_by_one();
+        assert_eq!(sessions.observe(now, &id, TWO), Ok(()));
+        assert_eq!(sessions.observe(now, &id, THREE), Ok(()));
+        let limit = 2;
+        let refusal = ObserveError::TooMany { session: id.clone(), limit };
+        assert_eq!(sessions.observe(now, &id, ConnectionId(4)), Err(refusal));
+        sessions.stop_observing(&id, THREE);
+        assert_eq!(sessions.observe(now, &id, ConnectionId(4)), Ok(()));
+        sessions.stop_observing(&id, ConnectionId(4));
+        // Nobody holds it, and it goes when it would have gone.
+        assert!(!sessions.detach(now, &id, TWO));
+        assert!(sessions.detach(now, &id, ONE));
+        assert_eq!(sessions.observe(now + TTL - Duration::from_millis(1), &id, THREE), Ok(()));
+        let unknown = ObserveError::Unknown(id.clone());
+        assert_eq!(sessions.observe(now + TTL, &id, ConnectionId(4)), Err(unknown));
+        assert_eq!(sessions.expire(now + TTL), [(id, vec![TWO, THREE])]);
+    }
+
+    #[test]
     fn a_lifetime_of_nothing_ends_a_session_as_soon_as_it_is_detached() {
         let (mut sessions, id, now) = held_by_one();
         sessions.resume(now, &id, TWO, IfAttached::TakeOver, Some(Duration::ZERO)).unwrap();
@@ -212,7 +274,7 @@ mod tests {
             sessions.resume(now, &id, ONE, IfAttached::Refuse, /*asked*/ None),
             Err(ResumeError::Unknown(id.clone()))
         );
-        assert_eq!(sessions.expire(now), [id]);
+        assert_eq!(sessions.expire(now), [(id, Vec::new())]);
     }
 
     #[test]
@@ -228,7 +290,7 @@ mod tests {
 
     #[test]
     fn there_are_never_more_sessions_than_the_limit() {
-        let mut sessions = Sessions::new(LIFETIMES, /*limit*/ 1);
+        let mut sessions = Sessions::new(LIFETIMES, /*limit*/ 1, /*observers_each*/ 2);
         sessions.open(SessionId::from("a"), ONE, /*asked*/ None).unwrap();
         assert_eq!(sessions.open(SessionId::from("b"), TWO, /*asked*/ None), Err(TooManySessions(1)));
     }
@@ -270,7 +332,7 @@ mod tests {
             steps in proptest::collection::vec(step(), 0..60),
         ) {
             let name = |session: u8| SessionId::from(session.to_string());
-            let mut sessions = Sessions::new(LIFETIMES, /*limit*/ 10);
+            let mut sessions = Sessions::new(LIFETIMES, /*limit*/ 10, /*observers_each*/ 2);
             let mut model: HashMap<u8, (Result<u64, Instant>, Duration)> = HashMap::new();
             for (session, asked) in (0..3).zip(first) {
                 let lifetime = sessions

@@ -53,6 +53,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
             fs_extended: true,
             fs_search: true,
             fs_transfer: true,
+            observers: true,
             fs_watch: true,
             fs_watch_missing: true,
             ..EnvironmentCapabilities::default()

@@ -151,7 +151,7 @@ capabilities! {
     process_limits,
     /// `requestKey`.
     idempotent_requests,
-    /// Read-only attachments to a session.
+    /// `initialize.observeSessionId`: connections that watch a session without holding it.
     observers,
     /// More of `fs/*`.
     fs_extended,

@@ -12,6 +12,9 @@ use crate::ids::SessionId;
 /// `sessionTakeover`.
 pub const TAKEN_OVER: &str = "session was taken over by another connection";
 
+/// What the close frame of a connection says, with code 1000, when the session that it observed is over. Flag `observers`.
+pub const OBSERVED_SESSION_ENDED: &str = "observed session has ended";
+
 /// Parameters of `initialize`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]
@@ -26,6 +29,12 @@ pub struct InitializeParams {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[ts(optional, as = "Option<bool>")]
     pub takeover: bool,
+    /// Session to watch, beside the connection that holds it or while none does: its processes' events are pushed and can
+    /// be read, and nothing can be changed. It neither keeps the session nor ends it. Not with `resumeSessionId`. Flag
+    /// `observers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub observe_session_id: Option<SessionId>,
     /// How long the session is to wait for its client whenever it is detached, instead of `limits.detachedSessionMs`; and
     /// how long its closed processes stay readable, if that is longer than `limits.closedProcessRetentionMs`. The server
     /// grants `limits.detachedSessionMaxMs` at most and says what it granted. 0 ends the session, with its processes, as
@@ -79,7 +88,7 @@ pub struct InitializeResponse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub limits: Option<ServerLimits>,
-    /// How long this session waits for its client whenever it is detached. Flag `sessionLifetime`.
+    /// How long this session waits for its client whenever it is detached; absent for observers. Flag `sessionLifetime`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub detached_lifetime_ms: Option<u64>,
@@ -108,6 +117,10 @@ pub struct ServerLimits {
     /// Bytes of such waiting requests, beyond which further ones that would wait are refused.
     #[ts(type = "number")]
     pub request_bytes_in_flight: u64,
+    /// Connections that may observe one session at a time. Flag `observers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub observers_per_session: Option<u64>,
     /// Processes of one session, closed ones that are still readable included.
     #[ts(type = "number")]
     pub processes_per_session: u64,

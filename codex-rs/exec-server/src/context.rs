@@ -38,7 +38,7 @@ impl Context {
         let own_environment = Arc::new(config.environment.clone());
         let lifetimes =
             Lifetimes { default: config.limits.detached_session, max: config.limits.detached_session_max };
-        let rules = Sessions::new(lifetimes, config.limits.sessions);
+        let rules = Sessions::new(lifetimes, config.limits.sessions, config.limits.observers_per_session);
         let http = LocalHttp::new(config.environment.clone(), config.limits.http);
         let files = FsHost::with_sandbox(config.limits.files, config.sandbox.clone());
         let request_keys = config.limits.remembered_request_keys;

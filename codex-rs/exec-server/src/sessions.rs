@@ -33,8 +33,27 @@ impl Session {
     }
 }
 
-/// How a connection learns that it has lost its session to another.
-pub(crate) type Displaced = Arc<SetOnce<()>>;
+/// How a connection learns that it has lost its session.
+pub(crate) type Displaced = Arc<SetOnce<Loss>>;
+
+/// How a connection lost its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Another one has it.
+    TakenOver,
+    /// It is over, and was observed.
+    Ended,
+}
+
+impl Loss {
+    /// What a request is told that waited.
+    pub(crate) const fn error(self) -> ServiceError {
+        match self {
+            Self::TakenOver => ServiceError::Displaced,
+            Self::Ended => ServiceError::SessionEnded,
+        }
+    }
+}
 
 /// All sessions of a server.
 pub(crate) struct SessionRegistry {
@@ -51,6 +70,7 @@ pub(crate) struct SessionRegistry {
 struct Inner {
     rules: Sessions,
     sessions: HashMap<SessionId, Arc<Session>>,
+    /// How those who hold a session, and those who observe one, learn that they have lost it.
     holders: HashMap<ConnectionId, Displaced>,
 }
 
@@ -121,7 +141,7 @@ impl SessionRegistry {
         let resumed = inner.rules.resume(Instant::now().into_std(), id, by, if_attached, lifetime)?;
         if let Some(loser) = resumed.displaced.and_then(|loser| inner.holders.remove(&loser)) {
             // It may have been told already, by a third.
-            let _ = loser.set(());
+            let _ = loser.set(Loss::TakenOver);
         }
         inner.holders.insert(by, displaced);
         let session = inner.sessions.get(id).cloned();
@@ -129,6 +149,27 @@ impl SessionRegistry {
             session.ok_or_else(|| ServiceError::Internal(format!("session {id} has no processes")))?;
         session.processes.keep_closed_for(resumed.lifetime);
         Ok((session, resumed.lifetime))
+    }
+
+    /// An existing session, from now on observed by `by`, which is told through `ended` when it is over.
+    pub(crate) fn observe(
+        &self,
+        id: &SessionId,
+        by: ConnectionId,
+        ended: Displaced,
+    ) -> Result<Arc<Session>, ServiceError> {
+        let mut inner = self.lock();
+        inner.rules.observe(Instant::now().into_std(), id, by)?;
+        inner.holders.insert(by, ended);
+        let session = inner.sessions.get(id).cloned();
+        session.ok_or_else(|| ServiceError::Internal(format!("session {id} has no processes")))
+    }
+
+    /// `by` is gone, which observed.
+    pub(crate) fn stop_observing(&self, id: &SessionId, by: ConnectionId) {
+        let mut inner = self.lock();
+        inner.holders.remove(&by);
+        inner.rules.stop_observing(id, by);
     }
 
     /// `by` is gone. Returns whether it still held the session.
@@ -156,14 +197,24 @@ impl SessionRegistry {
                     continue;
                 }
             }
-            let expired: Vec<_> = {
+            let mut expired = Vec::new();
+            {
                 let mut inner = self.lock();
-                let ids = inner.rules.expire(Instant::now().into_std());
-                ids.iter().filter_map(|id| inner.sessions.remove(id)).collect()
-            };
-            for session in expired {
+                for (id, observers) in inner.rules.expire(Instant::now().into_std()) {
+                    let observers: Vec<_> =
+                        observers.iter().filter_map(|observer| inner.holders.remove(observer)).collect();
+                    expired.extend(inner.sessions.remove(&id).map(|session| (session, observers)));
+                }
+            }
+            for (session, observers) in expired {
                 tracing::info!(session = %session.id, "session expired");
-                self.endings.spawn(async move { session.end().await });
+                self.endings.spawn(async move {
+                    session.end().await;
+                    for observer in observers {
+                        // Nobody else can have told it.
+                        let _ = observer.set(Loss::Ended);
+                    }
+                });
             }
         }
     }

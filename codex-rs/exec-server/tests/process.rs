@@ -9,6 +9,8 @@ mod ack;
 mod control;
 #[path = "process/identity.rs"]
 mod identity;
+#[path = "process/observers.rs"]
+mod observers;
 #[path = "process/output.rs"]
 mod output;
 #[path = "process/pipelining.rs"]

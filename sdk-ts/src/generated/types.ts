@@ -236,7 +236,7 @@ export type EnvironmentCapabilities = {
   readonly processLimits?: boolean;
   /** `requestKey`. */
   readonly idempotentRequests?: boolean;
-  /** Read-only attachments to a session. */
+  /** `initialize.observeSessionId`: connections that watch a session without holding it. */
   readonly observers?: boolean;
   /** More of `fs/*`. */
   readonly fsExtended?: boolean;
@@ -1184,6 +1184,12 @@ export type InitializeParams = {
    */
   readonly takeover?: boolean;
   /**
+   * Session to watch, beside the connection that holds it or while none does: its processes' events are pushed and can
+   * be read, and nothing can be changed. It neither keeps the session nor ends it. Not with `resumeSessionId`. Flag
+   * `observers`.
+   */
+  readonly observeSessionId?: SessionId;
+  /**
    * How long the session is to wait for its client whenever it is detached, instead of `limits.detachedSessionMs`; and
    * how long its closed processes stay readable, if that is longer than `limits.closedProcessRetentionMs`. The server
    * grants `limits.detachedSessionMaxMs` at most and says what it granted. 0 ends the session, with its processes, as
@@ -1202,7 +1208,7 @@ export type InitializeResponse = {
   readonly environmentInfo?: EnvironmentInfo;
   /** Every bound that a client may run into. Flag `serverLimits`. */
   readonly limits?: ServerLimits;
-  /** How long this session waits for its client whenever it is detached. Flag `sessionLifetime`. */
+  /** How long this session waits for its client whenever it is detached; absent for observers. Flag `sessionLifetime`. */
   readonly detachedLifetimeMs?: number;
 };
 
@@ -1937,6 +1943,8 @@ export type ServerLimits = {
   readonly requestsInFlight: number;
   /** Bytes of such waiting requests, beyond which further ones that would wait are refused. */
   readonly requestBytesInFlight: number;
+  /** Connections that may observe one session at a time. Flag `observers`. */
+  readonly observersPerSession?: number;
   /** Processes of one session, closed ones that are still readable included. */
   readonly processesPerSession: number;
   /** Output kept in one process's log, in memory and in its file. */

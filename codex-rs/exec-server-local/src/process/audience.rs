@@ -110,7 +110,7 @@ impl Held {
         wait: Duration,
     ) -> Result<ProcessReadResponse, ServiceError> {
         self.change(|audience, log| audience.took(after, log));
-        self.0.read(after, max_bytes, wait).await
+        self.0.read(/*by*/ None, after, max_bytes, wait).await
     }
 
     /// Settles what `change` has changed, if it says that it has.

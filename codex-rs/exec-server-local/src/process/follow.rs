@@ -16,8 +16,9 @@ use super::Process;
 
 /// Told about news; must not block and must not call back into the process.
 pub trait Follower: Send + Sync {
-    /// `process` has something to draw and had nothing before. Not repeated until a draw has emptied it.
-    fn ready(&self, process: Arc<Process>);
+    /// `process` has something to draw and had nothing before. Not repeated until a draw has emptied it. `waiting_bytes` of
+    /// output wait for it; a measure of whether it is a trickle or a flood.
+    fn ready(&self, process: Arc<Process>, waiting_bytes: u64);
 }
 
 /// Names one spell of following, so that a follower that was replaced can't draw any more.
@@ -139,6 +140,13 @@ impl Follow {
         let Following { id, follower, window_bytes } = following;
         let flow = Flow::new(window_bytes, from);
         Self { id, follower, place: Place::new(tip), flow, told: false, catch_up }
+    }
+
+    /// Of somebody who joins those who follow already, and has read nothing: what is retained is there to be read for a while,
+    /// and what comes from now on is pushed.
+    pub(super) fn joining(following: Following, log: &mut EventLog, now: Instant) -> Self {
+        let last = log.last();
+        Self::from_now(following, log, last, now)
     }
 
     /// The last position taken.

@@ -1,4 +1,4 @@
-//! Who follows the processes of a table: the connection that holds the session.
+//! Who follows the processes of a table: the connection that holds the session, and others that only watch.
 
 use std::sync::Arc;
 
@@ -25,6 +25,35 @@ impl ProcessTable {
             process.follow_from_now(following.clone());
         }
         id
+    }
+
+    /// From now on `follower` watches, beside whoever follows: it is told of what comes, and what is retained it may read
+    /// meanwhile. Nobody waits for it, and for its sake nothing is kept that the budget has no room for. A window means
+    /// the same as for [`Self::follow`].
+    pub fn watch(&self, follower: Arc<dyn Follower>, window_bytes: Option<u64>) -> FollowId {
+        let id = FollowId(self.host.next_follow_id());
+        let following = Following { id, follower, window_bytes: self.grant(window_bytes) };
+        let processes: Vec<_> = {
+            let mut inner = self.lock();
+            inner.watchers.push(following.clone());
+            inner.processes.values().cloned().collect()
+        };
+        for process in processes {
+            process.watch_from_now(following.clone());
+        }
+        id
+    }
+
+    /// `id` watches no more.
+    pub fn unwatch(&self, id: FollowId) {
+        let processes: Vec<_> = {
+            let mut inner = self.lock();
+            inner.watchers.retain(|watcher| watcher.id != id);
+            inner.processes.values().cloned().collect()
+        };
+        for process in processes {
+            process.unwatch(id);
+        }
     }
 
     /// More than this would not fit into memory beside what is on its way there.

@@ -200,8 +200,7 @@ impl Process {
     /// What nobody read in time may go, and what follows it is pushed.
     fn give_up_what_was_missed(self: &Arc<Self>, now: Instant) {
         self.change_reading(|reading| {
-            let Some(follow) = &mut reading.follow else { return false };
-            follow.expire(now);
+            reading.expire(now);
             true
         });
     }
@@ -236,15 +235,40 @@ impl Process {
             reading.is_attached = true;
             true
         });
-        if let Some(until) = until {
-            let (process, ended) = (Arc::clone(self), self.crew.ended.clone());
-            self.crew.tasks.spawn(async move {
-                tokio::select! {
-                    () = process.push_on_behind_what_was_missed(id, until) => {}
-                    () = ended.cancelled() => {}
-                }
-            });
-        }
+        self.see_to_time(id, until);
+    }
+
+    /// `following` watches, beside whoever holds the session, what comes from now on.
+    pub(super) fn watch_from_now(self: &Arc<Self>, following: Following) {
+        let (id, mut until) = (following.id, None);
+        self.change_reading(|reading| {
+            let follow = Follow::joining(following, &mut reading.log, Instant::now());
+            until = follow.expires_at();
+            reading.watchers.push(follow);
+            true
+        });
+        self.see_to_time(id, until);
+    }
+
+    /// `id` watches no more.
+    pub(super) fn unwatch(self: &Arc<Self>, id: FollowId) {
+        self.change_reading(|reading| {
+            reading.watchers.retain(|watcher| watcher.id != id);
+            reading.watchers.shrink_to_fit();
+            true
+        });
+    }
+
+    /// Has what `id` missed given up in time, if it does not read it.
+    fn see_to_time(self: &Arc<Self>, id: FollowId, until: Option<Instant>) {
+        let Some(until) = until else { return };
+        let (process, ended) = (Arc::clone(self), self.crew.ended.clone());
+        self.crew.tasks.spawn(async move {
+            tokio::select! {
+                () = process.push_on_behind_what_was_missed(id, until) => {}
+                () = ended.cancelled() => {}
+            }
+        });
     }
 
     /// Waits until `id` has read what it missed, or does not read it in time.
@@ -283,12 +307,6 @@ impl Process {
         });
     }
 
-    /// Bytes of output that wait for the follower; a measure of whether it is a trickle or a flood.
-    pub fn waiting_bytes(&self) -> u64 {
-        let reading = self.reading();
-        reading.follow.as_ref().map_or(0, |follow| follow.waiting_bytes(&reading.log))
-    }
-
     /// Whether the process is over and whoever reads it has had everything.
     pub(super) fn is_delivered(&self) -> bool {
         let reading = self.reading();
@@ -297,9 +315,10 @@ impl Process {
     }
 
     /// `process/read`. Waits as long as asked while there is nothing new; a terminal event that the reader has not
-    /// seen is new.
+    /// seen is new. `by`: the follower that reads, if one does.
     pub(super) async fn read(
         self: &Arc<Self>,
+        by: Option<FollowId>,
         after: Seq,
         max_bytes: Option<u64>,
         wait: Duration,
@@ -324,7 +343,7 @@ impl Process {
                 let next = page.next;
                 // As of this page: being read may let go of some of it.
                 response = Some(response_of(&reading.log, page));
-                if let Some(follow) = &mut reading.follow {
+                if let Some((follow, _)) = by.and_then(|by| reading.follower(by)) {
                     follow.was_read(after, next, Instant::now());
                 }
                 true

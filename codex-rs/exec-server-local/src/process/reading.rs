@@ -5,6 +5,7 @@ use std::sync::Arc;
 use codex_exec_server_core::event_log::{EventLog, Interest};
 use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::process::WhenFull;
+use tokio::time::Instant;
 
 use super::audience::Audience;
 use super::follow::{Follow, FollowId, Follower, Had};
@@ -60,12 +61,20 @@ impl Reading {
         }
     }
 
-    /// Those who have to be told of news, and count as told.
-    pub(super) fn tell(&mut self) -> Vec<Arc<dyn Follower>> {
+    /// Those who have to be told of news, and count as told, each with what waits for it.
+    pub(super) fn tell(&mut self) -> Vec<(Arc<dyn Follower>, u64)> {
         let Self { log, follow, watchers, .. } = self;
         let everybody = follow.iter_mut().chain(watchers);
+        let tell = |follow: &mut Follow| {
+            follow.tell(log).then(|| (Arc::clone(&follow.follower), follow.waiting_bytes(log)))
+        };
         // Nearly always nobody or one; an empty list takes no memory.
-        everybody.filter_map(|follow| follow.tell(log).then(|| Arc::clone(&follow.follower))).collect()
+        everybody.filter_map(tell).collect()
+    }
+
+    /// Time has passed, for everybody.
+    pub(super) fn expire(&mut self, now: Instant) {
+        self.follow.iter_mut().chain(&mut self.watchers).for_each(|follow| follow.expire(now));
     }
 
     /// Brings interest, retention and the host's account in line with what has changed since the log held `before`.

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use super::audience::Held;
 use super::bridge::carry;
-use super::follow::Following;
+use super::follow::{Follow, FollowId, Following};
 use super::handle::{Crew, Process};
 use super::host::ProcessHost;
 use super::input::{Input, Stdin, StdinState};
@@ -69,6 +69,8 @@ pub(super) struct Inner {
     answers: Answers<RequestKey, Start>,
     /// The connection that holds the session; see [`super::followers`].
     pub(super) follower: Option<Following>,
+    /// Connections that watch.
+    pub(super) watchers: Vec<Following>,
 }
 
 impl ProcessTable {
@@ -82,6 +84,7 @@ impl ProcessTable {
             forgetting: false,
             answers: Answers::new(host.limits.remembered_request_keys),
             follower: None,
+            watchers: Vec::new(),
         };
         Arc::new(Self {
             host,
@@ -154,7 +157,8 @@ impl ProcessTable {
         inner.make_room(self.host.limits.processes_per_session)?;
         let Plan { command, confinement, about, log, when_full } = plan;
         let id = params.process_id;
-        let reading = Reading::new(EventLog::new(log), when_full, inner.follower.is_some());
+        let mut reading = Reading::new(EventLog::new(log), when_full, inner.follower.is_some());
+        reading.watchers = inner.watchers.iter().cloned().map(Follow::from_start).collect();
         let crew = Crew { tasks: self.tasks.clone(), ended: self.ended.clone() };
         let process = Arc::new(Process::new(id.clone(), about, Arc::clone(&self.host), crew, reading));
         // Held before anybody else can find the process, so whatever is asked of its stdin queues behind its start.
@@ -293,11 +297,29 @@ impl ProcessTable {
         }
     }
 
-    /// `process/read`
+    /// `process/read`, by whoever follows.
     pub async fn read(&self, params: ProcessReadParams) -> Result<ProcessReadResponse, ServiceError> {
+        let by = self.lock().follower.as_ref().map(|follower| follower.id);
+        self.read_for(by, params).await
+    }
+
+    /// `process/read`, by the follower `by`: what it reads of what it missed need not be kept for it any longer.
+    pub async fn read_by(
+        &self,
+        by: FollowId,
+        params: ProcessReadParams,
+    ) -> Result<ProcessReadResponse, ServiceError> {
+        self.read_for(Some(by), params).await
+    }
+
+    async fn read_for(
+        &self,
+        by: Option<FollowId>,
+        params: ProcessReadParams,
+    ) -> Result<ProcessReadResponse, ServiceError> {
         let wait = Duration::from_millis(params.wait_ms.unwrap_or(0));
         let process = self.find(&params.process_id)?;
-        process.read(params.after_seq.unwrap_or_default(), params.max_bytes, wait).await
+        process.read(by, params.after_seq.unwrap_or_default(), params.max_bytes, wait).await
     }
 
     /// `process/write`
@@ -400,7 +422,7 @@ impl ProcessTable {
         let processes: Vec<_> = {
             let mut inner = self.lock();
             self.ended.cancel();
-            inner.follower = None;
+            (inner.follower, inner.watchers) = (None, Vec::new());
             inner.processes.values().cloned().collect()
         };
         for process in processes {

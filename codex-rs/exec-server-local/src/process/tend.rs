@@ -25,8 +25,8 @@ impl Process {
         let told = reading.tell();
         self.tend(&mut reading);
         drop(reading);
-        for follower in told {
-            follower.ready(Arc::clone(self));
+        for (follower, waiting_bytes) in told {
+            follower.ready(Arc::clone(self), waiting_bytes);
         }
         self.drained.notify_one();
     }

@@ -14,4 +14,5 @@ mod requests;
 mod retention;
 mod spool;
 mod support;
+mod watchers;
 mod window;

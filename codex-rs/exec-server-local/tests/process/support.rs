@@ -140,7 +140,7 @@ pub(crate) struct Recorder {
 }
 
 impl Follower for Recorder {
-    fn ready(&self, process: Arc<Process>) {
+    fn ready(&self, process: Arc<Process>, _waiting_bytes: u64) {
         self.news.lock().expect("no panic").push_back(process);
         self.came.notify_one();
     }

@@ -66,6 +66,8 @@ keys! {
 
     /// Sessions, attached and detached
     SESSIONS: u64 = count("server.limits.sessions", 1, 1_000_000);
+    /// Connections that may observe one session at a time, each with a cursor per process; 0 for none
+    OBSERVERS_PER_SESSION: u64 = count("server.limits.observers_per_session", 0, 10_000);
     /// How long a session waits for its client to come back
     DETACHED_SESSION: Duration = seconds("server.limits.detached_session_sec", 1.0, 30.0 * DAY);
     /// How long a client may ask its session to wait
@@ -130,6 +132,7 @@ pub(crate) fn defaults() -> Layer {
     layer.set_default(&CONSOLE, false);
     layer.set_default(&AUTH_MODE, NO_AUTH.to_owned());
     layer.set_default(&SESSIONS, limits.sessions as u64);
+    layer.set_default(&OBSERVERS_PER_SESSION, limits.observers_per_session as u64);
     layer.set_default(&DETACHED_SESSION, limits.detached_session);
     layer.set_default(&DETACHED_SESSION_MAX, limits.detached_session_max);
     layer.set_default(&PROCESSES_PER_SESSION, limits.processes_per_session as u64);

@@ -71,6 +71,7 @@ impl ServerConfig {
             message_depth: count(MAX_DEPTH),
             requests_in_flight: count(self.limits.requests_in_flight),
             request_bytes_in_flight: count(self.limits.request_bytes_in_flight),
+            observers_per_session: Some(count(self.limits.observers_per_session)),
             processes_per_session: count(self.limits.processes_per_session),
             retained_output_bytes: count(self.limits.log.retain_bytes),
             retained_output_chunks: count(self.limits.log.memory_chunks),

@@ -215,6 +215,7 @@ fn console(effective: &Effective, listen: &Chosen<'_, ListenUrl>) -> Result<bool
 fn limits(effective: &Effective) -> Limits {
     let mut limits = Limits::default();
     set_size(&mut limits.sessions, effective, &keys::SESSIONS);
+    set_size(&mut limits.observers_per_session, effective, &keys::OBSERVERS_PER_SESSION);
     set(&mut limits.detached_session, effective, &keys::DETACHED_SESSION);
     set(&mut limits.detached_session_max, effective, &keys::DETACHED_SESSION_MAX);
     set_size(&mut limits.processes_per_session, effective, &keys::PROCESSES_PER_SESSION);

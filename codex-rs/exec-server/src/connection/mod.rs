@@ -23,7 +23,9 @@ use codex_exec_server_protocol::binary::BinaryMessage;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
 use codex_exec_server_protocol::methods::{ClientNotification, ClientRequest, DecodeError, Family};
 use codex_exec_server_protocol::rpc::{Incoming, RequestId, encode_error, encode_result};
-use codex_exec_server_protocol::session::{InitializeParams, InitializeResponse, TAKEN_OVER};
+use codex_exec_server_protocol::session::{
+    InitializeParams, InitializeResponse, OBSERVED_SESSION_ENDED, TAKEN_OVER,
+};
 use codex_exec_server_transport::{
     CloseReason, Connection, MessageKind, Peer, PeerKind, ReadError, Received, close_code,
 };
@@ -41,14 +43,24 @@ use self::watches::Watches;
 use crate::context::Context;
 use crate::handlers::fs::Files;
 use crate::handlers::{self, Served};
-use crate::sessions::{Displaced, Session};
+use crate::sessions::{Displaced, Loss, Session};
 
-/// A session that this connection holds, and as whom it follows the session's processes.
+/// A session that this connection holds or observes, and as whom it follows the session's processes.
 struct Attached {
     session: Arc<Session>,
+    role: Role,
     follow: FollowId,
     /// What it has opened is its own.
     files: Arc<Files>,
+}
+
+/// What a connection is to its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// It holds it.
+    Holder,
+    /// It watches, and may change nothing.
+    Observer,
 }
 
 /// See the module.
@@ -117,11 +129,15 @@ pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: C
                 written = true;
                 break Ending::Lost;
             }
-            _ = state.displaced.wait() => {
+            loss = state.displaced.wait() => {
                 // What still waits is being refused now, and its answers come before the good-bye.
                 state.requests.answered().await;
-                let reason = TAKEN_OVER.into();
-                break Ending::Say(CloseReason { code: close_code::POLICY, reason });
+                break Ending::Say(match loss {
+                    Loss::TakenOver => CloseReason { code: close_code::POLICY, reason: TAKEN_OVER.into() },
+                    Loss::Ended => {
+                        CloseReason { code: close_code::NORMAL, reason: OBSERVED_SESSION_ENDED.into() }
+                    }
+                });
             }
             () = state.context.stopping.cancelled() => {
                 let reason = "server is shutting down".into();
@@ -215,10 +231,9 @@ impl Reader {
                 Err(error) => self.fail(&id, &error.into()),
             },
             Served::Process(request) => {
-                let session = match (self.handshake.may_use(family), &self.attached) {
-                    (Ok(()), Some(attached)) => attached,
-                    (Err(error), _) => return self.fail(&id, &error.into()),
-                    (Ok(()), None) => return self.fail(&id, &ServiceError::Displaced),
+                let session = match self.attached(family, method, request.only_reads()) {
+                    Ok(attached) => attached,
+                    Err(error) => return self.fail(&id, &error),
                 };
                 let waiting = if request.runs_to_its_end() { Waiting::Busy } else { Waiting::Idle };
                 let work = handlers::process::answer(
@@ -231,10 +246,9 @@ impl Reader {
                 self.requests.run(id, waiting, bytes, work);
             }
             Served::Http(params) => {
-                let session = match (self.handshake.may_use(family), &self.attached) {
-                    (Ok(()), Some(attached)) => Arc::clone(&attached.session),
-                    (Err(error), _) => return self.fail(&id, &error.into()),
-                    (Ok(()), None) => return self.fail(&id, &ServiceError::Displaced),
+                let session = match self.attached(family, method, /*only_reads*/ false) {
+                    Ok(attached) => Arc::clone(&attached.session),
+                    Err(error) => return self.fail(&id, &error),
                 };
                 let (bodies, displaced) = (Arc::clone(&self.bodies), Arc::clone(&self.displaced));
                 let work = handlers::http::answer(session, bodies, id.clone(), params, displaced);
@@ -252,10 +266,9 @@ impl Reader {
                 self.requests.run(id, Waiting::Idle, bytes, work);
             }
             Served::Files(request) => {
-                let files = match (self.handshake.may_use(family), &self.attached) {
-                    (Ok(()), Some(attached)) => Arc::clone(&attached.files),
-                    (Err(error), _) => return self.fail(&id, &error.into()),
-                    (Ok(()), None) => return self.fail(&id, &ServiceError::Displaced),
+                let files = match self.attached(family, method, /*only_reads*/ false) {
+                    Ok(attached) => Arc::clone(&attached.files),
+                    Err(error) => return self.fail(&id, &error),
                 };
                 let (waiting, displaced) = (request.waiting(), Arc::clone(&self.displaced));
                 let form = self.outbound.form();
@@ -265,22 +278,33 @@ impl Reader {
         }
     }
 
+    /// The session, if `method` of `family` may be used on it. `only_reads`: it changes nothing, and shows nothing but the
+    /// session's processes.
+    fn attached(&self, family: Family, method: &str, only_reads: bool) -> Result<&Attached, ServiceError> {
+        self.handshake.may_use(family)?;
+        match &self.attached {
+            None => Err(ServiceError::Displaced),
+            Some(Attached { role: Role::Observer, .. }) if !only_reads => {
+                Err(ServiceError::ReadOnly(method.to_owned()))
+            }
+            Some(attached) => Ok(attached),
+        }
+    }
+
     fn initialize(&mut self, params: &InitializeParams) -> Result<InitializeResponse, ServiceError> {
         self.handshake.may_initialize()?;
-        let displaced = Arc::clone(&self.displaced);
-        let lifetime = params.detached_lifetime_ms.map(Duration::from_millis);
-        let (session, lifetime) = match &params.resume_session_id {
-            None => self.context.sessions.open(self.id, displaced, lifetime)?,
-            Some(session) => {
-                let if_attached = if params.takeover { IfAttached::TakeOver } else { IfAttached::Refuse };
-                self.context.sessions.resume(session, self.id, displaced, if_attached, lifetime)?
-            }
-        };
+        let (session, role, lifetime) = self.find_session(params)?;
         self.handshake.initialize_succeeded();
-        tracing::info!(peer = %self.peer, client = params.client_name, session = %session.id, "initialized");
+        tracing::info!(
+            peer = %self.peer, client = params.client_name, session = %session.id, ?role, "initialized"
+        );
         let session_id = session.id.clone();
         let follower: Arc<dyn Follower> = Arc::clone(&self.outbound) as _;
-        let follow = session.processes.follow(follower, params.capabilities.output_window_bytes);
+        let window_bytes = params.capabilities.output_window_bytes;
+        let follow = match role {
+            Role::Holder => session.processes.follow(follower, window_bytes),
+            Role::Observer => session.processes.watch(follower, window_bytes),
+        };
         let files = Arc::new(Files {
             system: Arc::clone(&session.files),
             handles: FileHandles::new(Arc::clone(self.context.sessions.files())),
@@ -288,13 +312,40 @@ impl Reader {
             watches: Watches::new(Arc::clone(&self.outbound), self.context.limits.files),
             missing: MissingWatches::new(Arc::clone(&self.outbound)),
         });
-        self.attached = Some(Attached { session, follow, files });
+        self.attached = Some(Attached { session, role, follow, files });
         Ok(InitializeResponse {
             session_id,
             environment_info: Some(self.context.environment()),
             limits: Some(self.context.told_limits.clone()),
-            detached_lifetime_ms: Some(u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
+            detached_lifetime_ms: lifetime.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         })
+    }
+
+    /// The session that `params` ask for, what this connection is to it, and how long it waits whenever it is detached.
+    fn find_session(
+        &self,
+        params: &InitializeParams,
+    ) -> Result<(Arc<Session>, Role, Option<Duration>), ServiceError> {
+        let displaced = Arc::clone(&self.displaced);
+        let sessions = &self.context.sessions;
+        let lifetime = params.detached_lifetime_ms.map(Duration::from_millis);
+        let (session, lifetime) = match (&params.observe_session_id, &params.resume_session_id) {
+            (Some(session), None) if !params.takeover && lifetime.is_none() => {
+                let session = sessions.observe(session, self.id, displaced)?;
+                return Ok((session, Role::Observer, None));
+            }
+            (Some(_), _) => {
+                let why =
+                    "observeSessionId goes with none of resumeSessionId, takeover and detachedLifetimeMs";
+                return Err(ServiceError::InvalidArgument(why.into()));
+            }
+            (None, None) => sessions.open(self.id, displaced, lifetime)?,
+            (None, Some(session)) => {
+                let if_attached = if params.takeover { IfAttached::TakeOver } else { IfAttached::Refuse };
+                sessions.resume(session, self.id, displaced, if_attached, lifetime)?
+            }
+        };
+        Ok((session, Role::Holder, Some(lifetime)))
     }
 
     fn notification(&mut self, method: &str, params: Option<&RawValue>) -> Result<(), CloseReason> {
@@ -359,11 +410,18 @@ impl Reader {
 
     /// Lets go of the session, which then waits for somebody to resume it.
     fn detach(&mut self) {
-        if let Some(Attached { session, follow, files: _ }) = self.attached.take() {
-            session.processes.unfollow(follow);
-            if self.context.sessions.detach(&session.id, self.id) {
-                tracing::info!(session = %session.id, "session detached");
+        match self.attached.take() {
+            Some(Attached { session, role: Role::Holder, follow, files: _ }) => {
+                session.processes.unfollow(follow);
+                if self.context.sessions.detach(&session.id, self.id) {
+                    tracing::info!(session = %session.id, "session detached");
+                }
             }
+            Some(Attached { session, role: Role::Observer, follow, files: _ }) => {
+                session.processes.unwatch(follow);
+                self.context.sessions.stop_observing(&session.id, self.id);
+            }
+            None => {}
         }
     }
 }

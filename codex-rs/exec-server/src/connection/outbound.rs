@@ -305,10 +305,9 @@ impl Outbound {
 }
 
 impl Follower for Outbound {
-    fn ready(&self, process: Arc<Process>) {
-        let waiting = process.waiting_bytes();
+    fn ready(&self, process: Arc<Process>, waiting_bytes: u64) {
         let key = Key::Process(process.id.clone());
-        self.lock().schedule.ready(key, Source::Process(process), waiting);
+        self.lock().schedule.ready(key, Source::Process(process), waiting_bytes);
         self.news.notify_one();
     }
 }

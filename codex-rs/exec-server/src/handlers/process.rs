@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_local::process::FollowId;
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::process::{
@@ -27,6 +26,11 @@ pub(crate) enum ProcessRequest {
 }
 
 impl ProcessRequest {
+    /// Whether it changes nothing.
+    pub(crate) const fn only_reads(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::List)
+    }
+
     /// Whether it goes on to its end even if nobody waits for the answer, and gets there soon.
     pub(crate) const fn runs_to_its_end(&self) -> bool {
         matches!(self, Self::Start(_) | Self::Terminate(_) | Self::Signal(_) | Self::List)
@@ -62,7 +66,7 @@ pub(crate) fn answer(
                         json.into()
                     };
                 }
-                ProcessRequest::Read(params) => encode(&id, processes.read(params).await),
+                ProcessRequest::Read(params) => encode(&id, processes.read_by(follow, params).await),
                 ProcessRequest::Write(params) => encode(&id, processes.write(params).await),
                 ProcessRequest::CloseStdin(params) => encode(&id, processes.close_stdin(params).await),
                 ProcessRequest::Resize(params) => encode(&id, processes.resize(params).await),
@@ -73,7 +77,7 @@ pub(crate) fn answer(
         };
         tokio::select! {
             biased;
-            _ = displaced.wait() => encode_error(&id, &RpcError::from(&ServiceError::Displaced)).into(),
+            loss = displaced.wait() => encode_error(&id, &RpcError::from(&loss.error())).into(),
             answer = work => answer,
         }
     })
