@@ -374,7 +374,8 @@ mod tests {
                     Step::Wait(seconds) => now += Duration::from_secs(seconds),
                     Step::Expire => {
                         let due = sessions.poll_timeout().is_some_and(|at| at <= now);
-                        let mut gone = sessions.expire(now);
+                        let mut gone: Vec<SessionId> =
+                            sessions.expire(now).into_iter().map(|(id, _)| id).collect();
                         gone.sort();
                         let over = |state: &Result<u64, Instant>, lifetime: Duration| {
                             matches!(state, Err(since) if *since + lifetime <= now)

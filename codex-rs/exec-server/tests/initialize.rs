@@ -142,6 +142,7 @@ async fn the_answer_tells_limits_capabilities_and_the_machine(server: Arc<Harnes
         "processTimeout",
         "processUsage",
         "idempotentRequests",
+        "observers",
         "cancel",
     ] {
         assert_eq!(environment["capabilities"][flag], json!(true), "{flag}");
