@@ -255,10 +255,9 @@ impl Reader {
                 self.requests.run(id, Waiting::Idle, bytes, work);
             }
             Served::Discovery(request) => {
-                let session = match (self.handshake.may_use(family), &self.attached) {
-                    (Ok(()), Some(attached)) => Arc::clone(&attached.session),
-                    (Err(error), _) => return self.fail(&id, &error.into()),
-                    (Ok(()), None) => return self.fail(&id, &ServiceError::Displaced),
+                let session = match self.attached(family, method, /*only_reads*/ false) {
+                    Ok(attached) => Arc::clone(&attached.session),
+                    Err(error) => return self.fail(&id, &error),
                 };
                 let displaced = Arc::clone(&self.displaced);
                 let own = Arc::clone(&self.context.own_environment);

@@ -87,6 +87,7 @@ async fn an_observer_may_only_read(server: Arc<Harness>) {
         ),
         ("fs/getMetadata", file.clone()),
         ("fs/readFile", file),
+        ("environmentConfig/read", json!({"cwd": "file:///", "configPaths": [], "requirementsPaths": []})),
     ] {
         let error = observer.refused(method, params).await;
         assert_eq!((error.code, error.data), (-32600, Some(json!({"readOnly": true}))), "{method}");
