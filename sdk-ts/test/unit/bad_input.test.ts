@@ -1,5 +1,6 @@
 // Whatever is wrong with an address, a server or a call: a typed error that says what to do, and nothing left behind.
 
+import { getEventListeners } from "node:events";
 import { afterEach, expect, test } from "vitest";
 import { type ConnectOptions, connect, type ExecErrorKind, isExecError } from "../../src/index.js";
 import { initialized, tcpServer, webSocketServer } from "../support/odd_server.js";
@@ -156,20 +157,51 @@ test.each([
 
 test("an aborted signal rejects every wait with its reason", async () => {
   await using silent = await tcpServer(() => {});
+  const flags = [
+    "processList",
+    "processStdinClose",
+    "processResize",
+    "processSignals",
+    "sessionTakeover",
+    ...["fsExtended", "fsTransfer", "fsSearch", "fsWatch", "fsWatchMissing"],
+  ];
   await using server = await webSocketServer((socket) =>
-    initialized(socket, { processList: true }, () => {}),
+    initialized(socket, Object.fromEntries(flags.map((flag) => [flag, true])), ({ id, method }) => {
+      // A process has to be there to be waited for; nothing else is answered.
+      if (method === "process/start") socket.send(JSON.stringify({ id, result: { processId: "held" } }));
+    }),
   );
   await using client = await connect(server.url);
+  await using unanswering = await webSocketServer((socket) => initialized(socket, {}, () => {}));
+  await using starting = await connect(unanswering.url);
+  const handle = await client.process.start({ argv: ["x"], stdin: "pipe", processId: "held" });
   const aborted = { signal: AbortSignal.abort("before") };
   const waits: Array<(options: { signal: AbortSignal }) => Promise<unknown>> = [
     (options) => connect(silent.url, options),
     (options) => client.ping(options),
-    (options) => client.process.start({ argv: ["x"] }, options),
-    (options) => client.process.run({ argv: ["x"] }, options),
+    (options) => starting.process.start({ argv: ["x"] }, options),
+    (options) => starting.process.run({ argv: ["x"] }, options),
+    (options) => handle.events(options).next(),
+    (options) => handle.lines(options).next(),
+    (options) => handle.output(options),
+    (options) => handle.write("x", options),
+    (options) => handle.closeStdin(options),
+    (options) => handle.resize({ rows: 1, cols: 1 }, options),
+    (options) => handle.signal("interrupt", options),
+    (options) => handle.terminate(options),
     (options) => client.process.list(options),
     (options) => client.process.attach("p", options),
     (options) => client.fs.readFile("/x", options),
+    (options) => client.fs.writeFile("/x", "y", options),
+    (options) => client.fs.writeRange("/x", 0, "y", options),
+    (options) => client.fs.digest("/x", options),
+    (options) => client.fs.listDirectory("/x", options).next(),
+    (options) => client.fs.glob("/x", "*", options).next(),
+    (options) => client.fs.search("/x", "y", options).next(),
+    (options) => client.fs.watch("/x", options).next(),
+    (options) => client.fs.waitFor(["/x"], options),
     (options) => client.fs.open("/x", "read", options),
+    (options) => client.sessions.takeOver(options),
     (options) => client.http.fetch("http://x/", options),
   ];
   for (const wait of waits) {
@@ -178,7 +210,10 @@ test("an aborted signal rejects every wait with its reason", async () => {
     const waiting = wait({ signal: stop.signal });
     setImmediate(() => stop.abort("meanwhile"));
     await expect(waiting).rejects.toBe("meanwhile");
+    // Nothing waits on in there.
+    expect(getEventListeners(stop.signal, "abort")).toEqual([]);
   }
+  handle.detach();
 });
 
 test("a client that was closed says so, and closing again is fine", async () => {
