@@ -12,7 +12,7 @@ import type { CallSignal } from "./process.js";
 import { ProcessClient } from "./process_client.js";
 import type { Wanted } from "./rpc/peer.js";
 import { type ConnectionState, Session } from "./rpc/session.js";
-import { type ReopenOptions, type SessionStore, SessionsClient, throughStore } from "./sessions.js";
+import { type SessionStore, SessionsClient, throughStore } from "./sessions.js";
 import type { Dial } from "./transport/transport.js";
 import type { WebSocketConstructor } from "./transport/websocket-global.js";
 
@@ -34,6 +34,11 @@ export interface ConnectOptions extends Partial<ClientConfig> {
    * where the server can do that: the earlier page's connection may not have been noticed to be gone. Not with `sessionId`.
    */
   readonly store?: SessionStore;
+  /**
+   * Watch this session, whoever holds it, and change nothing: processes are listed and followed, everything else is
+   * `readOnly`. It neither keeps the session nor ends it. Alone, without the others. Flag `observers`.
+   */
+  readonly observe?: string;
   /** With `sessionId`: take it from the connection that holds it. Flag `sessionTakeover`. */
   readonly takeover?: boolean;
   /** A WebSocket to use in place of the platform's. */
@@ -72,11 +77,8 @@ export class Client implements AsyncDisposable {
     this.process = new ProcessClient(session, paths);
     this.fs = new FileSystemClient(session, paths);
     this.http = new HttpClient(session);
-    this.sessions = new SessionsClient(session, async ({ signal, onState = () => {} }: ReopenOptions) => {
-      const { sessionId } = session.peer;
-      return new Client(
-        await session.again({ type: "existing", sessionId, takeover: true }, signal, onState),
-      );
+    this.sessions = new SessionsClient(session, async (wanted, { signal, onState = () => {} }) => {
+      return new Client(await session.again(wanted, signal, onState));
     });
   }
 
@@ -135,26 +137,26 @@ export async function connect(url: string | URL, options: ConnectOptions = {}): 
 
 /** As {@link connect}, over a transport of your own. */
 export async function connectWith(dial: Dial, options: ConnectOptions = {}): Promise<Client> {
-  const { signal, onState = () => {}, sessionId, takeover = false, store } = options;
+  const { signal, onState = () => {}, sessionId, takeover = false, store, observe } = options;
   const given = Object.fromEntries(
     Object.keys(DEFAULT_CONFIG)
       .map((name) => [name, options[name as keyof ClientConfig]])
       .filter(([, value]) => value !== undefined),
   ) as Partial<ClientConfig>;
   const config = { ...DEFAULT_CONFIG, ...given };
-  const open = async (sessionId: string | undefined, takeover: boolean): Promise<Client> => {
-    const wanted: Wanted =
-      sessionId === undefined ? { type: "new" } : { type: "existing", sessionId, takeover };
-    return new Client(await Session.open(dial, config, wanted, signal, onState));
-  };
-  if (store === undefined) return open(sessionId, takeover);
-  if (sessionId !== undefined) {
-    throw new ExecError("invalidArgument", "both a sessionId and a store were passed", {
-      hint: "pass the store alone: it knows the session",
+  if ([sessionId, store, observe].filter((session) => session !== undefined).length > 1) {
+    throw new ExecError("invalidArgument", "more than one of sessionId, store and observe was passed", {
+      hint: "pass the store alone: it knows the session; or the one that is to be watched",
     });
   }
+  const open = async (wanted: Wanted): Promise<Client> =>
+    new Client(await Session.open(dial, config, wanted, signal, onState));
+  if (observe !== undefined) return open({ type: "observed", sessionId: observe });
+  const resume = (sessionId: string | undefined, takeover: boolean): Promise<Client> =>
+    open(sessionId === undefined ? { type: "new" } : { type: "existing", sessionId, takeover });
+  if (store === undefined) return resume(sessionId, takeover);
   signal?.throwIfAborted();
-  return throughStore(store, (known) => open(known, true));
+  return throughStore(store, (known) => resume(known, true));
 }
 
 function parseUrl(url: string | URL): URL {

@@ -9,7 +9,7 @@ import type { RpcError } from "./generated/types.js";
  *
  * Connecting: `invalidUrl`, `unauthorized`, `forbidden`, `notAServer`, `connectFailed`, `timeout`, `protocol`.
  * Connections: `disconnected`, `sessionLost`, `sessionInUse`, `takenOver`, `closed`, `outcomeUnknown`.
- * Requests: `unsupported`, `invalidRequest`, `invalidParams`, `refused`, `cancelled`, `notFound`, `permissionDenied`,
+ * Requests: `unsupported`, `invalidRequest`, `invalidParams`, `refused`, `cancelled`, `readOnly`, `notFound`, `permissionDenied`,
  * `alreadyExists`, `notADirectory`, `isADirectory`, `notEmpty`.
  * Processes: `processExists`, `unknownProcess`, `stdinClosed`, `gap`, `incomplete`, `outputTooLarge`.
  * Bodies and searches: `bodyLost`.
@@ -34,6 +34,7 @@ export type ExecErrorKind =
   | "invalidParams"
   | "refused"
   | "cancelled"
+  | "readOnly"
   | "notFound"
   | "permissionDenied"
   | "alreadyExists"
@@ -142,6 +143,8 @@ const KIND_BY_CODE: Readonly<Record<number, ExecErrorKind>> = {
 /** What a server's refusal of `method` means. */
 export function refusal(method: string, error: RpcError): ExecError {
   const { code, message, data } = error;
+  if (isObject(data) && data["readOnly"] === true)
+    return new ExecError("readOnly", `${method}: ${message}`, { code, data });
   const errno = errnoOf(data);
   const byErrno = errno === undefined ? undefined : KIND_BY_ERRNO[errno];
   const kind = byErrno ?? KIND_BY_CODE[code] ?? "refused";

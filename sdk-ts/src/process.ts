@@ -227,7 +227,7 @@ export class ProcessHandle implements AsyncIterable<ProcessEvent>, AsyncDisposab
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     this.#release();
-    if (!this.#feed.isOver) {
+    if (!this.#feed.isOver && !this.#session.peer.isObserver) {
       // Where that can't be said any more, the session's time is over some day, and the process's with it.
       await this.terminate().catch(() => {});
     }

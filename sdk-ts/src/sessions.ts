@@ -4,6 +4,7 @@
 import type { Client } from "./client.js";
 import { isExecError } from "./errors.js";
 import type { CallSignal } from "./process.js";
+import type { Wanted } from "./rpc/peer.js";
 import type { ConnectionState, Session } from "./rpc/session.js";
 
 /**
@@ -37,13 +38,15 @@ export interface ReopenOptions extends CallSignal {
   readonly onState?: (state: ConnectionState) => void;
 }
 
+type Reopen = (wanted: Wanted, options: ReopenOptions) => Promise<Client>;
+
 /** See the head of the file. */
 export class SessionsClient {
   readonly #session: Session;
-  readonly #reopen: (options: ReopenOptions) => Promise<Client>;
+  readonly #reopen: Reopen;
 
   /** @internal */
-  constructor(session: Session, reopen: (options: ReopenOptions) => Promise<Client>) {
+  constructor(session: Session, reopen: Reopen) {
     this.#session = session;
     this.#reopen = reopen;
   }
@@ -64,7 +67,21 @@ export class SessionsClient {
    */
   takeOver(options: ReopenOptions = {}): Promise<Client> {
     this.#session.demand("sessionTakeover");
-    return this.#reopen(options);
+    return this.#reopen({ type: "existing", sessionId: this.token, takeover: true }, options);
+  }
+
+  /** Whether this client only watches: then what would change anything is refused as `readOnly`. */
+  get isObserver(): boolean {
+    return this.#session.peer.isObserver;
+  }
+
+  /**
+   * Another client that only watches this session, at a pace of its own: nobody waits for it. It sees processes that are
+   * running and those to come, and ends with `sessionLost` when the session does. Flag `observers`.
+   */
+  observe(options: ReopenOptions = {}): Promise<Client> {
+    this.#session.demand("observers");
+    return this.#reopen({ type: "observed", sessionId: this.token }, options);
   }
 }
 

@@ -28,6 +28,8 @@ export type LinkEnd =
   | { readonly type: "lost"; readonly reason: string }
   /** The server gave the session to another connection, and said so. To take it back would be to fight over it. */
   | { readonly type: "takenOver"; readonly reason: string }
+  /** The session that was observed is over. */
+  | { readonly type: "observedEnded"; readonly reason: string }
   /** The server sent what it must not send, and another connection would not change that. */
   | { readonly type: "violation"; readonly reason: string };
 
@@ -44,6 +46,9 @@ export interface LinkEvents {
 /** A policy violation, as which the server ends a connection whose session was taken over. */
 const CLOSE_POLICY = 1008;
 const TAKEN_OVER = "session was taken over by another connection";
+/** A normal end, which has to be told from that of a server that stops. */
+const CLOSE_NORMAL = 1000;
+const OBSERVED_SESSION_ENDED = "observed session has ended";
 
 type Waiting = (outcome: Outcome<unknown>) => void;
 type Response<M extends ClientRequestMethod> = ClientRequests[M]["response"];
@@ -228,6 +233,8 @@ export class Link {
 
   #ended({ code, reason }: TransportEnd): void {
     if (code === CLOSE_POLICY && reason === TAKEN_OVER) this.#finish({ type: "takenOver", reason });
+    else if (code === CLOSE_NORMAL && reason === OBSERVED_SESSION_ENDED)
+      this.#finish({ type: "observedEnded", reason });
     else this.#finish({ type: "lost", reason: reason === "" ? "server closed it" : reason });
   }
 

@@ -4,7 +4,7 @@ import type { ClientConfig } from "../config.js";
 import { acknowledgeEvery } from "../core/acknowledging.js";
 import { windowBytes } from "../core/limits.js";
 import { isObject } from "../core/message.js";
-import { ExecError, refusal } from "../errors.js";
+import { ExecError, refusal, unsupported } from "../errors.js";
 import { ERROR_CODES } from "../generated/constants.js";
 import type {
   EnvironmentInfo,
@@ -26,6 +26,8 @@ export interface Peer {
   readonly limits: ServerLimits | undefined;
   /** How long the server keeps the session while no connection holds it. Flag `sessionLifetime`. */
   readonly detachedLifetimeMs: number | undefined;
+  /** Whether the session is only watched. */
+  readonly isObserver: boolean;
 }
 
 /** Which session to open. */
@@ -33,6 +35,8 @@ export type Wanted =
   | { readonly type: "new" }
   /** One of which only the id is known. */
   | { readonly type: "existing"; readonly sessionId: string; readonly takeover: boolean }
+  /** One that is only watched, whoever holds it. */
+  | { readonly type: "observed"; readonly sessionId: string }
   /** The one that was lost. */
   | { readonly type: "lost"; readonly peer: Peer };
 
@@ -48,19 +52,34 @@ export function acknowledgementsOf(peer: Peer, { process }: ClientConfig): numbe
 
 function wantedId(wanted: Wanted): string | undefined {
   if (wanted.type === "new") return undefined;
-  return wanted.type === "existing" ? wanted.sessionId : wanted.peer.sessionId;
+  return wanted.type === "lost" ? wanted.peer.sessionId : wanted.sessionId;
+}
+
+function isObserved(wanted: Wanted): boolean {
+  return wanted.type === "observed" || (wanted.type === "lost" && wanted.peer.isObserver);
 }
 
 function initializeParams(config: ClientConfig, wanted: Wanted): InitializeParams {
+  // What this client takes besides JSON, wherever the connection can carry it, and how much of it ahead.
+  const capabilities = { binaryOutput: true, outputWindowBytes: windowBytes(config.process) };
+  const sessionId = wantedId(wanted);
+  if (isObserved(wanted) && sessionId !== undefined) {
+    const params: InitializeParams & { readonly observeSessionId: string } = {
+      clientName: config.clientName,
+      resumeSessionId: null,
+      observeSessionId: sessionId,
+      capabilities,
+    };
+    return params;
+  }
   const takeover =
     wanted.type === "existing"
       ? wanted.takeover
       : wanted.type === "lost" && wanted.peer.environment.capabilities?.sessionTakeover === true;
   return {
     clientName: config.clientName,
-    resumeSessionId: wantedId(wanted) ?? null,
-    // What this client takes besides JSON, wherever the connection can carry it, and how much of it ahead.
-    capabilities: { binaryOutput: true, outputWindowBytes: windowBytes(config.process) },
+    resumeSessionId: sessionId ?? null,
+    capabilities,
     ...(takeover && { takeover }),
     ...(config.detachedLifetimeMs !== undefined && { detachedLifetimeMs: config.detachedLifetimeMs }),
   };
@@ -108,6 +127,9 @@ function recognize(answer: InitializeResponse, wanted: Wanted): Peer | ExecError
     });
   }
   const asked = wantedId(wanted);
+  const isObserver = isObserved(wanted);
+  // A server that knows no observers opens a session of its own for one.
+  if (isObserver && answer.environmentInfo?.capabilities?.observers !== true) return unsupported("observers");
   if (asked !== undefined && asked !== answer.sessionId) {
     return new ExecError(
       "protocol",
@@ -120,6 +142,7 @@ function recognize(answer: InitializeResponse, wanted: Wanted): Peer | ExecError
     environment: answer.environmentInfo ?? old,
     limits: answer.limits,
     detachedLifetimeMs: answer.detachedLifetimeMs,
+    isObserver,
   };
 }
 
@@ -131,6 +154,10 @@ export function lostError(end: LinkEnd): ExecError {
     case "takenOver":
       return new ExecError("takenOver", end.reason, {
         hint: "it goes on there; connect again for a session of your own",
+      });
+    case "observedEnded":
+      return new ExecError("sessionLost", end.reason, {
+        hint: "its processes are gone, and so is what they said",
       });
     case "violation":
       return new ExecError("protocol", `server broke the protocol: ${end.reason}`, {
@@ -146,6 +173,12 @@ function initializeRefusal(error: RpcError, wanted: Wanted): ExecError {
     return new ExecError("sessionInUse", `session ${session} is attached to another connection`, {
       code: error.code,
       hint: "pass takeover: true to take it over, or try again later",
+    });
+  }
+  if (isObserved(wanted)) {
+    return new ExecError("sessionLost", `session ${session} can't be observed: ${error.message}`, {
+      code: error.code,
+      hint: "ask whoever holds it for its present token",
     });
   }
   return new ExecError("sessionLost", `session ${session} can't be resumed: ${error.message}`, {

@@ -1,7 +1,8 @@
 // A session outlives its client: it is kept where the next page looks for it, found again, and taken back.
 
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Client, type ConnectionState, connect, type SessionStore, storedIn } from "../../src/index.js";
+import { FaultyProxy } from "../support/proxy.js";
 import { TestServer } from "../support/server.js";
 
 /** A page's storage. */
@@ -83,12 +84,14 @@ test("a store that fails fails the connection with its own words, and leaves non
   expect(states).toMatchObject([{ status: "failed", error: { kind: "closed" } }]);
 });
 
-test("a session and a store for it can't both be asked for", async () => {
-  const both = connect(server.url, { store, sessionId: "x" });
-  await expect(both).rejects.toMatchObject({
-    kind: "invalidArgument",
-    hint: expect.stringContaining("store"),
-  });
+test("only one of a session, a store for it and one to watch can be asked for", async () => {
+  for (const two of [
+    { store, sessionId: "x" },
+    { store, observe: "x" },
+    { sessionId: "x", observe: "y" },
+  ]) {
+    await expect(connect(server.url, two)).rejects.toMatchObject({ kind: "invalidArgument" });
+  }
 });
 
 test("a session moves between two clients, as often as either wants it", async () => {
@@ -109,4 +112,72 @@ test("taking over may be given up", async () => {
   const reason = new Error("never mind");
   await expect(client.sessions.takeOver({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   await client.ping();
+});
+
+describe("an observer", () => {
+  let holder: Client;
+
+  beforeEach(async ({ skip }) => {
+    holder = await connect(server.url, { detachedLifetimeMs: 0 });
+    skip(!holder.supports("observers"), "the server has no observers");
+  });
+
+  afterEach(async () => {
+    await holder?.close();
+  });
+
+  test("sees what runs and what comes, over a connection that is cut, and takes the session from nobody", async () => {
+    await using proxy = await FaultyProxy.start(server.port);
+    const script = "echo one; read x; echo two; read x; echo three";
+    const watched = await holder.process.start({ argv: ["sh", "-c", script], stdin: "pipe" });
+    await using observer = await connect(proxy.url, { observe: holder.sessions.token, recoveryPauseMs: 5 });
+    expect([holder.sessions.isObserver, observer.sessions.isObserver]).toEqual([false, true]);
+    expect((await observer.process.list()).map(({ processId }) => processId)).toEqual([watched.id]);
+    const seen = await observer.process.attach(watched.id);
+    const lines = seen.lines();
+    expect((await lines.next()).value).toBe("one");
+    await watched.write("\n");
+    expect((await lines.next()).value).toBe("two");
+    proxy.cut();
+    await watched.write("\n");
+    expect((await lines.next()).value).toBe("three");
+    expect((await lines.next()).done).toBe(true);
+    expect((await seen.exited).exitCode).toBe(0);
+    const later = await holder.process.start({ argv: ["sh", "-c", "echo later"] });
+    await later.exited;
+    expect((await (await observer.process.attach(later.id)).output()).stdoutText).toBe("later\n");
+    await holder.ping();
+  });
+
+  test("changes nothing, and is told so", async () => {
+    const running = await holder.process.start({ argv: ["cat"], stdin: "pipe" });
+    await using observer = await holder.sessions.observe();
+    const seen = await observer.process.attach(running.id);
+    for (const change of [
+      () => observer.process.start({ argv: ["true"] }),
+      () => seen.write("x"),
+      () => seen.terminate(),
+      () => observer.fs.readFile("/etc/hostname"),
+      () => observer.http.fetch("http://127.0.0.1:1/"),
+    ]) {
+      await expect(change()).rejects.toMatchObject({ kind: "readOnly" });
+    }
+    // Letting go of the handle, which ends a process otherwise, does not.
+    await seen[Symbol.asyncDispose]();
+    await running.closeStdin();
+    expect((await running.exited).exitCode).toBe(0);
+  });
+
+  test("ends with the session, which tells it apart from a cut", async () => {
+    let tell: (state: ConnectionState) => void = () => {};
+    const failed = new Promise<ConnectionState>((resolve) => {
+      tell = resolve;
+    });
+    await holder.sessions.observe({ onState: (state) => state.status === "failed" && tell(state) });
+    await holder.close();
+    expect(await failed).toMatchObject({ error: { kind: "sessionLost" } });
+    await expect(connect(server.url, { observe: holder.sessions.token })).rejects.toMatchObject({
+      kind: "sessionLost",
+    });
+  });
 });
