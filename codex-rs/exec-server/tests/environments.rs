@@ -5,12 +5,13 @@ use std::process::Stdio;
 
 use codex_exec_server_client::environments::{EnvironmentError, EnvironmentManager, parse};
 use codex_exec_server_client::{ClientConfig, ClientError, DialError};
-use codex_exec_server_core::process_event::{ExecProcessEvent, Proof};
-use codex_exec_server_core::service::ExecProcess;
+use codex_exec_server_core::process_event::{ExecProcessEvent, Exit, Proof};
+use codex_exec_server_core::service::{ExecBackend, ExecProcess};
 use codex_exec_server_protocol::ids::Seq;
 use codex_exec_server_protocol::process::ProcessStartParams;
 use codex_exec_server_testkit::shell;
 use codex_exec_server_transport::client::ConnectError;
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -77,6 +78,7 @@ async fn guarded(folder: &Path) -> (Child, String) {
     let token = folder.join("token");
     std::fs::write(&token, "secret").expect("it can be written");
     let mut child = Command::new(PROGRAM)
+        .env("SERVER_SECRET", "of the server")
         .args(["--config", "none", "--ws-auth", "capability-token", "--ws-token-file"])
         .arg(token)
         .stdin(Stdio::null())
@@ -106,6 +108,75 @@ async fn the_token_of_the_file_opens_a_guarded_server_and_another_one_does_not()
     let EnvironmentError::Connect { source: ClientError::Dial(dial), .. } = &error else { panic!("{error}") };
     assert!(matches!(&**dial, DialError::Connect(ConnectError::Unauthorized { .. })), "{error}");
     assert!(!error.to_string().contains("guess"), "{error}");
+}
+
+/// What a script said and how it ended in a sandbox where everything may be read; `None` where there are no sandboxes.
+async fn confined(backend: &dyn ExecBackend, network: &str, text: &str) -> Option<(String, Exit)> {
+    let everything = json!({ "path": { "type": "special", "value": { "kind": "root" } }, "access": "read" });
+    let permissions = json!({
+        "type": "managed", "file_system": { "type": "restricted", "entries": [everything] }, "network": network,
+    });
+    let mut params = shell(network, text);
+    params["sandbox"] = json!({ "permissions": permissions, "windowsSandboxLevel": "disabled" });
+    let params = serde_json::from_value(params).expect("these are parameters");
+    let process = match backend.start(params).await {
+        Ok(process) => process,
+        Err(error) if error.to_string().contains("cannot be enforced on this executor") => {
+            println!("skipped: {error}");
+            return None;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let (mut events, mut output, mut ended) = (process.subscribe(Seq::START), Vec::new(), None);
+    while let Some(event) = events.next().await {
+        match event.expect("it can be followed") {
+            ExecProcessEvent::Output { bytes, .. } => output.extend_from_slice(&bytes),
+            ExecProcessEvent::Exited { exit, .. } => ended = Some(exit),
+            ExecProcessEvent::Gap { .. } | ExecProcessEvent::Closed { .. } => {}
+        }
+    }
+    Some((String::from_utf8_lossy(&output).into_owned(), ended.expect("it ended")))
+}
+
+/// Attempts 68 and 69 of the sandbox's escape suite.
+#[tokio::test]
+async fn a_confined_process_has_no_use_of_its_own_server_and_finds_neither_token_nor_environment() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let (_server, url) = guarded(folder.path()).await;
+    let manager =
+        manager(&format!("[[environments]]\nid = \"box\"\nurl = \"{url}\"\nauth_bearer_token = \"secret\""));
+    let backend = manager.get("box").expect("it is there").backend().await.expect("it is reached");
+    let token = folder.path().join("token");
+    let token = token.display();
+    let back = format!("CODEX_EXEC_SERVER_CONFIG=none '{PROGRAM}' run --connect '{url}'");
+    let script = format!(
+        "{back} -- echo came-back 2>&1\n\
+         {back} --token-file '{token}' -- echo came-back-with-it 2>&1\n\
+         grep -q secret '{token}' && echo token-was-read\n\
+         grep -a -l SERVER_SECRET /proc/[0-9]*/environ && echo environment-was-read\n\
+         echo x > /nowhere-to-write\n\
+         exit 3"
+    );
+    for network in ["restricted", "enabled"] {
+        let Some((output, exit)) = confined(&*backend, network, &script).await else { break };
+        for through in ["came-back", "token-was-read", "environment-was-read", "of the server"] {
+            assert!(!output.contains(through), "{network}: {output}");
+        }
+        // With the network it is reached, and asks who that is.
+        assert_eq!(output.contains("--token-file PATH"), network == "enabled", "{network}: {output}");
+        assert_eq!((exit.code, exit.sandbox_denied), (3, Some(true)), "{network}: {output}");
+        // Over the wire, where the kernel can tell.
+        if let Some(denials) = exit.denials {
+            let told = |path: &str, rule: &str| {
+                let path = format!("file://{path}");
+                denials.iter().any(|denial| {
+                    denial.path.as_ref().is_some_and(|told| told.to_string() == path) && denial.rule == rule
+                })
+            };
+            assert!(told("/nowhere-to-write", "read /"), "{network}: {denials:?}");
+        }
+    }
+    manager.close().await;
 }
 
 #[tokio::test]

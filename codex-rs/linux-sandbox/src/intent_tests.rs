@@ -213,6 +213,40 @@ proptest! {
         prop_assert_eq!(before, after);
     }
 
+    /// Whatever bytes a path is made of, it is refused, or what may be written is that path and nothing beside it.
+    #[test]
+    fn a_path_of_any_bytes_opens_itself_alone_or_is_refused(
+        bytes in proptest::collection::vec(any::<u8>(), 0..24), hex in any::<bool>(),
+    ) {
+        let encode = |byte: &u8| match byte {
+            b'a'..=b'z' | b'/' | b'.' if !hex => char::from(*byte).to_string(),
+            byte => format!("%{byte:02x}"),
+        };
+        let uri = format!("file:///{}", bytes.iter().map(encode).collect::<String>());
+        let value = json!({
+            "permissions": { "type": "managed", "network": "restricted", "file_system": { "type": "restricted", "entries": [
+                { "path": { "type": "path", "path": uri }, "access": "write" },
+            ] } },
+            "windowsSandboxLevel": "disabled",
+        });
+        let Ok(context) = serde_json::from_value::<SandboxContext>(value) else { return Ok(()) };
+        match resolve(&context, &places()) {
+            Err(_) => {}
+            // The root itself, spelled in some way.
+            Ok(Intent::Unconfined | Intent::Confined(Policy { files: Files::All, .. })) => {
+                let climbs = bytes.windows(2).any(|pair| pair == b"..");
+                prop_assert!(climbs || bytes.iter().all(|byte| b"/.".contains(byte)), "{uri}");
+            }
+            Ok(Intent::Confined(Policy { files: Files::Ruled { rules, .. }, .. })) => {
+                let written: Vec<&Path> =
+                    rules.iter().filter(|(_, rule)| rule.access == Access::Write).map(|(path, _)| path).collect();
+                let [path] = written[..] else { panic!("{uri}: {written:?}") };
+                prop_assert!(path.is_absolute() && !path.as_os_str().as_bytes().contains(&0), "{uri}: {path:?}");
+                prop_assert_eq!(rules.access(path.parent().unwrap_or(Path::new("/"))), Access::Deny, "{}", uri);
+            }
+        }
+    }
+
     /// Whatever bytes arrive, the decoder answers, and what it accepts resolves or is refused: nothing panics.
     #[test]
     fn any_text_is_decoded_or_refused(text in "\\PC{0,200}", uri in "\\PC{0,40}", pattern in "\\PC{0,40}", subpath in "\\PC{0,40}") {

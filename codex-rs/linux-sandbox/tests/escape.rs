@@ -48,7 +48,7 @@ mod escape {
             26..=26,
             "a process reads what begins to match a glob after its start: a limit that is told; file calls don't",
         ),
-        (68..=69, "tried with a server, where that is tested"),
+        (68..=69, "tried with a server, where its environments are tested"),
         (73..=75, "the server runs no proxy: 72 tries that one is refused"),
         (93..=100, "tried where file calls are tested"),
         (105..=105, "tried with the reports of refusals"),

@@ -78,6 +78,7 @@ pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Pl
             )));
         }
     }
+    refuse_odd_names(params)?;
     let mut env = child_environment(&host.environment, params.env_policy.as_ref(), &params.env);
     let confinement = confinement(params, &mut env)?;
     let stdio = if params.tty {
@@ -126,6 +127,17 @@ fn confinement(
             let bridges = bridge_proxies(env, params.managed_network.as_ref())?;
             Ok(Some(Confinement { context, bridges }))
         }
+    }
+}
+
+/// Programs would read another name than was written. What a value may not hold is found where it is laid out.
+fn refuse_odd_names(params: &ProcessStartParams) -> Result<(), ServiceError> {
+    let set = params.env_policy.iter().flat_map(|policy| policy.set.keys());
+    match params.env.keys().chain(set).find(|name| name.is_empty() || name.contains(['=', '\0'])) {
+        Some(name) => Err(ServiceError::InvalidArgument(format!(
+            "the name of a variable must not be empty, and holds neither `=` nor NUL, got {name:?}"
+        ))),
+        None => Ok(()),
     }
 }
 

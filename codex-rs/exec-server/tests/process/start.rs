@@ -30,6 +30,11 @@ async fn a_missing_program_and_a_missing_folder_are_told_apart(server: Arc<Harne
     client.run(shell("p", "exit 0")).await;
 }
 
+/// A policy that sets this name and does nothing else.
+fn set_alone(name: &str) -> Value {
+    json!({"inherit": "none", "ignoreDefaultExcludes": false, "exclude": [], "set": {name: "x"}, "includeOnly": []})
+}
+
 async fn bad_arguments_are_refused_before_anything_runs(server: Arc<Harness>) {
     let mut client = server.ready().await;
     for (params, code) in [
@@ -38,6 +43,10 @@ async fn bad_arguments_are_refused_before_anything_runs(server: Arc<Harness>) {
         (with(shell("p", "true"), "cwd", json!("file://host/x")), -32602),
         (with(shell("p", "true"), "cwd", json!("/tmp")), -32602),
         (with(shell("p", "true"), "env", json!({"A": "b\0c"})), -32603),
+        (with(shell("p", "true"), "env", json!({"A=B": "c"})), -32602),
+        (with(shell("p", "true"), "env", json!({"": "c"})), -32602),
+        (with(shell("p", "true"), "env", json!({"A\0": "c"})), -32602),
+        (with(shell("p", "true"), "envPolicy", set_alone("A=B")), -32602),
         (with(shell("p", "true"), "tty", json!(null)), -32602),
         (json!({"processId": "p"}), -32602),
     ] {
