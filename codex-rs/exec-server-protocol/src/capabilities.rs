@@ -6,7 +6,6 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use ts_rs::TS;
 
 use crate::path_uri::PathUri;
@@ -153,7 +152,7 @@ pub struct DiscoveredFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct CapabilitiesDiscoverParams {
-    /// Where the client works.
+    /// Where the client works. What is installed on a machine does not depend on it.
     pub cwd: PathUri,
     /// Confines the look around.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,18 +160,107 @@ pub struct CapabilitiesDiscoverParams {
     pub sandbox: Option<SandboxContext>,
 }
 
-/// Result of `capabilities/discoverV2`. Peers were only ever seen to send empty lists, so their items stay open.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
+/// Result of `capabilities/discoverV2`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct CapabilitiesDiscoverResponse {
-    /// Plugins.
-    #[ts(type = "unknown[]")]
-    pub plugins: Vec<Value>,
-    /// Skills.
-    #[ts(type = "unknown[]")]
-    pub skills: Vec<Value>,
-    /// What could not be looked at.
+    /// Plugins that are installed, by their ids.
+    pub plugins: Vec<FoundPlugin>,
+    /// Skills that belong to no plugin.
+    pub skills: Vec<FoundSkill>,
+    /// What could not be looked at, or does not say what it is.
     pub warnings: Vec<String>,
+}
+
+/// A plugin in the version that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundPlugin {
+    /// Its name and where it was got: `NAME@MARKET`.
+    pub id: String,
+    /// For people.
+    pub display_name: String,
+    /// Peers were only ever seen to send none.
+    pub remote_plugin_id: Option<String>,
+    /// The name of its directory.
+    pub version: String,
+    /// Where it lies.
+    pub root: PathUri,
+    /// Its own files.
+    pub files: DiscoveredPlugin,
+    /// Its skills.
+    pub skills: Vec<FoundSkill>,
+}
+
+/// A skill as it describes itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundSkill {
+    /// What it is called; `PLUGIN:NAME` in a plugin.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The same in short.
+    pub short_description: Option<String>,
+    /// Its instructions.
+    pub path: PathUri,
+    /// Where it was found; absent in a plugin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub discovery_root: Option<SkillRoot>,
+    /// What it needs.
+    pub dependencies: Option<SkillDependencies>,
+    /// When it may be used.
+    pub policy: Option<SkillPolicy>,
+}
+
+/// A directory in which skills are looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SkillRoot {
+    /// `codex-home-skills`, `user-agent-skills` or `system-skills`.
+    pub id: String,
+    /// The directory.
+    pub path: PathUri,
+}
+
+/// What a skill needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SkillDependencies {
+    /// At least one.
+    pub tools: Vec<SkillTool>,
+}
+
+/// A tool that a skill needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SkillTool {
+    /// What it is, such as `mcp`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Which one.
+    pub value: String,
+    /// For people.
+    pub description: Option<String>,
+    /// How it is spoken to.
+    pub transport: Option<String>,
+    /// What starts it.
+    pub command: Option<String>,
+    /// Where it is.
+    pub url: Option<String>,
+    /// Peers were only ever seen to send none.
+    pub oauth_callback_port: Option<u16>,
+}
+
+/// When a skill may be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SkillPolicy {
+    /// Whether it may be used without being named.
+    pub allow_implicit_invocation: Option<bool>,
+    /// Products that it is for: `codex`, `chatgpt`, `atlas`; all if there is none.
+    pub products: Vec<String>,
 }
 
 #[cfg(test)]

@@ -141,5 +141,27 @@ fn discovery_around_a_directory_travels_as_peers_write_it() {
         same::<CapabilitiesDiscoverResponse>(json!({"plugins": [], "skills": [], "warnings": []})),
         CapabilitiesDiscoverResponse::default()
     );
+    same::<CapabilitiesDiscoverResponse>(json!({
+        "plugins": [{
+            "id": "p@m", "displayName": "P", "remotePluginId": null, "version": "1.0.0", "root": "file:///p",
+            "files": {
+                "manifest": {"path": "file:///p/.codex-plugin/plugin.json", "contents": "{}"},
+                "mcpConfig": null, "appsConfig": null,
+            },
+            "skills": [{
+                "name": "p:s", "description": "d", "shortDescription": "s", "path": "file:///p/s/SKILL.md",
+                "dependencies": {"tools": [{
+                    "type": "mcp", "value": "v", "description": null, "transport": null, "command": null, "url": null,
+                    "oauthCallbackPort": null,
+                }]},
+                "policy": {"allowImplicitInvocation": null, "products": ["codex"]},
+            }],
+        }],
+        "skills": [{
+            "name": "s", "description": "d", "shortDescription": null, "path": "file:///s/SKILL.md",
+            "discoveryRoot": {"id": "user-agent-skills", "path": "file:///s"}, "dependencies": null, "policy": null,
+        }],
+        "warnings": [],
+    }));
     assert_eq!(fault::<CapabilitiesDiscoverParams>(&json!({})), "missing field `cwd`");
 }

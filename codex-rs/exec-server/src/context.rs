@@ -59,8 +59,9 @@ impl Context {
     pub(crate) fn environment(&self) -> EnvironmentInfo {
         let mut environment = self.environment.clone();
         environment.sandbox = self.sandbox.told_support();
-        environment.capabilities.sandboxed_file_streaming =
-            environment.sandbox.as_ref().is_some_and(|support| support.processes);
+        let confines = environment.sandbox.as_ref().is_some_and(|support| support.processes);
+        environment.capabilities.sandboxed_file_streaming = confines;
+        environment.capabilities.capability_discovery_sandbox = confines;
         environment.capabilities.sandbox_denials = environment.capabilities.sandboxed_file_streaming;
         environment
     }

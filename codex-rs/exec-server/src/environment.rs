@@ -15,6 +15,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
         output_window: true,
         process_list: true,
         cancel: true,
+        capability_discovery_v2: true,
         environment_config_read: true,
         http_header_env_vars: true,
         http_body_credit: true,

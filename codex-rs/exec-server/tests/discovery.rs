@@ -5,6 +5,8 @@
 #[path = "discovery/machine.rs"]
 mod machine;
 
+#[path = "discovery/capabilities.rs"]
+mod capabilities;
 #[path = "discovery/config.rs"]
 mod config;
 #[path = "discovery/missing.rs"]

@@ -23,19 +23,19 @@ export type CancelNotification = {
 
 /** Parameters of `capabilities/discoverV2`. */
 export type CapabilitiesDiscoverParams = {
-  /** Where the client works. */
+  /** Where the client works. What is installed on a machine does not depend on it. */
   readonly cwd: PathUri;
   /** Confines the look around. */
   readonly sandbox?: SandboxContext;
 };
 
-/** Result of `capabilities/discoverV2`. Peers were only ever seen to send empty lists, so their items stay open. */
+/** Result of `capabilities/discoverV2`. */
 export type CapabilitiesDiscoverResponse = {
-  /** Plugins. */
-  readonly plugins: ReadonlyArray<unknown>;
-  /** Skills. */
-  readonly skills: ReadonlyArray<unknown>;
-  /** What could not be looked at. */
+  /** Plugins that are installed, by their ids. */
+  readonly plugins: ReadonlyArray<FoundPlugin>;
+  /** Skills that belong to no plugin. */
+  readonly skills: ReadonlyArray<FoundSkill>;
+  /** What could not be looked at, or does not say what it is. */
   readonly warnings: ReadonlyArray<string>;
 };
 
@@ -325,6 +325,42 @@ export type ExitReason = "exited" | "signalled" | "timedOut" | "terminated";
 
 /** Names an open file on its connection. Chosen by the client; at most `MAX_FILE_HANDLE_ID_BYTES`, and may be empty. */
 export type FileHandleId = string;
+
+/** A plugin in the version that counts. */
+export type FoundPlugin = {
+  /** Its name and where it was got: `NAME@MARKET`. */
+  readonly id: string;
+  /** For people. */
+  readonly displayName: string;
+  /** Peers were only ever seen to send none. */
+  readonly remotePluginId: string | null;
+  /** The name of its directory. */
+  readonly version: string;
+  /** Where it lies. */
+  readonly root: PathUri;
+  /** Its own files. */
+  readonly files: DiscoveredPlugin;
+  /** Its skills. */
+  readonly skills: ReadonlyArray<FoundSkill>;
+};
+
+/** A skill as it describes itself. */
+export type FoundSkill = {
+  /** What it is called; `PLUGIN:NAME` in a plugin. */
+  readonly name: string;
+  /** What it is for. */
+  readonly description: string;
+  /** The same in short. */
+  readonly shortDescription: string | null;
+  /** Its instructions. */
+  readonly path: PathUri;
+  /** Where it was found; absent in a plugin. */
+  readonly discoveryRoot?: SkillRoot;
+  /** What it needs. */
+  readonly dependencies: SkillDependencies | null;
+  /** When it may be used. */
+  readonly policy: SkillPolicy | null;
+};
 
 /** Parameters of `fs/append`: write behind the end of a file, in one piece as far as the system can. Flag `fsExtended`. */
 export type FsAppendParams = {
@@ -1993,6 +2029,46 @@ export type ShellSnapshot = {
   readonly scopeId: string;
   /** The shell that is snapshotted. */
   readonly shell: ShellInfo;
+};
+
+/** What a skill needs. */
+export type SkillDependencies = {
+  /** At least one. */
+  readonly tools: ReadonlyArray<SkillTool>;
+};
+
+/** When a skill may be used. */
+export type SkillPolicy = {
+  /** Whether it may be used without being named. */
+  readonly allowImplicitInvocation: boolean | null;
+  /** Products that it is for: `codex`, `chatgpt`, `atlas`; all if there is none. */
+  readonly products: ReadonlyArray<string>;
+};
+
+/** A directory in which skills are looked for. */
+export type SkillRoot = {
+  /** `codex-home-skills`, `user-agent-skills` or `system-skills`. */
+  readonly id: string;
+  /** The directory. */
+  readonly path: PathUri;
+};
+
+/** A tool that a skill needs. */
+export type SkillTool = {
+  /** What it is, such as `mcp`. */
+  readonly type: string;
+  /** Which one. */
+  readonly value: string;
+  /** For people. */
+  readonly description: string | null;
+  /** How it is spoken to. */
+  readonly transport: string | null;
+  /** What starts it. */
+  readonly command: string | null;
+  /** Where it is. */
+  readonly url: string | null;
+  /** Peers were only ever seen to send none. */
+  readonly oauthCallbackPort: number | null;
 };
 
 /** W3C trace context that a request may carry. Its content is passed on as it is, never validated. */

@@ -53,6 +53,12 @@ impl<'a> Bundle<'a> {
         }
     }
 
+    /// The room of a file that is not handed over after all.
+    pub(super) const fn give_back(&mut self, file: &DiscoveredFile) {
+        self.left += file.contents.len();
+        *self.left_of_all += file.contents.len();
+    }
+
     /// What is at `path`, links being followed.
     pub(super) async fn look(&self, path: &PathUri) -> Result<FsGetMetadataResponse, FsFault> {
         let (path, sandbox) = (path.clone(), self.sandbox.clone());

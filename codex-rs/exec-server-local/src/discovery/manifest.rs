@@ -58,6 +58,27 @@ pub(super) fn listed(manifest: &str, list: List) -> Listed {
     }
 }
 
+/// What a manifest calls its plugin; empty names are none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Names {
+    /// The namespace of its skills.
+    pub(super) name: Option<String>,
+    /// For people.
+    pub(super) display_name: Option<String>,
+}
+
+/// `None` if the manifest is no JSON object.
+pub(super) fn names(manifest: &str) -> Option<Names> {
+    let manifest: Value = serde_json::from_str(manifest).ok()?;
+    manifest.is_object().then(|| {
+        let text = |value: Option<&Value>| {
+            value.and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let display_name = manifest.get("interface").and_then(|interface| interface.get("displayName"));
+        Names { name: text(manifest.get("name")), display_name: text(display_name) }
+    })
+}
+
 /// The path as one below the root.
 fn below(path: &str) -> Result<PathBuf, &'static str> {
     let rest = path.strip_prefix("./").ok_or("path must start with `./`")?;
@@ -77,6 +98,21 @@ fn below(path: &str) -> Result<PathBuf, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_manifest_names_its_plugin() {
+        let names_of = |manifest| names(manifest).map(|names| (names.name, names.display_name));
+        let some = |text: &str| Some(text.to_owned());
+        for (manifest, expected) in [
+            (r#"{"name":" a ","interface":{"displayName":"A"}}"#, Some((some("a"), some("A")))),
+            (r#"{"name":"","interface":{"displayName":3}}"#, Some((None, None))),
+            (r#"{"name":3,"interface":3}"#, Some((None, None))),
+            ("[]", None),
+            ("no JSON", None),
+        ] {
+            assert_eq!(names_of(manifest), expected, "{manifest}");
+        }
+    }
 
     #[test]
     fn a_manifest_says_where_its_lists_are() {

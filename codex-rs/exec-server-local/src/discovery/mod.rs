@@ -10,8 +10,14 @@
 
 mod bundle;
 mod config;
+mod installed;
 mod manifest;
+mod places;
 mod root;
+mod scan;
+mod skill;
+mod yaml;
 
 pub use self::config::read_config;
+pub use self::installed::discover_installed;
 pub use self::root::discover_roots;

@@ -1,6 +1,6 @@
 //! `capabilityRoots/discoverV1`: what directories hold of plugins and skills.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use codex_exec_server_core::error::ServiceError;
@@ -9,28 +9,13 @@ use codex_exec_server_protocol::capabilities::{
     CapabilityRoot, CapabilityRootsDiscoverParams, CapabilityRootsDiscoverResponse, DiscoveredFile,
     DiscoveredPlugin, DiscoveredRoot, DiscoveredSkill, MAX_CAPABILITY_ROOTS,
 };
-use codex_exec_server_protocol::fs::{FsEntryKind, FsWalkOptions, FsWalkParams};
 use codex_exec_server_protocol::path_uri::PathUri;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::bundle::{ALL_BYTES, Bundle};
-use super::manifest::{List, Listed, MANIFESTS, listed};
+use super::manifest::{List, Listed, listed};
+use super::scan::{METADATA, Manifests, Scanned, scan};
 use crate::fs::{LocalFileSystem, native};
-
-/// What makes a directory a skill.
-const INSTRUCTIONS: &str = "SKILL.md";
-
-/// What describes a skill to user interfaces.
-const METADATA: &str = "agents/openai.yaml";
-
-/// How far skills are looked for.
-const SCAN: FsWalkOptions = FsWalkOptions {
-    max_depth: 6,
-    max_directories: 2_000,
-    max_entries: 20_000,
-    follow_directory_symlinks: true,
-    prune_hidden_directories: false,
-};
 
 /// Answers the request, with the room that the answer takes in memory. What can't be looked at is said in the answer, root by
 /// root.
@@ -87,11 +72,11 @@ async fn search(bundle: &mut Bundle<'_>, path: &PathUri) -> Result<Found, String
     let root = native(path).map_err(failed)?;
     let mut manifests = Manifests::default();
     let plugin = match manifests.of(bundle, &root).await {
-        Some(manifest) => Some(plugin(bundle, &root, manifest).await),
+        Some(manifest) => Some(plugin_files(bundle, &root, manifest).await),
         None => None,
     };
-    let mut found = BTreeMap::new();
-    manifests.nearest(bundle, &root, &mut found).await;
+    let mut found: BTreeMap<PathBuf, DiscoveredFile> =
+        manifests.nearest(bundle, &root).await.into_iter().collect();
     let Scanned { instructions, plugins } = scan(bundle, path).await;
     for folder in plugins {
         if let Some(manifest) = manifests.of(bundle, &folder).await {
@@ -108,44 +93,12 @@ async fn search(bundle: &mut Bundle<'_>, path: &PathUri) -> Result<Found, String
     Ok(Found { plugin, skills, namespace_manifests: found.into_values().collect() })
 }
 
-/// What a walk came upon, in the order of the paths.
-#[derive(Default)]
-struct Scanned {
-    /// The instructions of skills.
-    instructions: Vec<PathBuf>,
-    /// Directories with a manifest.
-    plugins: BTreeSet<PathBuf>,
-}
-
-async fn scan(bundle: &mut Bundle<'_>, root: &PathUri) -> Scanned {
-    let params = FsWalkParams { path: root.clone(), options: SCAN, sandbox: bundle.sandbox.clone() };
-    let walk = match bundle.files.walk(params).await {
-        Ok(walk) => walk,
-        Err(fault) => {
-            bundle.warn(format!("failed to scan capability root {root}: {fault}"));
-            return Scanned::default();
-        }
-    };
-    for error in walk.errors {
-        bundle.warn(format!("failed to scan capability path {}: {}", error.path, error.message));
-    }
-    if walk.truncated {
-        bundle.warn(format!("capability scan reached its traversal limit (root: {root})"));
-    }
-    let mut scanned = Scanned::default();
-    for entry in walk.entries.into_iter().filter(|entry| entry.kind == FsEntryKind::File) {
-        let Ok(path) = native(&entry.path) else { continue };
-        if path.file_name() == Some(INSTRUCTIONS.as_ref()) {
-            scanned.instructions.push(path);
-        } else if MANIFESTS.iter().any(|manifest| path.ends_with(manifest)) {
-            scanned.plugins.extend(path.ancestors().nth(2).map(Path::to_owned));
-        }
-    }
-    scanned.instructions.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
-    scanned
-}
-
-async fn plugin(bundle: &mut Bundle<'_>, root: &Path, manifest: DiscoveredFile) -> DiscoveredPlugin {
+/// The files of the plugin at `root`.
+pub(super) async fn plugin_files(
+    bundle: &mut Bundle<'_>,
+    root: &Path,
+    manifest: DiscoveredFile,
+) -> DiscoveredPlugin {
     let mcp_config = list(bundle, root, &manifest, List::McpServers).await;
     let apps_config = list(bundle, root, &manifest, List::Apps).await;
     DiscoveredPlugin { manifest, mcp_config, apps_config }
@@ -166,40 +119,4 @@ async fn list(
         }
     };
     bundle.text(&root.join(path)).await
-}
-
-/// Manifests by the directories that they make a plugin, and directories that are known to be none.
-#[derive(Default)]
-struct Manifests(HashMap<PathBuf, Option<DiscoveredFile>>);
-
-impl Manifests {
-    async fn of(&mut self, bundle: &mut Bundle<'_>, folder: &Path) -> Option<DiscoveredFile> {
-        if let Some(known) = self.0.get(folder) {
-            return known.clone();
-        }
-        let mut found = None;
-        for name in MANIFESTS {
-            found = bundle.text(&folder.join(name)).await;
-            if found.is_some() {
-                break;
-            }
-        }
-        self.0.insert(folder.to_owned(), found.clone());
-        found
-    }
-
-    /// Adds the manifest that gives `folder` its namespace to `found`: its own, or that of the nearest directory above it.
-    async fn nearest(
-        &mut self,
-        bundle: &mut Bundle<'_>,
-        folder: &Path,
-        found: &mut BTreeMap<PathBuf, DiscoveredFile>,
-    ) {
-        for folder in folder.ancestors() {
-            if let Some(manifest) = self.of(bundle, folder).await {
-                found.insert(folder.to_owned(), manifest);
-                return;
-            }
-        }
-    }
 }

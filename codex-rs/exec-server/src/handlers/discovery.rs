@@ -1,11 +1,14 @@
-//! What a client finds out about the machine: `environmentConfig/*`, `capabilityRoots/*`
+//! What a client finds out about the machine: `environmentConfig/*`, `capabilityRoots/*`,
+//! `capabilities/*`
 
 use std::sync::Arc;
 
 use codex_exec_server_core::error::ServiceError;
-use codex_exec_server_local::discovery::{discover_roots, read_config};
+use codex_exec_server_local::discovery::{discover_installed, discover_roots, read_config};
 use codex_exec_server_local::env::Environment;
-use codex_exec_server_protocol::capabilities::{CapabilityRootsDiscoverParams, EnvironmentConfigReadParams};
+use codex_exec_server_protocol::capabilities::{
+    CapabilitiesDiscoverParams, CapabilityRootsDiscoverParams, EnvironmentConfigReadParams,
+};
 use codex_exec_server_protocol::rpc::RequestId;
 
 use super::{Answer, Work, encode};
@@ -15,6 +18,7 @@ use crate::sessions::{Displaced, Session};
 pub(crate) enum DiscoveryRequest {
     Config(EnvironmentConfigReadParams),
     Roots(CapabilityRootsDiscoverParams),
+    Installed(CapabilitiesDiscoverParams),
 }
 
 /// Answers `request`, unless the session goes to another connection before. Nothing is changed.
@@ -46,6 +50,10 @@ async fn run(
         }
         DiscoveryRequest::Roots(params) => {
             let (answer, room) = discover_roots(&session.files, params).await;
+            Answer { hold: Some(room), ..encode(id, answer).into() }
+        }
+        DiscoveryRequest::Installed(params) => {
+            let (answer, room) = discover_installed(&session.files, environment, params).await;
             Answer { hold: Some(room), ..encode(id, answer).into() }
         }
     }

@@ -15,7 +15,7 @@ use std::pin::Pin;
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::http::HttpRequestParams;
-use codex_exec_server_protocol::methods::{CapabilityRootsDiscover, ClientRequest, Family, Method};
+use codex_exec_server_protocol::methods::{ClientRequest, Family};
 use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
 use codex_exec_server_protocol::session::InitializeParams;
 use serde::Serialize;
@@ -68,12 +68,10 @@ impl Served {
             | Family::Filesystem
             | Family::Http
             | Family::EnvironmentInfo
-            | Family::EnvironmentStatus => {}
-            Family::EnvironmentConfig => {}
-            Family::CapabilityDiscovery if method == CapabilityRootsDiscover::NAME => {}
-            Family::CapabilityDiscovery | Family::Network => {
-                return Err(unknown());
-            }
+            | Family::EnvironmentStatus
+            | Family::EnvironmentConfig
+            | Family::CapabilityDiscovery => {}
+            Family::Network => return Err(unknown()),
         }
         Ok(match ClientRequest::decode(method, params)? {
             ClientRequest::Initialize(params) => Self::Initialize(params),
@@ -91,6 +89,9 @@ impl Served {
             ClientRequest::EnvironmentConfigRead(params) => Self::Discovery(DiscoveryRequest::Config(params)),
             ClientRequest::CapabilityRootsDiscover(params) => {
                 Self::Discovery(DiscoveryRequest::Roots(params))
+            }
+            ClientRequest::CapabilitiesDiscover(params) => {
+                Self::Discovery(DiscoveryRequest::Installed(params))
             }
             other => Self::Files(Box::new(FsRequest::take(other).ok_or_else(unknown)?)),
         })

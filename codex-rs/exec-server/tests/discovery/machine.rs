@@ -12,18 +12,31 @@ pub(crate) struct Machine {
     pub(crate) client: Client,
     program: Program,
     home: TempDir,
+    /// What the program is, and the words before its address.
+    path: PathBuf,
+    words: &'static [&'static str],
 }
 
 impl Machine {
-    async fn start(program: &Path, words: &[&str]) -> Self {
+    async fn start(path: &Path, words: &'static [&'static str]) -> Self {
         let home = tempfile::tempdir().expect("a folder");
+        let program = Self::program(path, words, &home).await;
+        Self { client: program.ready().await, program, home, path: path.to_owned(), words }
+    }
+
+    /// Another server with the same home, instead of this one: some of what it finds it may have looked for when it started.
+    pub(crate) async fn restart(&mut self) {
+        self.program = Self::program(&self.path, self.words, &self.home).await;
+        self.client = self.program.ready().await;
+    }
+
+    async fn program(path: &Path, words: &[&str], home: &TempDir) -> Program {
         let place = std::fs::canonicalize(home.path()).expect("it is there");
         let environment = [
             ("PATH", std::env::var("PATH").unwrap_or_default()),
             ("HOME", place.to_str().expect("text").to_owned()),
         ];
-        let program = Program::start_in(program, words, &environment).await;
-        Self { client: program.ready().await, program, home }
+        Program::start_in(path, words, &environment).await
     }
 
     /// Another client of the same server.

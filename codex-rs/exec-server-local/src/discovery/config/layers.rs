@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use codex_exec_server_protocol::capabilities::{ConfigLayer, ConfigLayers};
 use toml::{Table, Value};
 
+use super::super::places::Places;
 use super::file::load;
 use super::keys::Keys;
-use super::{Places, project, told};
+use super::{project, told};
 
 /// What a project may not set, even one that is trusted: where requests go, with whose credentials, and what runs beside the
 /// client.

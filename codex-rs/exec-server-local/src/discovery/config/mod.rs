@@ -12,8 +12,7 @@ mod keys;
 mod layers;
 mod project;
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_protocol::capabilities::{EnvironmentConfigReadParams, EnvironmentConfigReadResponse};
@@ -21,33 +20,9 @@ use codex_exec_server_protocol::path_uri::PathUri;
 
 use self::keys::Keys;
 use super::bundle::uri;
+use super::places::Places;
 use crate::env::Environment;
 use crate::fs::{LocalFileSystem, native};
-
-/// Where an administrator keeps configuration.
-const SYSTEM: &str = "/etc/codex";
-
-/// Where configuration lies on a machine.
-#[derive(Debug, Clone)]
-struct Places {
-    system: PathBuf,
-    user_home: PathBuf,
-    codex_home: PathBuf,
-}
-
-impl Places {
-    /// As `environment` has them; `None` without a home.
-    fn of(environment: &Environment) -> Option<Self> {
-        let var = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
-        let user_home = var("HOME").map(PathBuf::from).filter(|home| home.is_absolute())?;
-        let codex_home = match var("CODEX_HOME") {
-            None => user_home.join(".codex"),
-            // One that is not there yet is named as it will be.
-            Some(given) => std::fs::canonicalize(given).or_else(|_| std::path::absolute(given)).ok()?,
-        };
-        Some(Self { system: SYSTEM.into(), user_home, codex_home })
-    }
-}
 
 /// Answers the request. A layer that is there and can't be read fails it.
 pub async fn read_config(

@@ -1,6 +1,7 @@
 //! Which files are layers, on files.
 
 use std::fs;
+use std::path::PathBuf;
 
 use codex_exec_server_protocol::capabilities::ConfigLayers;
 use tempfile::TempDir;
