@@ -126,6 +126,15 @@ impl Sessions {
         Ok(lifetime)
     }
 
+    /// The connection that a session is attached to.
+    #[must_use]
+    pub fn holder(&self, id: &SessionId) -> Option<ConnectionId> {
+        match self.sessions.get(id)?.attachment {
+            Attachment::Attached(by) => Some(by),
+            Attachment::Detached { .. } => None,
+        }
+    }
+
     /// Attaches an existing session to `by`. Its lifetime changes only if one is asked for.
     pub fn resume(
         &mut self,

@@ -5,7 +5,9 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::fs_fault::FsFault;
@@ -24,6 +26,9 @@ const UNPREPARED: &str = "failed to prepare process sandbox";
 /// The same of a single file operation.
 const UNPREPARED_FILES: &str = "failed to prepare file system sandbox";
 
+/// A trial takes milliseconds. Where it does not end, clients are not kept waiting.
+const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
+
 /// See the module. Cheap to clone; the answer about the machine is shared.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
@@ -35,6 +40,7 @@ struct Inner {
     launcher: Option<Launcher>,
     hidden: Vec<PathBuf>,
     support: OnceLock<Support>,
+    is_trial_announced: AtomicBool,
 }
 
 /// What this machine can enforce.
@@ -69,7 +75,14 @@ impl Sandbox {
     }
 
     fn with(launcher: Option<Launcher>, hidden: Vec<PathBuf>) -> Self {
-        Self { inner: Arc::new(Inner { launcher, hidden, support: OnceLock::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                launcher,
+                hidden,
+                support: OnceLock::new(),
+                is_trial_announced: AtomicBool::new(false),
+            }),
+        }
     }
 
     /// What this machine can enforce. The first to ask waits some milliseconds while it is tried.
@@ -79,6 +92,21 @@ impl Sandbox {
             Some(launcher) => examine(launcher),
             None => Support::None { reason: "this program has no sandbox launcher".into() },
         })
+    }
+
+    /// [`support`](Self::support) is about to be asked: [`tried`](Self::tried) waits for that from now on.
+    pub fn announce_trial(&self) {
+        self.inner.is_trial_announced.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until it is known what this machine can enforce, if that is about to be found out; for two seconds at most.
+    pub async fn tried(&self) {
+        if self.known_support().is_none() && self.inner.is_trial_announced.load(Ordering::Relaxed) {
+            let sandbox = self.clone();
+            let trial = tokio::task::spawn_blocking(move || drop(sandbox.support().clone()));
+            // Whoever asks later is told what came of one that takes longer.
+            let _ = tokio::time::timeout(TRIAL_PATIENCE, trial).await;
+        }
     }
 
     /// The answer of [`support`](Self::support) if somebody has asked already.

@@ -10,6 +10,7 @@ use crate::lines::{LineReader, LineWriter};
 use crate::memory::{MemoryReader, MemoryWriter};
 use crate::message::{Message, Received};
 use crate::peer::Peer;
+use crate::presence::Presence;
 use crate::stream::Stream;
 use crate::websocket::{self, Role, WsReader, WsWriter};
 
@@ -187,6 +188,14 @@ impl MessageWriter {
             Writer::WebSocket(writer) => writer.feed_binary(head, payload).await,
             Writer::Lines(_) => Err(WriteError::BinaryOnLines),
             Writer::Memory(writer) => writer.feed_binary(head, &payload).await,
+        }
+    }
+
+    /// What tells from elsewhere whether the peer has hung up. Over stdio and in memory only reading does.
+    pub fn presence(&self) -> Presence {
+        match &self.0 {
+            Writer::WebSocket(writer) => writer.presence(),
+            Writer::Lines(_) | Writer::Memory(_) => Presence::unknown(),
         }
     }
 

@@ -137,15 +137,38 @@ impl ReadHalf {
     }
 }
 
+impl WriteHalf {
+    /// Whether the peer's kernel has said that nothing more will come. Does not wait.
+    pub(crate) fn peer_has_hung_up(&self) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Tcp(half) => linux::has_hung_up(half.as_ref()),
+            #[cfg(target_os = "linux")]
+            Self::Unix(half) => linux::has_hung_up(half.as_ref()),
+            _ => false,
+        }
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::time::Duration;
 
+    use std::os::fd::AsFd;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use nix::sys::socket::getsockopt;
     use nix::{getsockopt_impl, setsockopt_impl, sockopt_impl};
     use tokio::net::TcpStream;
 
     use super::Evidence;
+
+    pub(super) fn has_hung_up(socket: &impl AsFd) -> bool {
+        // An error and a hang-up are told whether or not they are asked for.
+        let hung_up = PollFlags::from_bits_retain(libc::POLLRDHUP);
+        let mut asked = [PollFd::new(socket.as_fd(), hung_up)];
+        poll(&mut asked, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
 
     /// `TCP_RTO_MAX_MS` of `linux/tcp.h`, since kernel 6.15.
     const TCP_RTO_MAX_MS: i32 = 44;

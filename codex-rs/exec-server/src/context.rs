@@ -25,7 +25,7 @@ pub(crate) struct Context {
     environment: EnvironmentInfo,
     /// The server's own variables.
     pub(crate) own_environment: Arc<Environment>,
-    sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
     pub(crate) sessions: SessionRegistry,
     /// Set when the server is to end.
     pub(crate) stopping: CancellationToken,

@@ -39,6 +39,8 @@ impl Server {
     /// Serves one connection until it ends. Dropping the future drops the connection; its session is then detached.
     pub async fn serve(self: &Arc<Self>, connection: Connection) {
         let id = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
+        // The first thing that a client is told is what it may ask for, and sandboxes are part of that.
+        self.context.sandbox.tried().await;
         connection::serve(Arc::clone(&self.context), id, connection).await;
     }
 

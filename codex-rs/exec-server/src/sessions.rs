@@ -13,6 +13,7 @@ use codex_exec_server_local::fs::{FsHost, LocalFileSystem};
 use codex_exec_server_local::http::{KeyedHttp, LocalHttp};
 use codex_exec_server_local::process::{ProcessHost, ProcessTable};
 use codex_exec_server_protocol::ids::SessionId;
+use codex_exec_server_transport::Presence;
 use tokio::sync::{Notify, SetOnce};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
@@ -55,6 +56,13 @@ impl Loss {
     }
 }
 
+/// A connection that holds or observes a session, as others see it.
+#[derive(Debug, Clone)]
+pub(crate) struct Holder {
+    pub(crate) displaced: Displaced,
+    pub(crate) presence: Presence,
+}
+
 /// All sessions of a server.
 pub(crate) struct SessionRegistry {
     host: Arc<ProcessHost>,
@@ -71,7 +79,7 @@ struct Inner {
     rules: Sessions,
     sessions: HashMap<SessionId, Arc<Session>>,
     /// How those who hold a session, and those who observe one, learn that they have lost it.
-    holders: HashMap<ConnectionId, Displaced>,
+    holders: HashMap<ConnectionId, Holder>,
 }
 
 impl SessionRegistry {
@@ -105,12 +113,12 @@ impl SessionRegistry {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new session, held by `by`, which is told through `displaced` if it loses it. Returns as well how long it waits
+    /// A new session, held by `by`, which is told through `holder` if it loses it. Returns as well how long it waits
     /// whenever it is detached.
     pub(crate) fn open(
         &self,
         by: ConnectionId,
-        displaced: Displaced,
+        holder: Holder,
         lifetime: Option<Duration>,
     ) -> Result<(Arc<Session>, Duration), ServiceError> {
         let id = SessionId::from(Uuid::new_v4().to_string());
@@ -124,7 +132,7 @@ impl SessionRegistry {
         });
         session.processes.keep_closed_for(lifetime);
         inner.sessions.insert(id, Arc::clone(&session));
-        inner.holders.insert(by, displaced);
+        inner.holders.insert(by, holder);
         Ok((session, lifetime))
     }
 
@@ -133,17 +141,22 @@ impl SessionRegistry {
         &self,
         id: &SessionId,
         by: ConnectionId,
-        displaced: Displaced,
+        holder: Holder,
         if_attached: IfAttached,
         lifetime: Option<Duration>,
     ) -> Result<(Arc<Session>, Duration), ServiceError> {
         let mut inner = self.lock();
+        // A client that has gone may not have been seen to go yet, and whoever comes after it, as the next command of a
+        // script does, is not to be refused for that.
+        let has_left = |holder: &Holder| holder.presence.has_ended();
+        let is_free = inner.rules.holder(id).and_then(|by| inner.holders.get(&by)).is_some_and(has_left);
+        let if_attached = if is_free { IfAttached::TakeOver } else { if_attached };
         let resumed = inner.rules.resume(Instant::now().into_std(), id, by, if_attached, lifetime)?;
         if let Some(loser) = resumed.displaced.and_then(|loser| inner.holders.remove(&loser)) {
             // It may have been told already, by a third.
-            let _ = loser.set(Loss::TakenOver);
+            let _ = loser.displaced.set(Loss::TakenOver);
         }
-        inner.holders.insert(by, displaced);
+        inner.holders.insert(by, holder);
         let session = inner.sessions.get(id).cloned();
         let session =
             session.ok_or_else(|| ServiceError::Internal(format!("session {id} has no processes")))?;
@@ -151,16 +164,16 @@ impl SessionRegistry {
         Ok((session, resumed.lifetime))
     }
 
-    /// An existing session, from now on observed by `by`, which is told through `ended` when it is over.
+    /// An existing session, from now on observed by `by`, which is told through `observer` when it is over.
     pub(crate) fn observe(
         &self,
         id: &SessionId,
         by: ConnectionId,
-        ended: Displaced,
+        observer: Holder,
     ) -> Result<Arc<Session>, ServiceError> {
         let mut inner = self.lock();
         inner.rules.observe(Instant::now().into_std(), id, by)?;
-        inner.holders.insert(by, ended);
+        inner.holders.insert(by, observer);
         let session = inner.sessions.get(id).cloned();
         session.ok_or_else(|| ServiceError::Internal(format!("session {id} has no processes")))
     }
@@ -212,7 +225,7 @@ impl SessionRegistry {
                     session.end().await;
                     for observer in observers {
                         // Nobody else can have told it.
-                        let _ = observer.set(Loss::Ended);
+                        let _ = observer.displaced.set(Loss::Ended);
                     }
                 });
             }

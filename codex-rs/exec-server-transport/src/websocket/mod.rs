@@ -21,7 +21,7 @@ pub(crate) use self::reader::WsReader;
 pub(crate) use self::writer::WsWriter;
 
 use self::mask::Masker;
-use self::outbox::Outbox;
+pub(crate) use self::outbox::Outbox;
 use crate::limits::WireLimits;
 use crate::message::{Message, MessageKind};
 use crate::stream::Stream;

@@ -31,7 +31,7 @@ pub(super) enum Side {
     Writer,
 }
 
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     state: Mutex<State>,
     wakers: Arc<Wakers>,
     /// Woken when the writer begins to close, so that the reader stops waiting for more.
@@ -227,6 +227,10 @@ impl Outbox {
     }
 
     /// Whether a close frame of ours is out, or at least on its way.
+    pub(crate) fn peer_has_hung_up(&self) -> bool {
+        self.lock().stream.peer_has_hung_up()
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         matches!(self.lock().phase, Phase::Closing { .. })
     }

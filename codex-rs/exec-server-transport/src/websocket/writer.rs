@@ -12,6 +12,7 @@ use super::reader::drain;
 use crate::close::CloseReason;
 use crate::error::WriteError;
 use crate::message::Message;
+use crate::presence::Presence;
 
 pub(crate) struct WsWriter {
     outbox: Arc<Outbox>,
@@ -21,6 +22,10 @@ pub(crate) struct WsWriter {
 impl WsWriter {
     pub(super) fn new(outbox: Arc<Outbox>, close_timeout: Duration) -> Self {
         Self { outbox, close_timeout }
+    }
+
+    pub(crate) fn presence(&self) -> Presence {
+        Presence::of_websocket(Arc::downgrade(&self.outbox))
     }
 
     pub(crate) async fn feed(&mut self, message: Message) -> Result<(), WriteError> {

@@ -9,6 +9,7 @@ mod closing;
 mod early;
 mod http;
 mod liveness;
+mod presence;
 mod round_trip;
 mod sizes;
 mod support;

@@ -136,6 +136,7 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
         None => None,
     };
     let sandbox = sandbox().hiding(secrets);
+    sandbox.announce_trial();
     let mut config = ServerConfig { sandbox: sandbox.clone(), ..ServerConfig::with_limits(limits) };
     if state_directory.is_some() {
         config.state_directory = state_directory;
@@ -156,7 +157,7 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
         }
     };
     let mut work = AbortOnDropHandle::new(work);
-    // Once it listens: what comes first need not wait for this, and what needs the answer does.
+    // Once it listens: whoever connects waits for the answer, and nobody else.
     let trial = tokio::task::spawn_blocking(move || {
         drop(sandbox.support().clone());
         os::let_go_of_start();

@@ -27,7 +27,7 @@ use codex_exec_server_protocol::session::{
     InitializeParams, InitializeResponse, OBSERVED_SESSION_ENDED, TAKEN_OVER,
 };
 use codex_exec_server_transport::{
-    CloseReason, Connection, MessageKind, Peer, PeerKind, ReadError, Received, close_code,
+    CloseReason, Connection, MessageKind, Peer, PeerKind, Presence, ReadError, Received, close_code,
 };
 use serde_json::value::RawValue;
 use tokio::sync::SetOnce;
@@ -43,7 +43,7 @@ use self::watches::Watches;
 use crate::context::Context;
 use crate::handlers::fs::Files;
 use crate::handlers::{self, Served};
-use crate::sessions::{Displaced, Loss, Session};
+use crate::sessions::{Displaced, Holder, Loss, Session};
 
 /// A session that this connection holds or observes, and as whom it follows the session's processes.
 struct Attached {
@@ -71,6 +71,7 @@ struct Reader {
     handshake: Handshake,
     attached: Option<Attached>,
     displaced: Displaced,
+    presence: Presence,
     outbound: Arc<Outbound>,
     requests: Requests,
     bodies: Arc<Bodies>,
@@ -82,7 +83,7 @@ struct Reader {
 pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: Connection) {
     let Connection { mut reader, mut writer, peer } = connection;
     tracing::debug!(%peer, "connected");
-    let carries_binary = writer.carries_binary();
+    let (carries_binary, presence) = (writer.carries_binary(), writer.presence());
     let outbound = Arc::new(Outbound::new());
     let sending = Arc::clone(&outbound);
     let mut writing = tokio::spawn(async move { sending.write_to(&mut writer).await });
@@ -92,6 +93,7 @@ pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: C
         handshake: Handshake::default(),
         attached: None,
         displaced: Arc::new(SetOnce::new()),
+        presence,
         bodies: Arc::new(Bodies::new(Arc::clone(&outbound), context.limits.http)),
         requests: Requests::new(Arc::clone(&outbound), context.limits.clone()),
         outbound,
@@ -325,12 +327,12 @@ impl Reader {
         &self,
         params: &InitializeParams,
     ) -> Result<(Arc<Session>, Role, Option<Duration>), ServiceError> {
-        let displaced = Arc::clone(&self.displaced);
+        let holder = Holder { displaced: Arc::clone(&self.displaced), presence: self.presence.clone() };
         let sessions = &self.context.sessions;
         let lifetime = params.detached_lifetime_ms.map(Duration::from_millis);
         let (session, lifetime) = match (&params.observe_session_id, &params.resume_session_id) {
             (Some(session), None) if !params.takeover && lifetime.is_none() => {
-                let session = sessions.observe(session, self.id, displaced)?;
+                let session = sessions.observe(session, self.id, holder)?;
                 return Ok((session, Role::Observer, None));
             }
             (Some(_), _) => {
@@ -338,10 +340,10 @@ impl Reader {
                     "observeSessionId goes with none of resumeSessionId, takeover and detachedLifetimeMs";
                 return Err(ServiceError::InvalidArgument(why.into()));
             }
-            (None, None) => sessions.open(self.id, displaced, lifetime)?,
+            (None, None) => sessions.open(self.id, holder, lifetime)?,
             (None, Some(session)) => {
                 let if_attached = if params.takeover { IfAttached::TakeOver } else { IfAttached::Refuse };
-                sessions.resume(session, self.id, displaced, if_attached, lifetime)?
+                sessions.resume(session, self.id, holder, if_attached, lifetime)?
             }
         };
         Ok((session, Role::Holder, Some(lifetime)))
