@@ -107,6 +107,11 @@ impl SpoolSpace {
         match outcome {
             Ok(()) if self.is_troubled.load(Ordering::Relaxed) => {
                 let mut trouble = self.trouble();
+                // One that was begun before there was trouble says nothing of whether it is over.
+                let is_retry = trouble.is_some_and(|trouble| Instant::now() >= trouble.until);
+                if extends && !is_retry {
+                    return;
+                }
                 if extends {
                     *trouble = None;
                     self.is_troubled.store(false, Ordering::Relaxed);
