@@ -80,8 +80,10 @@ async fn beyond_the_budget_nothing_is_kept_for_who_stands_still_and_the_process_
     assert!(output(&follower.draw_to_close(follow).await) == flood());
     // What is left, and how it ended; what came between shows as a jump, which a read accounts for.
     let seen = still.draw_to_close(still_id).await;
-    let [.., Event::Exited(_, exit), Event::Closed(_, totals)] = &seen[..] else { panic!("{seen:?}") };
-    assert_eq!((exit.code, totals.output_bytes), (0, flood().len() as u64));
+    // The exit may come before the last of the output.
+    assert!(seen.iter().any(|event| matches!(event, Event::Exited(_, exit) if exit.code == 0)));
+    let Some(Event::Closed(_, totals)) = seen.last() else { panic!("it does not end with the close") };
+    assert_eq!(totals.output_bytes, flood().len() as u64);
     let (gone, all) = read_all(&table, "p").await;
     assert!(gone > 500 << 10 && flood().ends_with(&all), "{gone} bytes are gone");
 }
