@@ -127,6 +127,11 @@ impl Connection {
         self.welcome["environmentInfo"]["capabilities"][flag] == true
     }
 
+    /// Whether the server says that it can enforce sandboxes.
+    pub(crate) fn confines(&self) -> bool {
+        self.welcome["environmentInfo"]["sandbox"]["processes"] == true
+    }
+
     /// From now on reads at most this much, on average.
     pub(crate) fn throttle(&mut self, bytes_per_second: f64) {
         self.throttle = Some(Throttle { bytes_per_second, since: Instant::now(), read: 0 });

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
+
 use super::{Plan, TRUE};
 use crate::error::BenchError;
 use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
@@ -42,23 +44,34 @@ impl Probe for OneShot {
     }
 }
 
-/// A connection on which one command after the other is run.
+/// A connection on which one command is run again and again.
 pub(super) struct Commands {
     connection: Connection,
+    argv: Vec<String>,
+    sandbox: Option<Value>,
     count: usize,
 }
 
 impl Commands {
+    /// `true`, unconfined, on a connection of its own.
     pub(super) fn open(url: &str) -> Result<Self, BenchError> {
-        Ok(Self { connection: Connection::open(url)?, count: 0 })
+        Ok(Self::on(Connection::open(url)?, &TRUE, /*sandbox*/ None))
     }
 
-    /// Runs one command; microseconds until its close has come.
+    /// `argv`, confined where `sandbox` is given.
+    pub(super) fn on(connection: Connection, argv: &[&str], sandbox: Option<Value>) -> Self {
+        let argv = argv.iter().map(|&word| word.to_owned()).collect();
+        Self { connection, argv, sandbox, count: 0 }
+    }
+
+    /// Runs it once; microseconds until its close has come.
     pub(super) fn run(&mut self) -> Result<f64, BenchError> {
         self.count += 1;
-        let name = format!("true-{}", self.count);
+        let name = format!("command-{}", self.count);
+        let argv: Vec<&str> = self.argv.iter().map(String::as_str).collect();
         let started = Instant::now();
-        self.connection.request("process/start", StartParams::new(&name, &TRUE))?;
+        let params = StartParams::new(&name, &argv).with_sandbox(self.sandbox.as_ref());
+        self.connection.request("process/start", params)?;
         let (mut taken, mut replied) = (None, false);
         while taken.is_none() || !replied {
             match self.connection.next()? {
@@ -68,7 +81,8 @@ impl Commands {
                     return Err(BenchError::Refused { code, message });
                 }
                 Message::Exited { exit_code, .. } if exit_code != 0 => {
-                    return Err(BenchError::Protocol(format!("true exited with {exit_code}")));
+                    let program = self.argv.first().map_or("nothing", String::as_str);
+                    return Err(BenchError::Protocol(format!("{program} exited with {exit_code}")));
                 }
                 _ => {}
             }

@@ -79,7 +79,8 @@ impl<F: Fn() -> std::io::Result<()>> Probe for Raw<F> {
     }
 }
 
-struct Request {
+/// One request, made again and again.
+pub(super) struct Request {
     connection: Connection,
     method: &'static str,
     params: Value,
@@ -90,7 +91,12 @@ impl Request {
     fn open(spec: &TargetSpec, method: &'static str, params: Value) -> Result<Self, BenchError> {
         let target = spec.start()?;
         let connection = Connection::open(&target.url)?;
-        Ok(Self { connection, method, params, _target: target })
+        Ok(Self::on(target, connection, method, params))
+    }
+
+    /// On a connection to `target`, which is stopped with it.
+    pub(super) fn on(target: Target, connection: Connection, method: &'static str, params: Value) -> Self {
+        Self { connection, method, params, _target: target }
     }
 }
 

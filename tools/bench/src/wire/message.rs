@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::BenchError;
@@ -47,12 +48,22 @@ pub(crate) struct StartParams<'a> {
     env: BTreeMap<&'static str, &'static str>,
     tty: bool,
     pipe_stdin: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox: Option<&'a Value>,
 }
 
 impl<'a> StartParams<'a> {
     /// The environment is empty, as it is for the raw side.
     pub(crate) fn new(process_id: &'a str, argv: &'a [&'a str]) -> Self {
-        Self { process_id, argv, cwd: "file:///", env: BTreeMap::new(), tty: false, pipe_stdin: false }
+        Self {
+            process_id,
+            argv,
+            cwd: "file:///",
+            env: BTreeMap::new(),
+            tty: false,
+            pipe_stdin: false,
+            sandbox: None,
+        }
     }
 
     pub(crate) fn with_tty(mut self) -> Self {
@@ -63,6 +74,12 @@ impl<'a> StartParams<'a> {
 
     pub(crate) fn with_stdin(mut self) -> Self {
         self.pipe_stdin = true;
+        self
+    }
+
+    /// Confined, where a context is given.
+    pub(crate) fn with_sandbox(mut self, context: Option<&'a Value>) -> Self {
+        self.sandbox = context;
         self
     }
 }
