@@ -85,6 +85,17 @@ describe.skipIf(!hasBrowser)("the console", () => {
     await page.locator("#connection-words", { hasText: /^connected$/ }).waitFor();
   }
 
+  async function watching(page: Page): Promise<void> {
+    await page.locator("#connection-words", { hasText: /^watching$/ }).waitFor();
+  }
+
+  /** Types a line into the terminal that is looked at. */
+  async function type(page: Page, line: string): Promise<void> {
+    await page.locator(".screen:not([hidden]) textarea").focus();
+    await page.keyboard.type(line);
+    await page.keyboard.press("Enter");
+  }
+
   async function start(page: Page, command: string): Promise<void> {
     await page.fill("#command", command);
     await page.click("#start-button");
@@ -181,6 +192,61 @@ describe.skipIf(!hasBrowser)("the console", () => {
     await first.getByRole("button", { name: "Take it back" }).click();
     await says(first, "in the first");
     await second.getByText("was opened by another tab or program").waitFor();
+  });
+
+  test("watches what another tab holds, changes nothing there, and takes it back", async () => {
+    const [watcher, holder] = [await open(), await open()];
+    await start(watcher, "echo ready; read x; echo got $x; exec cat");
+    await says(watcher, "ready");
+    const id = await watcher.evaluate(() => {
+      return JSON.parse(sessionStorage.getItem("codex-exec-server-console") ?? "").session as string;
+    });
+    await holder.click("#open-session");
+    await holder.fill("#session-id", id);
+    await holder.keyboard.press("Enter");
+    await says(holder, "ready");
+    await watcher.getByRole("button", { name: "Watch it" }).click();
+    await watching(watcher);
+    await says(watcher, "ready");
+    await watcher.getByText("You only watch this session").waitFor();
+    for (const id of ["command", "start-button"]) {
+      expect([id, await watcher.locator(`#${id}`).isDisabled()]).toEqual([id, true]);
+    }
+    for (const id of ["interrupt", "stop", "again", "files-tab"]) {
+      expect([id, await watcher.locator(`#${id}`).isVisible()]).toEqual([id, false]);
+    }
+    await type(watcher, "not mine");
+    await type(holder, "mine");
+    await says(watcher, "got mine");
+    expect(await watcher.locator(".notice").count()).toBe(0);
+    // Over a reload, too, it is left where it is.
+    await watcher.reload();
+    await watching(watcher);
+    await says(watcher, "got mine");
+    await type(holder, "still here");
+    await says(watcher, "still here");
+    expect(await watcher.locator(".notice").count()).toBe(0);
+    await watcher.click("#take-back");
+    await connected(watcher);
+    await holder.getByText("was opened by another tab or program").waitFor();
+    await says(watcher, "still here");
+    await type(watcher, "here now");
+    await says(watcher, "here now");
+    expect(await watcher.locator("#watching").isVisible()).toBe(false);
+  });
+
+  test("says that there is nothing left to watch", async () => {
+    const page = await open();
+    const other = await connect(server.url, { token: TOKEN, detachedLifetimeMs: 0 });
+    await page.evaluate((id) => {
+      const key = "codex-exec-server-console";
+      const kept = JSON.parse(sessionStorage.getItem(key) ?? "");
+      sessionStorage.setItem(key, JSON.stringify({ ...kept, sessions: [id], watched: [id], session: id }));
+    }, other.sessionId);
+    await page.reload();
+    await watching(page);
+    await other.close();
+    await page.getByText("can't be watched any more").waitFor();
   });
 
   test("stops a process with every descendant", async () => {

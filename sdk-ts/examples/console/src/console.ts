@@ -62,15 +62,20 @@ export class Console {
 
   /** Takes up what was there before the reload, or begins with a new session. */
   begin(): void {
-    const { sessions, session, view } = recall();
-    this.#sessions = (sessions.length === 0 ? [undefined] : sessions).map((id) => this.#model(id));
+    const { sessions, watched, session, view } = recall();
+    this.#sessions =
+      sessions.length === 0
+        ? [this.#model(undefined)]
+        : sessions.map((id) => this.#model(id, watched.includes(id)));
     this.#current = this.#sessions.find(({ id }) => id !== undefined && id === session) ?? this.#sessions[0]!;
     this.show(VIEWS.find((name) => name === view) ?? "terminal");
     for (const model of this.#sessions) void model.open();
   }
 
   /** Brings a view to the front. */
-  show(view: View, focus = false): void {
+  show(wanted: View, focus = false): void {
+    // Files are read by whoever holds the session.
+    const view = wanted === "files" && this.#current.isWatched ? "terminal" : wanted;
     this.#view = view;
     document.body.dataset["view"] = view;
     remember({ view });
@@ -132,13 +137,16 @@ export class Console {
     byId("interrupt").addEventListener("click", () => void this.#interrupt());
     byId("stop").addEventListener("click", () => void this.#stop());
     byId("again").addEventListener("click", () => void this.#again());
+    byId("take-back").addEventListener("click", () => {
+      if (this.#current.isWatched) this.#takeBack(this.#current);
+    });
     byId("save").addEventListener("click", () => void this.#shown?.save());
     byId("empty-start").addEventListener("click", () => this.focusCommand());
     byId("empty-shell").addEventListener("click", () => void this.#start("", "", /* isTerminal */ true));
   }
 
-  #model(id: string | undefined): SessionModel {
-    const model = new SessionModel(this.#token, id);
+  #model(id: string | undefined, isWatched = false): SessionModel {
+    const model = new SessionModel(this.#token, id, isWatched);
     let was = model.state;
     model.addEventListener("change", () => {
       if (model.state !== was) this.#stateChanged(model);
@@ -169,7 +177,7 @@ export class Console {
     this.#current = session;
     this.#shown = undefined;
     this.#rememberSessions();
-    if (session.client !== undefined && this.#view === "files") this.#files.use(session.client);
+    if (this.#view === "files") this.show("files");
     this.#restoreProcess();
     this.#draw();
   }
@@ -179,6 +187,7 @@ export class Console {
     const what = `${running === 1 ? "1 process" : `${running} processes`} will be ended by the server after a while`;
     if (
       running > 0 &&
+      !session.isWatched &&
       !confirm(`Leave session ${session.name}? ${what}, unless its id is opened again before.`)
     )
       return;
@@ -194,6 +203,20 @@ export class Console {
     await session.leave();
   }
 
+  #watch(session: SessionModel): void {
+    this.#dropTerminals(session);
+    void session.watch();
+    if (session === this.#current && this.#view === "files") this.show("terminal");
+    this.#rememberSessions();
+  }
+
+  #takeBack(session: SessionModel): void {
+    // Those that were made to watch take no input.
+    this.#dropTerminals(session);
+    void session.takeBack();
+    this.#rememberSessions();
+  }
+
   #stateChanged(session: SessionModel): void {
     const { state } = session;
     const topic = `session ${session.id}`;
@@ -201,7 +224,7 @@ export class Console {
       withdraw(topic);
       this.#rememberSessions();
       if (session === this.#current) {
-        if (this.#view === "files" && session.client !== undefined) this.#files.use(session.client);
+        if (this.#view === "files") this.show("files");
         this.#restoreProcess();
       }
     }
@@ -230,11 +253,24 @@ export class Console {
           kind: "info",
           topic,
           text: `Session ${session.name} was opened by another tab or program. It can be in one place at a time.`,
-          remedies: [{ label: "Take it back", act: again.act }, fresh],
+          remedies: [
+            { label: "Take it back", act: () => this.#takeBack(session) },
+            { label: "Watch it", act: () => this.#watch(session) },
+            fresh,
+          ],
         });
         return;
       case "sessionLost":
       case "invalidRequest":
+        if (session.isWatched) {
+          notify({
+            kind: "error",
+            topic,
+            text: `Session ${session.name} can't be watched any more: it is over, or too many watch it already.`,
+            remedies: [again, fresh],
+          });
+          return;
+        }
         notify({
           kind: "error",
           topic,
@@ -256,7 +292,8 @@ export class Console {
 
   #rememberSessions(): void {
     const ids = this.#sessions.map(({ id }) => id).filter((id) => id !== undefined);
-    remember({ sessions: ids, session: this.#current.id });
+    const watched = this.#sessions.filter(({ isWatched }) => isWatched).map(({ id }) => id);
+    remember({ sessions: ids, watched: watched.filter((id) => id !== undefined), session: this.#current.id });
   }
 
   /** Shows the process that was looked at last in this session, or its newest. */
@@ -427,6 +464,11 @@ export class Console {
         [location.host, platformOs, executorVersion, shell.name].filter(Boolean).join(" · "),
       );
     }
+    const { isWatched } = session;
+    byId("watching").hidden = !isWatched;
+    byId("files-tab").hidden = isWatched;
+    byId<HTMLFieldSetElement>("start-fields").disabled = isWatched;
+    for (const id of ["empty-start", "empty-shell"]) byId<HTMLButtonElement>(id).disabled = isWatched;
     if (this.#view === "activity") this.#activity.update(session);
     this.#drawTerminal();
   }
@@ -453,8 +495,9 @@ export class Console {
     const missing = lostBytes > 0 ? `, ${bytes(lostBytes)} gone` : "";
     const complete = proof === undefined || proof === "gap" ? "" : `, complete by ${proof}`;
     setText(byId("terminal-facts"), `${bytes(receivedBytes)}${missing}${complete}`);
-    byId("interrupt").hidden = isOver;
-    byId("stop").hidden = isOver;
-    byId("again").hidden = !isOver;
+    const { isWatched } = this.#current;
+    byId("interrupt").hidden = isOver || isWatched;
+    byId("stop").hidden = isOver || isWatched;
+    byId("again").hidden = !isOver || isWatched;
   }
 }

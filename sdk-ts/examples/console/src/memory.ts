@@ -6,6 +6,8 @@ export interface Remembered {
   readonly token?: string;
   /** Ids of sessions, which are secrets like the token. */
   readonly sessions: readonly string[];
+  /** Those of them that are only watched. */
+  readonly watched: readonly string[];
   readonly session?: string;
   /** The process that is shown, for each session. */
   readonly shown: Readonly<Record<string, string>>;
@@ -17,7 +19,7 @@ export interface Remembered {
 const KEY = "codex-exec-server-console";
 /** The one thing that is kept for longer: how the page looks. */
 const THEME_KEY = "codex-exec-server-console-theme";
-const NOTHING: Remembered = { sessions: [], shown: {} };
+const NOTHING: Remembered = { sessions: [], watched: [], shown: {} };
 
 /** What was remembered. Whatever can't be read is nothing. */
 export function recall(): Remembered {

@@ -4,6 +4,7 @@
 import {
   type Client,
   type ConnectionState,
+  type ConnectOptions,
   connect,
   type ExecError,
   isExecError,
@@ -33,6 +34,8 @@ const KEPT_MS = 15 * 60_000;
 export class SessionModel extends EventTarget {
   /** Known once it is connected, and from before. */
   id: string | undefined;
+  /** Whether it is only watched: then somebody else holds it, and whatever would change it is refused. */
+  isWatched: boolean;
   state: SessionState = { status: "connecting" };
   client: Client | undefined;
   processes: readonly ProcessSummary[] = [];
@@ -41,14 +44,17 @@ export class SessionModel extends EventTarget {
   /** One handle for each process that is followed. */
   readonly #handles = new Map<string, Promise<ProcessHandle>>();
   readonly #over = new AbortController();
+  /** Counts connections: what becomes of an earlier one is no matter. */
+  #turn = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asking: Promise<void> | undefined;
   #lastTotal: { readonly atMs: number; readonly bytes: ReadonlyMap<string, number> } | undefined;
 
-  constructor(token: string | undefined, id: string | undefined) {
+  constructor(token: string | undefined, id: string | undefined, isWatched = false) {
     super();
     this.#token = token;
     this.id = id;
+    this.isWatched = isWatched;
   }
 
   /** A few letters of its id, which as a whole is a secret. */
@@ -62,20 +68,23 @@ export class SessionModel extends EventTarget {
 
   /** Connects: to the session it knows, or to a new one. Again after a failure. Never rejects; see `state`. */
   async open(): Promise<void> {
-    await this.client?.close();
+    const before = this.client;
+    const turn = ++this.#turn;
     this.client = undefined;
     this.#handles.clear();
     this.#set({ status: "connecting" });
+    await before?.close();
     try {
       const client = await connect(serverUrl(), {
         clientName: "codex-exec-server-console",
         recoveryDeadlineMs: KEPT_MS,
         detachedLifetimeMs: KEPT_MS,
         signal: this.#over.signal,
-        onState: (state) => this.#set(state),
+        onState: (state) => {
+          if (turn === this.#turn) this.#set(state);
+        },
         ...(this.#token !== undefined && { token: this.#token }),
-        // An earlier page of this tab may not have been noticed to be gone.
-        ...(this.id !== undefined && { sessionId: this.id, takeover: true }),
+        ...this.#wanted(),
       });
       this.client = client;
       this.id = client.sessionId;
@@ -86,6 +95,18 @@ export class SessionModel extends EventTarget {
       if (this.#over.signal.aborted) return;
       this.#set({ status: "failed", error: asExecError(error) });
     }
+  }
+
+  /** Connects again, to watch it only: it stays where it is. */
+  watch(): Promise<void> {
+    this.isWatched = true;
+    return this.open();
+  }
+
+  /** Connects again, to hold it: whoever does now loses it. */
+  takeBack(): Promise<void> {
+    this.isWatched = false;
+    return this.open();
   }
 
   /** Lets go of it; the server keeps it, and its processes, for a while. */
@@ -131,6 +152,13 @@ export class SessionModel extends EventTarget {
       this.#asking = undefined;
     });
     await this.#asking;
+  }
+
+  #wanted(): Pick<ConnectOptions, "observe" | "sessionId" | "takeover"> {
+    if (this.id === undefined) return {};
+    if (this.isWatched) return { observe: this.id };
+    // An earlier page of this tab may not have been noticed to be gone.
+    return { sessionId: this.id, takeover: true };
   }
 
   async #look(): Promise<void> {

@@ -36,12 +36,15 @@ export function describeState({ state, exitCode }: ProcessSummary): {
 }
 
 /** The words and the mark for how a session is. */
-export function describeSession({ state }: SessionModel): { readonly mark: string; readonly words: string } {
+export function describeSession({ state, isWatched }: SessionModel): {
+  readonly mark: string;
+  readonly words: string;
+} {
   switch (state.status) {
     case "connecting":
       return { mark: "waiting", words: "connecting" };
     case "connected":
-      return { mark: "good", words: "connected" };
+      return { mark: "good", words: isWatched ? "watching" : "connected" };
     case "recovering":
       return { mark: "waiting", words: "reconnecting" };
     case "failed":

@@ -93,6 +93,8 @@ export class TerminalView extends EventTarget {
   status: TerminalStatus = { receivedBytes: 0, lostBytes: 0, proof: undefined };
   readonly #session: SessionModel;
   readonly #isTty: boolean;
+  /** What is typed, and its size, are those of whoever holds the session. */
+  readonly #takesInput: boolean;
   readonly #terminal: Terminal;
   readonly #fit = new FitAddon();
   readonly #over = new AbortController();
@@ -114,6 +116,7 @@ export class TerminalView extends EventTarget {
     this.#session = session;
     this.processId = summary.processId;
     this.#isTty = summary.tty;
+    this.#takesInput = summary.tty && !session.isWatched;
     this.element.dataset["process"] = summary.processId;
     this.#terminal = new Terminal({
       scrollback: SCROLLBACK_LINES,
@@ -121,9 +124,9 @@ export class TerminalView extends EventTarget {
       fontSize: 13,
       // Pipes have no line discipline that would return the carriage.
       convertEol: !this.#isTty,
-      disableStdin: !this.#isTty,
-      cursorBlink: this.#isTty,
-      cursorInactiveStyle: this.#isTty ? "outline" : "none",
+      disableStdin: !this.#takesInput,
+      cursorBlink: this.#takesInput,
+      cursorInactiveStyle: this.#takesInput ? "outline" : "none",
       minimumContrastRatio: 4.5,
       allowProposedApi: false,
     });
@@ -139,7 +142,7 @@ export class TerminalView extends EventTarget {
   open(place: HTMLElement): void {
     place.append(this.element);
     this.#terminal.open(this.element);
-    const name = this.#isTty ? "Terminal" : "Output";
+    const name = this.#takesInput ? "Terminal" : "Output";
     this.#terminal.textarea?.setAttribute("aria-label", `${name}; Shift+F6 leaves it`);
     this.#refit();
     this.#resizes.observe(this.element);
@@ -309,7 +312,7 @@ export class TerminalView extends EventTarget {
 
   /** Sends what was typed. The terminal also answers questions that stand in the output: not those of long ago, again. */
   #type(data: string | Uint8Array): void {
-    if (!this.#isTty) return;
+    if (!this.#takesInput) return;
     if (!this.#isLive) {
       const isReply = typeof data === "string" && data.startsWith("\x1b") && REPLY.test(data.slice(1));
       if (!isReply && this.#early.length < MAX_EARLY) this.#early.push(data);
@@ -343,7 +346,8 @@ export class TerminalView extends EventTarget {
   }
 
   #resized(rows: number, cols: number): void {
-    if (!this.#isLive || !this.#isTty || this.#session.client?.supports("processResize") !== true) return;
+    if (!this.#isLive || !this.#takesInput || this.#session.client?.supports("processResize") !== true)
+      return;
     // One that ended meanwhile has no size.
     this.#handle?.resize({ rows, cols }).catch(() => {});
   }
