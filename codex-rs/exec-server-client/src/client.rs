@@ -66,7 +66,8 @@ impl Client {
     /// followed with [`Client::adopt`], at a pace of this client's own; a lost connection is found again as ever. Whatever
     /// would change something is refused by the server.
     ///
-    /// [`ClientError::SessionLost`] if the server does not know the session, or no more may observe it. Flag `observers`.
+    /// [`ClientError::SessionLost`] if the server does not know the session, or no more may observe it;
+    /// [`ClientError::Unsupported`] without the flag `observers`.
     pub async fn observe(
         dialer: Dialer,
         config: ClientConfig,

@@ -62,6 +62,9 @@ pub enum ClientError {
     /// The server sent something that the protocol does not allow, and would do so again.
     #[error("server broke the protocol: {0}")]
     Protocol(Arc<str>),
+    /// The server can't do what the connection was made for.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
     /// [`Client::connect_and_start`](crate::Client::connect_and_start) lost its connection, or its patience, before
     /// `initialize` was answered. The process may have been started, in a session whose id nobody knows, so that nobody
     /// can end it: the server does, with the session, when that was left alone for long enough.

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::config::ClientConfig;
 use crate::dial::{DialError, Dialer};
-use crate::error::ClientError;
+use crate::error::{ClientError, Unsupported};
 use crate::link::{CallError, End, Link, Pending, Place};
 use crate::router::Router;
 
@@ -219,9 +219,7 @@ fn recognize(answer: InitializeResponse, wanted: &Wanted<'_>) -> Result<Peer, Cl
     {
         let knows = |info: &EnvironmentInfo| info.capabilities.observers;
         if wanted.observes() && !answer.environment_info.as_ref().is_some_and(knows) {
-            return Err(ClientError::Protocol(
-                "the server lets nobody observe a session (flag observers)".into(),
-            ));
+            return Err(Unsupported("observers").into());
         }
         let text = format!("session {asked} was resumed as {}", answer.session_id);
         return Err(ClientError::Protocol(text.into()));
@@ -293,6 +291,7 @@ impl ClientError {
             | Self::StartLost { .. }
             | Self::TakenOver(_)
             | Self::Protocol(_)
+            | Self::Unsupported(_)
             | Self::Closed => Verdict::Final,
         }
     }

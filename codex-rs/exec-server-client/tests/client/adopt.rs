@@ -2,7 +2,7 @@
 
 use codex_exec_server_client::{
     AdoptError, Client, ClientConfig, ClientError, ExecProcessEvent, IfAttached, Lag, OnGap, ProcessError,
-    Proof,
+    Proof, Unsupported,
 };
 use codex_exec_server_client::{Exit, Follow};
 use codex_exec_server_protocol::ids::Seq;
@@ -222,6 +222,19 @@ async fn a_session_that_is_elsewhere_or_nowhere_is_told_by_type() {
     server.answer(&request, initialized(EVERYTHING)).await;
     let failure = no_client(attaching.await.expect("no panic"));
     assert!(matches!(failure, ClientError::Protocol(_)), "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_lets_nobody_observe_is_told_from_one_that_breaks_the_protocol() {
+    let mut network = Network::new();
+    let observing = tokio::spawn(Client::observe(network.dialer(), ClientConfig::default(), "t".into()));
+    let mut server = network.accept().await;
+    let request = server.request("initialize").await;
+    assert_eq!(request.params["observeSessionId"], "t");
+    // It knows nothing of that, so it opens a session.
+    server.answer(&request, initialized(EVERYTHING)).await;
+    let failure = no_client(observing.await.expect("no panic"));
+    assert!(matches!(failure, ClientError::Unsupported(Unsupported("observers"))), "{failure}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use codex_exec_server_protocol::ids::Seq;
 use super::Failure;
 use super::console::{Console, OnQuit, Outcome, Screen, Signals, window_size};
 use super::duration;
-use super::found::{Found, FoundArgs};
+use super::found::{Access, Found, FoundArgs};
 use super::kept::shell_words;
 use super::lines::Line;
 use super::run::{BROKEN_PIPE, FAREWELL, exit_code};
@@ -56,7 +56,7 @@ pub(super) fn main(args: &AttachArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn attach(args: &AttachArgs) -> Result<u8, Failure> {
-    let found = args.found.open("attach", args.resume_for, Teller::default()).await?;
+    let found = args.found.open("attach", Access::Hold, args.resume_for, Teller::default()).await?;
     found.check_since(Seq(args.since))?;
     let outcome = attend(&found, args).await;
     let _ = tokio::time::timeout(FAREWELL, found.client.close()).await;

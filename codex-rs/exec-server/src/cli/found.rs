@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use codex_exec_server_client::{Client, ClientConfig, ClientError, IfAttached};
+use codex_exec_server_client::{Client, ClientConfig, ClientError, Dialer, IfAttached};
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
 use codex_exec_server_protocol::process::{ProcessState, ProcessSummary};
 
@@ -31,7 +31,16 @@ pub(super) struct FoundArgs {
     reach: ReachArgs,
 }
 
-/// A command that was found, with a connection that holds its session.
+/// What the connection to a command is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// To act on it: the session is this client's, and nobody else's.
+    Hold,
+    /// To read: beside whoever holds the session, as an observer. Where that is not possible, as [`Self::Hold`].
+    Look,
+}
+
+/// A command that was found, with a connection to its session.
 pub(super) struct Found {
     pub(super) client: Client,
     pub(super) kept: Kept,
@@ -43,10 +52,11 @@ pub(super) struct Found {
 }
 
 impl FoundArgs {
-    /// Connects, and takes up the session. `command` is for the server's log.
+    /// Connects, and takes up the session or looks on. `command` is for the server's log.
     pub(super) async fn open(
         &self,
         command: &str,
+        access: Access,
         resume_for: Option<Duration>,
         teller: Teller,
     ) -> Result<Found, Failure> {
@@ -64,14 +74,14 @@ impl FoundArgs {
                 let records = Records::of_this_user()?;
                 let record = records.find(id)?;
                 let config = config(&record.address)?;
-                self.remembered(&records, record, config, teller).await
+                self.remembered(&records, record, config, access, teller).await
             }
             (Some(session), process) => {
                 let Goal::There(address) = self.reach.find()? else {
                     return Err("which server? say it with --connect URL or --env NAME".into());
                 };
                 let config = config(&address)?;
-                self.unremembered(address, session, process.as_deref(), config, teller).await
+                self.unremembered(address, session, process.as_deref(), config, access, teller).await
             }
             (None, None) => Err("which command? `codex-exec-server ps` lists their ids".into()),
         }
@@ -82,16 +92,18 @@ impl FoundArgs {
         records: &Records,
         record: Record,
         config: ClientConfig,
+        access: Access,
         teller: Teller,
     ) -> Result<Found, Failure> {
-        let client = match self.attach(&record.address, record.session_id.as_str(), config, teller).await {
-            Ok(client) => client,
-            Err(error @ ClientError::SessionLost { .. }) => {
-                records.remove(&record.id)?;
-                return Err(format!("{} is gone and was forgotten: {error}", record.id).into());
-            }
-            Err(error) => return Err(self.explain(&record.address, &record.id, &error)),
-        };
+        let client =
+            match self.reach(&record.address, record.session_id.as_str(), config, access, teller).await {
+                Ok(client) => client,
+                Err(error @ ClientError::SessionLost { .. }) => {
+                    records.remove(&record.id)?;
+                    return Err(format!("{} is gone and was forgotten: {error}", record.id).into());
+                }
+                Err(error) => return Err(self.explain(&record.address, &record.id, &error)),
+            };
         let processes = list(&client).await?;
         let summary = processes.as_ref().and_then(|all| find(all, &record.process_id)).cloned();
         if processes.is_some() && summary.is_none() {
@@ -108,9 +120,10 @@ impl FoundArgs {
         session: &str,
         process: Option<&str>,
         config: ClientConfig,
+        access: Access,
         teller: Teller,
     ) -> Result<Found, Failure> {
-        let client = match self.attach(&address, session, config, teller).await {
+        let client = match self.reach(&address, session, config, access, teller).await {
             Ok(client) => client,
             Err(error) => return Err(self.explain(&address, session, &error)),
         };
@@ -143,6 +156,31 @@ impl FoundArgs {
         Ok(Found { client, kept, process_id, summary, tty })
     }
 
+    async fn reach(
+        &self,
+        address: &Address,
+        session: &str,
+        config: ClientConfig,
+        access: Access,
+        teller: Teller,
+    ) -> Result<Client, ClientError> {
+        if access == Access::Hold || self.takeover {
+            return self.attach(address, session, config, teller).await;
+        }
+        let observing = Client::observe(dialer(address)?, config.clone(), session.into());
+        match teller.waiting(format_args!("connecting to {address}"), observing).await {
+            Err(ClientError::Unsupported(_)) => self.attach(address, session, config, teller).await,
+            // There may be as many observers as can be, so this alone does not prove that the session is gone.
+            Err(ClientError::SessionLost { source, .. }) => {
+                match self.attach(address, session, config, teller).await {
+                    Err(ClientError::SessionInUse { .. }) => Err(ClientError::Refused(source)),
+                    attached => attached,
+                }
+            }
+            observed => observed,
+        }
+    }
+
     async fn attach(
         &self,
         address: &Address,
@@ -150,9 +188,8 @@ impl FoundArgs {
         config: ClientConfig,
         teller: Teller,
     ) -> Result<Client, ClientError> {
-        let dialer = address.dialer().map_err(|error| ClientError::Lost(error.to_string().into()))?;
         let if_attached = if self.takeover { IfAttached::TakeOver } else { IfAttached::Refuse };
-        let attaching = Client::attach(dialer, config, session.into(), if_attached);
+        let attaching = Client::attach(dialer(address)?, config, session.into(), if_attached);
         teller.waiting(format_args!("connecting to {address}"), attaching).await
     }
 
@@ -180,6 +217,10 @@ impl Found {
             _ => Ok(()),
         }
     }
+}
+
+fn dialer(address: &Address) -> Result<Dialer, ClientError> {
+    address.dialer().map_err(|error| ClientError::Lost(error.to_string().into()))
 }
 
 /// `None` if the server can't say.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::duration;
-use super::found::{Found, FoundArgs};
+use super::found::{Access, Found, FoundArgs};
 use super::run::FAREWELL;
 use super::teller::Teller;
 
@@ -93,7 +93,7 @@ fn parse_grace(text: &str) -> Result<Duration, String> {
 
 pub(super) fn main(args: &KillArgs) -> Result<ExitCode, Failure> {
     super::block_on(async {
-        let found = args.found.open("kill", /*resume_for*/ None, Teller::default()).await?;
+        let found = args.found.open("kill", Access::Hold, /*resume_for*/ None, Teller::default()).await?;
         let done = kill(&found, args).await;
         let _ = tokio::time::timeout(FAREWELL, found.client.close()).await;
         done.map(ExitCode::from)

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use codex_exec_server_client::{Client, Lag};
+use codex_exec_server_client::{Client, ClientError, Lag, ProcessError};
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
 use codex_exec_server_protocol::methods::ProcessRead;
 use codex_exec_server_protocol::process::ProcessReadParams;
 
 use super::Failure;
 use super::console::{Outcome, Screen, play, tell_status};
-use super::found::{Found, FoundArgs};
+use super::found::{Access, Found, FoundArgs};
 use super::lines::Line;
 use super::run::{BROKEN_PIPE, FAREWELL};
 use super::teller::Teller;
@@ -17,8 +17,8 @@ use super::teller::Teller;
 /// What `--help` says below the flags.
 const HELP: &str = "\
 Standard output and standard error of the command go to those of this command. Output that the server no longer holds is \
-told on standard error, with the number of bytes. The exit code is 0 whatever the command's was; `attach` and `ps` tell \
-that.
+told on standard error, with the number of bytes. Whoever is attached is left alone, and the command does not wait for this \
+reader, if the server can do that. The exit code is 0 whatever the command's was; `attach` and `ps` tell that.
 
 Examples:
   codex-exec-server logs 3f2a9c01
@@ -53,13 +53,20 @@ pub(super) fn main(args: &LogsArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn logs(args: &LogsArgs) -> Result<u8, Failure> {
-    let found = args.found.open("logs", /*resume_for*/ None, Teller::default()).await?;
+    let found = args.found.open("logs", Access::Look, /*resume_for*/ None, Teller::default()).await?;
     found.check_since(Seq(args.since))?;
     let outcome = print(&found, args).await;
     let _ = tokio::time::timeout(FAREWELL, found.client.close()).await;
     match outcome? {
         Outcome::BrokenPipe => Ok(BROKEN_PIPE),
         Outcome::OutputFailed(error) => Err(format!("output can't be written: {error}").into()),
+        // Whoever is attached lets the session go once it has seen the end.
+        Outcome::Lost(ProcessError::Client(error @ ClientError::SessionLost { .. }))
+            if found.client.peer().observes =>
+        {
+            let why = "whoever was attached has let it go, or its time was over";
+            Err(format!("{error}; {why}, and the last of its output may be missing here").into())
+        }
         Outcome::Lost(error) => Err(error.into()),
         Outcome::Ended { .. } | Outcome::Quit(_) | Outcome::Left(_) => Ok(0),
     }

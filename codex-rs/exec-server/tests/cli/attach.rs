@@ -70,7 +70,7 @@ fn a_command_that_another_holds_is_taken_only_by_whoever_says_so() {
     let mut first = Running::start(home.command(&["attach", &id]));
     first.await_line("up");
     assert_eq!(home.listed(&id).expect("it is remembered")["state"], "held");
-    for command in ["attach", "logs", "kill"] {
+    for command in ["attach", "kill"] {
         let refused = home.fails(&[command, &id]);
         let told = format!("another client is attached to {id}; --takeover takes it from there\n");
         assert!(refused.ends_with(&told), "{refused}");
@@ -86,6 +86,64 @@ fn a_command_that_another_holds_is_taken_only_by_whoever_says_so() {
     release(go);
     second.await_line("done");
     assert_eq!(second.wait().code(), Some(0));
+}
+
+#[test]
+fn logs_are_followed_beside_whoever_is_attached_and_neither_notices_the_other() {
+    for server in [Server::websocket(&[]), Server::unix()] {
+        let home = Home::new();
+        let (more, end) = (home.fifo("more"), home.fifo("end"));
+        let script = format!(
+            "echo up; read line <{}; echo more; read line <{}; echo done; exit 3",
+            more.display(),
+            end.display()
+        );
+        let id = home.detach(server.url(), &[], &script);
+        let mut attached = Running::start(home.command(&["attach", &id]));
+        attached.await_line("up");
+        let mut following = Running::start(home.command(&["logs", &id, "--follow"]));
+        following.await_line("up");
+        let mut other = Running::start(home.command(&["logs", &id, "--follow"]));
+        other.await_line("up");
+        assert_eq!(home.listed(&id).expect("it is remembered")["state"], "held");
+        // What there is so far is printed just so.
+        assert_eq!(home.says(&["logs", &id]), "up\n");
+        release(more);
+        for running in [&attached, &following] {
+            running.await_line("more");
+        }
+        // One of those who look on goes, then the one that holds it. It is nobody's now, and can be listed.
+        other.signal(Signal::SIGKILL);
+        other.wait();
+        attached.signal(Signal::SIGTERM);
+        assert_eq!(attached.wait().code(), Some(143));
+        assert_eq!(home.listed(&id).expect("it is remembered")["state"], "running");
+        // It does not end before somebody wants it to, so nobody lets it go before the other has read its end.
+        release(end);
+        following.await_line("done");
+        assert_eq!(following.wait().code(), Some(0));
+        assert_eq!(home.outcome(&["attach", &id]).0, Some(3));
+    }
+}
+
+#[test]
+fn logs_that_may_not_look_on_take_their_turn_and_forget_nothing() {
+    let home = Home::new();
+    let settings = home.path().join("settings.toml");
+    std::fs::write(&settings, "[server.limits]\nobservers_per_session = 0\n").expect("it is written");
+    let server = Server::websocket(&["--config", &settings.display().to_string()]);
+    let go = home.fifo("go");
+    let id = home.detach(server.url(), &[], &format!("echo up; read line <{}; echo done", go.display()));
+    let mut attached = Running::start(home.command(&["attach", &id]));
+    attached.await_line("up");
+    let refused = home.fails(&["logs", &id]);
+    assert!(refused.contains("has 0 observers, the server's limit"), "{refused}");
+    // That proves nothing about the command.
+    attached.signal(Signal::SIGTERM);
+    assert_eq!(attached.wait().code(), Some(143));
+    assert_eq!(home.says(&["logs", &id]), "up\n");
+    release(go);
+    assert_eq!(home.says(&["logs", &id, "--follow"]), "up\ndone\n");
 }
 
 #[test]
