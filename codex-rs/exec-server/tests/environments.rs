@@ -148,7 +148,8 @@ async fn a_confined_process_has_no_use_of_its_own_server_and_finds_neither_token
     let backend = manager.get("box").expect("it is there").backend().await.expect("it is reached");
     let token = folder.path().join("token");
     let token = token.display();
-    let back = format!("CODEX_EXEC_SERVER_CONFIG=none '{PROGRAM}' run --connect '{url}'");
+    let program = std::path::absolute(PROGRAM).expect("there is a working directory");
+    let back = format!("CODEX_EXEC_SERVER_CONFIG=none '{}' run --connect '{url}'", program.display());
     let script = format!(
         "{back} -- echo came-back 2>&1\n\
          {back} --token-file '{token}' -- echo came-back-with-it 2>&1\n\

@@ -22,6 +22,8 @@ use super::scene::Scene;
 
 /// The number of the attempt to try, and where.
 const ATTEMPT: &str = "ESCAPE_ATTEMPT";
+/// Path of the launcher, for the attempt that runs it by itself.
+const LAUNCHER: &str = "ESCAPE_LAUNCHER";
 const SCENE: &str = "ESCAPE_SCENE";
 /// Where copies of the programs lie that an ordinary user can run.
 const PROGRAMS: &str = "ESCAPE_PROGRAMS";
@@ -64,11 +66,16 @@ pub(crate) fn backend() -> LocalBackend {
     LocalBackend::with_sandbox(environment, Limits::default(), /*state_directory*/ None, sandbox)
 }
 
+/// The launcher, as it can be run in any directory. Inside, the one who tries is told where it is.
 pub(crate) fn launcher_program() -> PathBuf {
-    programs().map_or_else(
-        || env!("CARGO_BIN_EXE_codex-linux-sandbox").into(),
-        |programs| programs.join("launcher"),
-    )
+    if let Some(told) = std::env::var_os(LAUNCHER) {
+        return told.into();
+    }
+    let built = || {
+        let built = std::path::absolute(env!("CARGO_BIN_EXE_codex-linux-sandbox"));
+        built.expect("there is a working directory")
+    };
+    programs().map_or_else(built, |programs| programs.join("launcher"))
 }
 
 fn programs() -> Option<PathBuf> {
@@ -196,11 +203,14 @@ async fn run_one(backend: &LocalBackend, attempt: &Attempt, through: &mut Throug
     (attempt.prepare)(&scene);
     let program = this_program();
     let program = program.to_str().expect("its path is text");
+    let launcher = launcher_program();
+    let launcher = launcher.to_str().expect("its path is text");
     let number = attempt.number.to_string();
     let parent = std::process::id().to_string();
     let env = [
         (ATTEMPT, number.as_str()),
         (SCENE, scene.root().to_str().expect("its path is text")),
+        (LAUNCHER, launcher),
         ("PATH", "/usr/bin:/bin"),
         ("TEST_PARENT", parent.as_str()),
         ("RUST_BACKTRACE", "0"),
