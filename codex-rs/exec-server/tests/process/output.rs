@@ -5,6 +5,8 @@ use std::sync::Arc;
 use codex_exec_server_testkit::{Harness, shell, shell_with};
 use serde_json::json;
 
+use crate::support::{Transport, over};
+
 async fn start_output_exit_and_close_come_in_this_order(server: Arc<Harness>) {
     let mut client = server.ready().await;
     let params = shell("p", "printf out; printf err >&2; exit 3");
@@ -116,6 +118,40 @@ async fn a_line_comes_through_ten_floods_and_none_of_them_starves(server: Arc<Ha
         // Whole as well, which this checks.
         client.closed(name).await;
     }
+}
+
+async fn every_key_is_echoed_by_a_terminal_beside_ten_floods(server: Arc<Harness>) {
+    let mut client = server.ready().await;
+    // The terminal echoes by itself; what reads from it sees no whole line.
+    client.start(shell_with("terminal", "exec cat", json!({"tty": true}))).await;
+    let floods: Vec<String> = (0..10).map(|n| format!("flood {n}")).collect();
+    for name in &floods {
+        client.start(shell(name, "exec yes")).await;
+    }
+    for name in &floods {
+        client.sees(name, "y\n").await;
+    }
+    let mut typed = String::new();
+    for key in 'a'..='e' {
+        assert_eq!(
+            client.write("terminal", &format!("key {key}"), key.to_string().as_bytes()).await,
+            "accepted"
+        );
+        typed.push(key);
+        client.sees("terminal", &typed).await;
+    }
+    assert_eq!(client.transcript("terminal").text(), typed);
+    for name in floods.iter().map(String::as_str).chain(["terminal"]) {
+        client.done("process/terminate", json!({"processId": name})).await;
+    }
+    for name in &floods {
+        client.closed(name).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminal_answers_over_a_socket_that_ten_floods_fill() {
+    over(Transport::WebSocket, every_key_is_echoed_by_a_terminal_beside_ten_floods).await;
 }
 
 async fn many_processes_speak_at_once_and_each_story_is_whole(server: Arc<Harness>) {
