@@ -309,11 +309,14 @@ describe.skipIf(!hasBrowser)("the console", () => {
     await writeFile(join(folder, "words.txt"), "one\ntwo\nthree\n");
     await writeFile(join(folder, "bytes.bin"), Uint8Array.of(0, 1, 2, 254, 255));
     const page = await open();
-    await page.click("#files-tab");
-    // The first directory, once it is read, puts its own path where the other one is typed.
+    // In one step, so that no answer can come in between: the first directory is asked for, and another one is typed.
+    await page.evaluate((path) => {
+      document.querySelector<HTMLElement>("#files-tab")?.click();
+      document.querySelector<HTMLInputElement>("[name=path]")!.value = path;
+    }, folder);
     await page.locator(".listing [role=status]:not(:empty), .notice").first().waitFor();
-    await page.fill("[name=path]", folder);
-    await page.keyboard.press("Enter");
+    expect(await page.inputValue("[name=path]")).toBe(folder);
+    await page.press("[name=path]", "Enter");
     await page.getByRole("button", { name: "words.txt" }).click();
     await page.locator(".viewer pre.text", { hasText: "one two three" }).waitFor();
     expect(await page.locator(".viewer .gutter").textContent()).toBe("1\n2\n3");

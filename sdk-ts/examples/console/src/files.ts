@@ -83,6 +83,11 @@ export class FilesView {
     this.#reading.abort();
     this.#reading = new AbortController();
     const { signal } = this.#reading;
+    // A path that is typed meanwhile is left alone.
+    const typed = this.#path.value;
+    const setPath = (path: string): void => {
+      if (this.#path.value === typed) this.#path.value = path;
+    };
     try {
       const path = await client.fs.realPath(directory, { signal });
       const found = await client.fs.readDirectory(path, { signal });
@@ -90,7 +95,7 @@ export class FilesView {
       withdraw("files");
       const hadFocus = this.#list.contains(document.activeElement);
       this.#directory = path;
-      this.#path.value = path;
+      setPath(path);
       this.#filter.value = "";
       remember({ directory: path });
       this.#entries = found
@@ -110,7 +115,7 @@ export class FilesView {
       await this.#measure(client, signal);
     } catch (error) {
       if (signal.aborted) return;
-      this.#path.value = directory;
+      setPath(directory);
       tell("files", `${directory} can't be shown`, error, [
         { label: "Go to /", act: () => void this.#show("/") },
         { label: "Try again", act: () => void this.#show(directory) },

@@ -66,6 +66,11 @@ export class SessionModel extends EventTarget {
     return this.processes.filter(({ state }) => state === "starting" || state === "running").length;
   }
 
+  /** What is known of a process of it. */
+  process(processId: string | undefined): ProcessSummary | undefined {
+    return this.processes.find((process) => process.processId === processId);
+  }
+
   /** Connects: to the session it knows, or to a new one. Again after a failure. Never rejects; see `state`. */
   async open(): Promise<void> {
     const before = this.client;
