@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks that what is pinned in several places is pinned alike: Cargo.lock against the manifests, the Rust version and
-# edition of Bazel against those of cargo, the list of manifests in MODULE.bazel against the workspace's members, and each
-# package-lock.json against its package.json.
+# edition of Bazel against those of cargo, the list of manifests in MODULE.bazel against the workspace's members, the licences
+# of releases against those of cargo-deny, and each package-lock.json against its package.json.
 # Says what differs and what to run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -29,6 +29,9 @@ same "members of codex-rs/Cargo.toml and manifests of MODULE.bazel" "${members//
 for member in $members; do
   [[ -f codex-rs/$member/BUILD.bazel ]] || complain "codex-rs/$member has no BUILD.bazel; see tools/bazel/rust_crate.bzl"
 done
+allowed=$(sed -n '/^allow = \[/,/^\]/s/^  "\(.*\)",/\1/p' codex-rs/deny.toml | sort)
+accepted=$(sed -n 's/^accepted = \[\(.*\)\]/\1/p' tools/release/about.toml | tr ',' '\n' | sed 's/^ *"\(.*\)"$/\1/' | sort)
+same "licences in deny.toml and about.toml" "${allowed//$'\n'/, }" "${accepted//$'\n'/, }"
 lints=$(sed -n '/^\[workspace.lints/,/^\[profile/s/^\([a-z_]*\) = .*/\1/p' codex-rs/Cargo.toml)
 for lint in $lints; do
   grep -q "clippy_flags=.*[W:D]$lint\b" .bazelrc || complain "lint $lint of codex-rs/Cargo.toml is not among .bazelrc's clippy_flags"
