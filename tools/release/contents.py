@@ -48,7 +48,7 @@ else:
 libraries = {
     (component["name"], component["version"])
     for component in sbom["components"]
-    if not component["name"].startswith("codex-exec-server")
+    if not component["name"].startswith(("codex-exec-server", "codex-linux-sandbox"))
 }
 notices = (doc / "THIRD-PARTY-NOTICES.txt").read_text()
 noticed = set(re.findall(r"^  (\S+) (\d+\.\d+\.\S+)(?:  .*)?$", notices, flags=re.MULTILINE))
