@@ -12,9 +12,10 @@ use codex_exec_server_protocol::fs::{
 use codex_exec_server_protocol::path_uri::PathUri;
 
 use super::confined::Opened;
-use super::metadata::{etag, look_at};
+use super::metadata::{device, etag, look_at};
 use super::open::for_reading;
 use super::place::{Links, Place};
+use super::quick::Devices;
 
 /// How often a part is read again because the file changed meanwhile. A file that always does is told as it was found.
 const RANGE_TRIES: u32 = 4;
@@ -33,10 +34,11 @@ pub struct WholeFile {
 }
 
 impl WholeFile {
-    /// Opens it. May wait for a disk.
-    pub(super) fn open(params: &FsReadFileParams) -> Result<Self, FsFault> {
+    /// Opens it. May wait for a disk; whether the next one has to is learned on the way.
+    pub(super) fn open(params: &FsReadFileParams, devices: &Devices) -> Result<Self, FsFault> {
         let place = Place::new(&params.path, Links::from_follow(params.follows_symlinks()))?;
         let (file, stat) = for_reading(&place)?;
+        devices.learn(device(&stat), &place);
         if stat.stx_size > MAX_READ_FILE_BYTES {
             return Err(FsFault::TooLarge { path: place.uri, limit_bytes: MAX_READ_FILE_BYTES });
         }

@@ -172,7 +172,7 @@ impl Request {
         let plain = |answer| Ok((answer, Bytes::new(), None));
         match &mut self {
             Self::OpenWhole(params) => {
-                let (opened, file) = WholeFile::open(params)?.into_parts();
+                let (opened, file) = WholeFile::open(params, &host.devices)?.into_parts();
                 Ok((Answer::OpenWhole(opened), Bytes::new(), Some(file)))
             }
             Self::Open(path, mode) => Ok((Answer::Open, Bytes::new(), Some(open_file(path, *mode)?))),
