@@ -1852,7 +1852,7 @@ export type SandboxDenial = {
   readonly path?: PathUri;
   /** The address that it was about, if any: `192.0.2.1:80`. */
   readonly address?: string;
-  /** What decided, for people: `read /`, `deny /home/me/.ssh`, `protected /work/.git`, `network restricted`, `never allowed`. */
+  /** What decided, for people: `read /`, `deny /home/me/.ssh`, `protected /srv/app/.git`, `network restricted`, `never allowed`. */
   readonly rule: string;
 };
 

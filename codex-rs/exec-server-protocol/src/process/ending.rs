@@ -118,7 +118,7 @@ pub struct SandboxDenial {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub address: Option<String>,
-    /// What decided, for people: `read /`, `deny /home/me/.ssh`, `protected /work/.git`, `network restricted`, `never allowed`.
+    /// What decided, for people: `read /`, `deny /home/me/.ssh`, `protected /srv/app/.git`, `network restricted`, `never allowed`.
     pub rule: String,
 }
 
