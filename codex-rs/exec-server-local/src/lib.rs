@@ -21,4 +21,4 @@ mod state;
 pub use backend::LocalBackend;
 pub use orphans::Orphans;
 pub use sandbox::{Sandbox, Support};
-pub use state::default_state_directory;
+pub use state::{StateDirectoryError, check_state_directory, default_state_directory};

@@ -16,7 +16,7 @@ use codex_exec_server_core::spool::{Filing, Segment, Spill};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::os;
+use crate::{os, state};
 
 /// How long a directory that could not be written to is left alone.
 const RETRY: Duration = Duration::from_secs(10);
@@ -135,10 +135,11 @@ impl SpoolSpace {
                 self.is_troubled.store(true, Ordering::Relaxed);
                 drop(trouble);
                 if is_new {
-                    let directory = self.directory.as_deref().unwrap_or_else(|| "".as_ref()).display();
+                    let directory = self.directory.as_deref().unwrap_or_else(|| "".as_ref());
                     tracing::warn!(
-                        %directory, %error,
-                        "output can't be kept in files of this directory; until it can, memory alone keeps it"
+                        directory = %directory.display(), %error,
+                        "output can't be kept in files of this directory; until it can, memory alone keeps it{}",
+                        state::advice(directory, error)
                     );
                 }
             }

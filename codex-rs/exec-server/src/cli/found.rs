@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use codex_exec_server_client::{Client, ClientConfig, ClientError, Dialer, IfAttached};
+use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
 use codex_exec_server_protocol::process::{ProcessState, ProcessSummary};
 
@@ -167,17 +168,12 @@ impl FoundArgs {
         if access == Access::Hold || self.takeover {
             return self.attach(address, session, config, teller).await;
         }
-        let observing = Client::observe(dialer(address)?, config.clone(), session.into());
-        match teller.waiting(format_args!("connecting to {address}"), observing).await {
-            Err(ClientError::Unsupported(_)) => self.attach(address, session, config, teller).await,
-            // There may be as many observers as can be, so this alone does not prove that the session is gone.
-            Err(ClientError::SessionLost { source, .. }) => {
-                match self.attach(address, session, config, teller).await {
-                    Err(ClientError::SessionInUse { .. }) => Err(ClientError::Refused(source)),
-                    attached => attached,
-                }
-            }
-            observed => observed,
+        let looking = look(address, session, config);
+        match teller.waiting(format_args!("connecting to {address}"), looking).await {
+            Ok(client) => Ok(client),
+            Err(Hidden::Held(Some(why))) => Err(ClientError::Refused(why)),
+            Err(Hidden::Held(None)) => Err(ClientError::SessionInUse { session: session.into() }),
+            Err(Hidden::Otherwise(error)) => Err(error),
         }
     }
 
@@ -216,6 +212,31 @@ impl Found {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Why a session can't be looked at.
+pub(super) enum Hidden {
+    /// Another client holds it, and it can't be observed beside that one: for this reason, or because the server can't.
+    Held(Option<RpcError>),
+    /// Something else.
+    Otherwise(ClientError),
+}
+
+/// Connects to a session only to look at it, beside whoever holds it. Where that is not possible it is held for as long as
+/// the client lives, unless another holds it.
+pub(super) async fn look(address: &Address, session: &str, config: ClientConfig) -> Result<Client, Hidden> {
+    let dialer = || dialer(address).map_err(Hidden::Otherwise);
+    let why_not = match Client::observe(dialer()?, config.clone(), session.into()).await {
+        Ok(client) => return Ok(client),
+        Err(ClientError::Unsupported(_)) => None,
+        // There may be as many observers as can be, so this alone does not prove that the session is gone.
+        Err(ClientError::SessionLost { source, .. }) => Some(source),
+        Err(error) => return Err(Hidden::Otherwise(error)),
+    };
+    match Client::attach(dialer()?, config, session.into(), IfAttached::Refuse).await {
+        Err(ClientError::SessionInUse { .. }) => Err(Hidden::Held(why_not)),
+        attached => attached.map_err(Hidden::Otherwise),
     }
 }
 

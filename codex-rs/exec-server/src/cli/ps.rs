@@ -7,14 +7,14 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use codex_exec_server_client::{Client, ClientError, IfAttached};
+use codex_exec_server_client::ClientError;
 use codex_exec_server_protocol::process::{DroppedOutput, ProcessSummary};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::Failure;
 use super::duration::{millis, rough};
-use super::found::{list, state_name};
+use super::found::{Hidden, list, look, state_name};
 use super::kept::shell_words;
 use super::records::{Record, Records};
 use super::target::Address;
@@ -31,7 +31,7 @@ const COMMAND_CHARS: usize = 60;
 const HELP: &str = "\
 Lists what `run --detach` and `run --keep` left running from this machine, and commands whose connection did not come \
 back. States: starting, running, exited (with streams still open), closed (ended, with its exit code), held (another client \
-is attached), unknown (the server can't list), unreachable. What its server does not know any more is forgotten.
+is attached, and nobody may look on), unknown (the server can't list), unreachable. What its server does not know any more is forgotten.
 
 Examples:
   codex-exec-server ps
@@ -138,16 +138,21 @@ async fn ask_all(records: Vec<Record>) -> Vec<(Record, Found)> {
 }
 
 async fn ask(record: &Record) -> Found {
-    let (dialer, config) = match (record.address.dialer(), record.address.client_config("ps")) {
-        (Ok(dialer), Ok(config)) => (dialer, config),
-        (Err(error), _) | (_, Err(error)) => return Found::Unclear("unreachable", Some(error.to_string())),
+    let config = match record.address.client_config("ps") {
+        Ok(config) => config,
+        Err(error) => return Found::Unclear("unreachable", Some(error.to_string())),
     };
-    let session = record.session_id.clone();
-    let client = match Client::attach(dialer, config, session, IfAttached::Refuse).await {
+    // Whoever is attached, or about to be, must not notice that somebody asks.
+    let client = match look(&record.address, record.session_id.as_str(), config).await {
         Ok(client) => client,
-        Err(ClientError::SessionLost { .. }) => return Found::Gone,
-        Err(ClientError::SessionInUse { .. }) => return Found::Unclear("held", None),
-        Err(error) => return Found::Unclear("unreachable", Some(record.address.advice(&error))),
+        Err(Hidden::Held(why)) => {
+            let why = why.map_or_else(|| "the server lets nobody look on".to_owned(), |error| error.message);
+            return Found::Unclear("held", Some(why));
+        }
+        Err(Hidden::Otherwise(ClientError::SessionLost { .. })) => return Found::Gone,
+        Err(Hidden::Otherwise(error)) => {
+            return Found::Unclear("unreachable", Some(record.address.advice(&error)));
+        }
     };
     let found = match list(&client).await {
         Ok(Some(all)) => match all.into_iter().find(|summary| summary.process_id == record.process_id) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use codex_exec_server_local::{Orphans, os};
+use codex_exec_server_local::{Orphans, check_state_directory, os};
 use codex_exec_server_settings::{Effective, Layer, SettingError};
 use codex_exec_server_transport::{
     AcceptPolicy, AuthConfigError, Authenticator, Connection, ListenUrl, Listener, WireLimits,
@@ -138,8 +138,14 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
     let sandbox = sandbox().hiding(secrets);
     sandbox.announce_trial();
     let mut config = ServerConfig { sandbox: sandbox.clone(), ..ServerConfig::with_limits(limits) };
-    if state_directory.is_some() {
-        config.state_directory = state_directory;
+    if let Some(directory) = state_directory {
+        // Whoever named it is here to read this; a server that found out when a process floods would tell nobody.
+        match check_state_directory(&directory) {
+            Err(error) if error.is_lasting() => return Err(error.into()),
+            Err(error) => tracing::warn!("{error}; until it can, memory alone keeps output"),
+            Ok(()) => {}
+        }
+        config.state_directory = Some(directory);
     }
     let wire = config.wire.clone();
     let server = Server::new(config);

@@ -69,7 +69,6 @@ fn a_command_that_another_holds_is_taken_only_by_whoever_says_so() {
     let id = home.detach(server.url(), &[], &format!("echo up; read line <{}; echo done", go.display()));
     let mut first = Running::start(home.command(&["attach", &id]));
     first.await_line("up");
-    assert_eq!(home.listed(&id).expect("it is remembered")["state"], "held");
     for command in ["attach", "kill"] {
         let refused = home.fails(&[command, &id]);
         let told = format!("another client is attached to {id}; --takeover takes it from there\n");
@@ -105,7 +104,8 @@ fn logs_are_followed_beside_whoever_is_attached_and_neither_notices_the_other() 
         following.await_line("up");
         let mut other = Running::start(home.command(&["logs", &id, "--follow"]));
         other.await_line("up");
-        assert_eq!(home.listed(&id).expect("it is remembered")["state"], "held");
+        // Neither does whoever lists it.
+        assert_eq!(home.listed_with(&id, "up\n".len() as u64)["state"], "running");
         // What there is so far is printed just so.
         assert_eq!(home.says(&["logs", &id]), "up\n");
         release(more);
@@ -127,7 +127,7 @@ fn logs_are_followed_beside_whoever_is_attached_and_neither_notices_the_other() 
 }
 
 #[test]
-fn logs_that_may_not_look_on_take_their_turn_and_forget_nothing() {
+fn who_may_not_look_on_takes_its_turn_and_forgets_nothing() {
     let home = Home::new();
     let settings = home.path().join("settings.toml");
     std::fs::write(&settings, "[server.limits]\nobservers_per_session = 0\n").expect("it is written");
@@ -139,8 +139,12 @@ fn logs_that_may_not_look_on_take_their_turn_and_forget_nothing() {
     let refused = home.fails(&["logs", &id]);
     assert!(refused.contains("has 0 observers, the server's limit"), "{refused}");
     // That proves nothing about the command.
+    let listed = home.listed(&id).expect("it stays remembered");
+    assert_eq!(listed["state"], "held");
+    assert!(listed["reason"].as_str().expect("why").contains("has 0 observers"), "{listed}");
     attached.signal(Signal::SIGTERM);
     assert_eq!(attached.wait().code(), Some(143));
+    assert_eq!(home.listed(&id).expect("it is remembered")["state"], "running");
     assert_eq!(home.says(&["logs", &id]), "up\n");
     release(go);
     assert_eq!(home.says(&["logs", &id, "--follow"]), "up\ndone\n");
