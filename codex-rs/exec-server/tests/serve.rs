@@ -1,5 +1,8 @@
 //! The binary as a server: what it says, what it refuses, and how it ends.
 
+#[path = "serve/state.rs"]
+mod state;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
