@@ -51,6 +51,15 @@ bench *args:
 bench-docs *args:
     just bench --page ../docs/performance.md {{ args }}
 
+# Measure the TypeScript package beside the Rust client and raw WebSockets, in Node and in Chromium; `--help` explains the rows
+bench-sdk *args:
+    cargo build -q --release -p codex-exec-server -p codex-exec-server-bench
+    npm --prefix ../sdk-ts run --silent bench -- {{ args }}
+
+# The same, and write sdk-ts/docs/performance.md
+bench-sdk-docs *args:
+    just bench-sdk --page docs/performance.md {{ args }}
+
 # The main job on real input: a command on a server, over a connection that keeps breaking
 demo:
     ../tools/demo.sh

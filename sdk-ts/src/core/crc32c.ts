@@ -1,21 +1,24 @@
-// The checksum that proves that output is complete: CRC-32C (Castagnoli), eight bytes at a time.
+// The checksum that proves that output is complete: CRC-32C (Castagnoli), sixteen bytes at a time.
 
 const POLYNOMIAL = 0x82f63b78;
+/** Where reading whole words pays. */
+const MIN_BYTES_FOR_WORDS = 64;
+/** Words of memory are read as the tables expect them. */
+const IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
-/** Tables for eight bytes, made at the first use. */
-let tables: Uint32Array[] | undefined;
+/** Sixteen tables of 256, one behind the other, made at the first use. Signed, since engines compute with nothing else as fast. */
+let tables: Int32Array | undefined;
 
-function makeTables(): Uint32Array[] {
-  const made = Array.from({ length: 8 }, () => new Uint32Array(256));
-  const first = made[0]!;
+function makeTables(): Int32Array {
+  const made = new Int32Array(16 * 256);
   for (let n = 0; n < 256; n++) {
     let crc = n;
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
-    first[n] = crc >>> 0;
+    made[n] = crc;
   }
-  for (let table = 1; table < 8; table++) {
-    const before = made[table - 1]!;
-    for (let n = 0; n < 256; n++) made[table]![n] = (before[n]! >>> 8) ^ first[before[n]! & 255]!;
+  for (let n = 256; n < made.length; n++) {
+    const before = made[n - 256]!;
+    made[n] = (before >>> 8) ^ made[before & 255]!;
   }
   return made;
 }
@@ -23,32 +26,47 @@ function makeTables(): Uint32Array[] {
 /** Extends `crc`, the checksum of what came before (0 of nothing), by `bytes`. */
 export function crc32c(crc: number, bytes: Uint8Array): number {
   tables ??= makeTables();
-  const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
-    Uint32Array,
-    Uint32Array,
-    Uint32Array,
-    Uint32Array,
-    Uint32Array,
-    Uint32Array,
-    Uint32Array,
-    Uint32Array,
-  ];
+  const t = tables;
   let c = ~crc;
   let at = 0;
-  for (const end = bytes.length - 7; at < end; at += 8) {
-    c ^= bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
-    c =
-      t7[c & 255]! ^
-      t6[(c >>> 8) & 255]! ^
-      t5[(c >>> 16) & 255]! ^
-      t4[c >>> 24]! ^
-      t3[bytes[at + 4]!]! ^
-      t2[bytes[at + 5]!]! ^
-      t1[bytes[at + 6]!]! ^
-      t0[bytes[at + 7]!]!;
+  if (bytes.length >= MIN_BYTES_FOR_WORDS && IS_LITTLE_ENDIAN) {
+    // Words are read where words begin.
+    for (const start = -bytes.byteOffset & 3; at < start; at++) c = (c >>> 8) ^ t[(c ^ bytes[at]!) & 255]!;
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, ((bytes.length - at) >>> 4) << 2);
+    c = ofWords(c, words, t);
+    at += words.byteLength;
   }
-  for (; at < bytes.length; at++) c = (c >>> 8) ^ t0[(c ^ bytes[at]!) & 255]!;
+  for (; at < bytes.length; at++) c = (c >>> 8) ^ t[(c ^ bytes[at]!) & 255]!;
   return ~c >>> 0;
+}
+
+/** Takes four words at a time: the bytes of the first are followed by fifteen to twelve others, and so on. */
+function ofWords(before: number, words: Int32Array, t: Int32Array): number {
+  let c = before;
+  for (let at = 0; at < words.length; at += 4) {
+    const w0 = c ^ words[at]!;
+    const w1 = words[at + 1]!;
+    const w2 = words[at + 2]!;
+    const w3 = words[at + 3]!;
+    c =
+      t[0xf00 | (w0 & 255)]! ^
+      t[0xe00 | ((w0 >>> 8) & 255)]! ^
+      t[0xd00 | ((w0 >>> 16) & 255)]! ^
+      t[0xc00 | (w0 >>> 24)]! ^
+      t[0xb00 | (w1 & 255)]! ^
+      t[0xa00 | ((w1 >>> 8) & 255)]! ^
+      t[0x900 | ((w1 >>> 16) & 255)]! ^
+      t[0x800 | (w1 >>> 24)]! ^
+      t[0x700 | (w2 & 255)]! ^
+      t[0x600 | ((w2 >>> 8) & 255)]! ^
+      t[0x500 | ((w2 >>> 16) & 255)]! ^
+      t[0x400 | (w2 >>> 24)]! ^
+      t[0x300 | (w3 & 255)]! ^
+      t[0x200 | ((w3 >>> 8) & 255)]! ^
+      t[0x100 | ((w3 >>> 16) & 255)]! ^
+      t[w3 >>> 24]!;
+  }
+  return c;
 }
 
 /** As the protocol writes a checksum: eight lower-case hex digits. */

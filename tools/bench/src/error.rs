@@ -56,6 +56,9 @@ pub(crate) enum BenchError {
     #[error("our client: {0}")]
     Client(String),
 
+    #[error("asked for `{0}` commands, which is no number")]
+    NoCount(String),
+
     #[error("results as JSON: {0}")]
     Json(#[from] serde_json::Error),
 

@@ -7,6 +7,7 @@
 
 mod client;
 mod distance;
+mod driven;
 mod error;
 mod lanes;
 mod limit;
@@ -29,6 +30,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use crate::driven::DRIVEN_CLIENT;
 use crate::error::BenchError;
 use crate::machine::NoiseMeter;
 use crate::report::Report;
@@ -71,6 +73,10 @@ struct Cli {
     /// Be the naive server that others are compared with
     #[arg(long = SERVE_LIMIT, hide = true)]
     serve_limit: bool,
+
+    /// Be our client on the server at this URL, for a benchmark that takes turns with it
+    #[arg(long = DRIVEN_CLIENT, hide = true, value_name = "URL")]
+    driven_client: Option<String>,
 }
 
 /// Takes the names of rows, and tells what they are.
@@ -92,6 +98,9 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), BenchError> {
     if cli.serve_limit {
         return limit::serve();
+    }
+    if let Some(url) = &cli.driven_client {
+        return driven::serve(url.clone());
     }
     let plan = Plan { targets: targets(cli)?, limit: TargetSpec::limit()?, quick: cli.quick };
     let rows = if cli.rows.is_empty() { ROWS.iter().collect() } else { cli.rows.clone() };
