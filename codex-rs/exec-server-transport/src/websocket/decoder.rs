@@ -19,6 +19,9 @@ const CONTROL_BYTES: u64 = 125;
 /// that a peer has to send memory in order to take it.
 const RESERVE_BYTES: usize = 1024 * 1024;
 
+/// A mask begins anew behind every such step.
+const MASK_STEP: usize = 8;
+
 /// Something complete that arrived.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
@@ -36,6 +39,9 @@ pub(super) struct Decoder {
     message_limit: usize,
     /// The header of the frame whose payload is arriving, and the size of that payload.
     frame: Option<(FrameHeader, usize)>,
+    /// How much of that payload is unmasked: while the rest is still on its way, and what has come at hand. A multiple of
+    /// [`MASK_STEP`].
+    unmasked: usize,
     /// The fragments of an unfinished message.
     partial: Option<(MessageKind, BytesMut)>,
 }
@@ -47,6 +53,7 @@ impl Decoder {
             frame_limit: limits.frame_bytes,
             message_limit: limits.message_bytes,
             frame: None,
+            unmasked: 0,
             partial: None,
         }
     }
@@ -60,12 +67,19 @@ impl Decoder {
             }
             match &self.frame {
                 Some((_, payload_bytes)) if *payload_bytes <= buffer.len() => {}
+                Some((FrameHeader { mask: Some(key), .. }, _)) => {
+                    let end = buffer.len() - buffer.len() % MASK_STEP;
+                    mask::apply(&mut buffer[self.unmasked..end], *key);
+                    self.unmasked = end;
+                    return Ok(None);
+                }
                 _ => return Ok(None),
             }
             let Some((header, payload_bytes)) = self.frame.take() else { return Ok(None) };
             let mut payload = buffer.split_to(payload_bytes);
+            let masked = std::mem::take(&mut self.unmasked);
             if let Some(key) = header.mask {
-                mask::apply(&mut payload, key);
+                mask::apply(&mut payload[masked..], key);
             }
             if let Some(incoming) = self.take_frame(&header, payload)? {
                 return Ok(Some(incoming));
