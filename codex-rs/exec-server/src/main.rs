@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+use codex_exec_server_local::os::Heap;
+
+#[global_allocator]
+static HEAP: Heap = Heap;
+
 fn main() -> ExitCode {
     codex_exec_server::cli::main()
 }

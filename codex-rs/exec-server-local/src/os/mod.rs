@@ -46,7 +46,7 @@ pub use command::{Command, Limit, LimitKind, Stdin, Stdio};
 pub use confined::{Confined, program_of, spawn_confined};
 pub(crate) use confined::{spawn_file_server, try_sandbox, wait_for};
 pub use error::{SpawnError, Stage};
-pub use heap::share_heap;
+pub use heap::{Heap, share_heap};
 pub use low::expect_many;
 pub use mark::Mark;
 pub use orphans::{Sweep, become_subreaper, sweep};
