@@ -34,7 +34,8 @@ pub struct FsHost {
     /// Room for whole files, in KiB.
     room: Arc<Semaphore>,
     room_kib: u32,
-    writing: [Mutex<()>; WRITE_LOCKS],
+    /// Each with its own opening of the file below, once there is one: a process has only one lock on a byte otherwise.
+    writing: [Mutex<Option<File>>; WRITE_LOCKS],
     /// A file in memory whose bytes are locked by writers, here and in helpers. `None` where the system has none to give:
     /// then no helper is started.
     turns: Option<OwnedFd>,
@@ -71,7 +72,7 @@ impl FsHost {
             threads,
             room: Arc::new(Semaphore::new(room_kib as usize)),
             room_kib,
-            writing: std::array::from_fn(|_| Mutex::new(())),
+            writing: std::array::from_fn(|_| Mutex::new(None)),
             turns,
             helpers: Helpers::new(sandbox, limits),
         })
@@ -108,10 +109,16 @@ impl FsHost {
     /// Keeps other writers of this server, its helpers among them, away from the file with this number while the turn lives.
     pub(super) fn writing(&self, device: u64, inode: u64) -> WriteTurn<'_> {
         let index = usize::try_from((device ^ inode.rotate_left(7)) % WRITE_LOCKS as u64).unwrap_or(0);
-        // The lock guards nothing in memory.
-        let here = self.writing[index].lock().unwrap_or_else(PoisonError::into_inner);
-        let everywhere = self.turns.as_ref().and_then(|turns| lock_everywhere(turns, index));
-        WriteTurn { _everywhere: everywhere, _here: here }
+        // It guards an opening, which is there or not.
+        let mut here = self.writing[index].lock().unwrap_or_else(PoisonError::into_inner);
+        if here.is_none() {
+            *here = self.turns.as_ref().and_then(open_again);
+        }
+        if let Some(file) = &*here {
+            // Where that is impossible, writers of other processes are not waited for.
+            let _ = lock_byte(file, index, libc::F_WRLCK);
+        }
+        WriteTurn { here, index }
     }
 
     /// What keeps writers apart, for a helper.
@@ -127,27 +134,39 @@ impl FsHost {
 
 /// Other writers of one file wait while this lives.
 pub(super) struct WriteTurn<'a> {
-    /// The lock ends with the file.
-    _everywhere: Option<File>,
-    _here: MutexGuard<'a, ()>,
+    here: MutexGuard<'a, Option<File>>,
+    index: usize,
 }
 
-/// Locks one byte of the file that all writers share. It belongs to an opening of its own, since a process has only one lock
-/// otherwise. Where that is impossible, writers of other processes are not waited for.
-fn lock_everywhere(turns: &OwnedFd, index: usize) -> Option<File> {
-    let path = format!("/proc/self/fd/{}", turns.as_raw_fd());
-    let file = File::options().read(true).write(true).open(path).ok()?;
+impl Drop for WriteTurn<'_> {
+    fn drop(&mut self) {
+        if let Some(file) = &*self.here
+            && lock_byte(file, self.index, libc::F_UNLCK).is_err()
+        {
+            // The lock ends with its opening.
+            *self.here = None;
+        }
+    }
+}
+
+/// Another opening of a file in memory.
+fn open_again(file: &OwnedFd) -> Option<File> {
+    File::options().read(true).write(true).open(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()
+}
+
+/// Locks or unlocks one byte of the file that all writers share.
+fn lock_byte(file: &File, index: usize, kind: libc::c_int) -> nix::Result<()> {
     let lock = libc::flock {
-        l_type: i16::try_from(libc::F_WRLCK).ok()?,
-        l_whence: i16::try_from(libc::SEEK_SET).ok()?,
-        l_start: i64::try_from(index).ok()?,
+        l_type: i16::try_from(kind).map_err(|_| nix::errno::Errno::EINVAL)?,
+        l_whence: i16::try_from(libc::SEEK_SET).map_err(|_| nix::errno::Errno::EINVAL)?,
+        l_start: i64::try_from(index).map_err(|_| nix::errno::Errno::EINVAL)?,
         l_len: 1,
         l_pid: 0,
     };
     loop {
-        match fcntl(&file, FcntlArg::F_OFD_SETLKW(&lock)) {
+        match fcntl(file, FcntlArg::F_OFD_SETLKW(&lock)) {
             Err(nix::errno::Errno::EINTR) => {}
-            locked => return locked.ok().map(|_| file),
+            locked => return locked.map(drop),
         }
     }
 }

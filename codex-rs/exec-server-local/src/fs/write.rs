@@ -4,7 +4,7 @@
 //! other programs it is as good as the moment between the comparison and the write is short.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -54,17 +54,28 @@ fn in_place(
         Some("") => OFlags::CREATE | OFlags::EXCL,
         Some(_) => OFlags::empty(),
     };
-    let (mut file, _turn) = match open_for_turn(host, place, create, NEW_FILE) {
+    let (mut file, old_bytes, _turn) = match open_for_turn(host, place, create, NEW_FILE) {
         Err(fault) => return Err(lost_race(place, condition, fault)),
         Ok((file, stat, turn)) => {
             check(place, condition.filter(|etag| !etag.is_empty()), &stat)?;
-            (file, turn)
+            (file, stat.stx_size, turn)
         }
     };
-    let fault = |error: std::io::Error| place.fault(error);
-    ftruncate(&file, 0).map_err(|error| place.fault(error))?;
-    file.write_all(data).map_err(fault)?;
+    overwrite(&mut file, old_bytes, data).map_err(|error| place.fault(error))?;
     settle(place, &file, mode)
+}
+
+/// Writes `data` over what is there and cuts the file where that ends, also if not all of it could be written.
+///
+/// Not the other way round: a file that was emptied gets other blocks, and file systems that care about programs which
+/// write so have them on their way to the disk before the file is closed. That takes many times as long.
+fn overwrite(file: &mut File, old_bytes: u64, data: &[u8]) -> std::io::Result<()> {
+    let written = file.write_all(data);
+    let end = file.stream_position()?;
+    if end < old_bytes {
+        ftruncate(&*file, end)?;
+    }
+    written
 }
 
 /// Opens the file of `place` and waits for this writer's turn on it.
@@ -80,10 +91,7 @@ fn open_for_turn<'a>(
         let turn = host.writing(device(&stat), stat.stx_ino);
         // Whoever had the turn before may have put another file here, and what is written to the old one is lost.
         match look(place.dir(), place.name(), place.look_flags()) {
-            Ok(found) if is_same(&found, &stat) => {
-                let stat = look_at(&file).map_err(|error| place.fault(error))?;
-                return Ok((file, stat, turn));
-            }
+            Ok(found) if is_same(&found, &stat) => return Ok((file, found, turn)),
             Ok(_) | Err(Errno::NOENT) => {}
             Err(error) => return Err(place.fault(error)),
         }
