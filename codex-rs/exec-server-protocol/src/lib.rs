@@ -12,6 +12,7 @@ pub mod error_code;
 pub mod fs;
 pub mod http;
 pub mod ids;
+pub mod listing_result;
 pub mod methods;
 pub mod network;
 pub mod path_uri;

@@ -9,9 +9,9 @@ use std::path::{Component, Path};
 
 use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_protocol::fs::{
-    FsCreateDirectoryParams, FsDirectoryEntry, FsReadDirectoryParams, FsReadDirectoryResponse,
-    MAX_LISTED_ENTRIES,
+    FsCreateDirectoryParams, FsReadDirectoryParams, FsReadDirectoryResponse, MAX_LISTED_ENTRIES,
 };
+use codex_exec_server_protocol::listing_result::Entry;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, mkdirat, openat};
 use rustix::io::Errno;
 
@@ -68,25 +68,38 @@ pub(super) fn read(
     params: &FsReadDirectoryParams,
     interest: &Interest,
 ) -> Result<FsReadDirectoryResponse, FsFault> {
+    let mut entries = Vec::new();
+    let more = read_each(host, params, interest, |entry| entries.push(entry.into()))?;
+    Ok(FsReadDirectoryResponse { entries, more })
+}
+
+/// The same, showing each entry to `put`; whether there are more behind them. After a fault, those that were shown already mean
+/// nothing.
+pub(super) fn read_each(
+    host: &FsHost,
+    params: &FsReadDirectoryParams,
+    interest: &Interest,
+    mut put: impl FnMut(Entry<'_>),
+) -> Result<bool, FsFault> {
     if let Some(limit) = params.max_entries {
-        return read_page(host, params, limit, interest);
+        return read_page(host, params, limit, interest, put);
     }
     let path = native(&params.path)?;
-    let mut entries = Vec::new();
+    let mut left = host.limits.listed_entries;
     list(&path, |name, kind, dir| {
-        if entries.len() >= host.limits.listed_entries {
+        left = left.checked_sub(1).ok_or_else(|| {
             let limit = host.limits.listed_entries as u64;
-            return Err(FsFault::TooManyEntries { path: params.path.clone(), limit });
-        }
+            FsFault::TooManyEntries { path: params.path.clone(), limit }
+        })?;
         interest.check(&params.path)?;
-        entries.push(entry(&path, name, kind, dir));
+        show(&path, name, kind, dir, &mut put);
         Ok(())
     })
     .unwrap_or_else(|error| Err(FsFault::io(&params.path, error)))?;
-    Ok(FsReadDirectoryResponse { entries, more: false })
+    Ok(false)
 }
 
-fn entry(path: &Path, name: &OsStr, kind: FileType, dir: impl AsFd) -> FsDirectoryEntry {
+fn show(path: &Path, name: &OsStr, kind: FileType, dir: impl AsFd, put: &mut impl FnMut(Entry<'_>)) {
     let is_symlink = kind == FileType::Symlink;
     let target = if is_symlink {
         // One that leads nowhere is neither, but still there.
@@ -94,13 +107,14 @@ fn entry(path: &Path, name: &OsStr, kind: FileType, dir: impl AsFd) -> FsDirecto
     } else {
         kind
     };
-    FsDirectoryEntry {
-        file_name: name.to_string_lossy().into_owned(),
+    let told = if name.to_str().is_none() { child(path, name) } else { None };
+    put(Entry {
+        file_name: &name.to_string_lossy(),
         is_directory: target == FileType::Directory,
         is_file: target == FileType::RegularFile,
         is_symlink,
-        path: if name.to_str().is_none() { child(path, name) } else { None },
-    }
+        path: told.as_ref(),
+    });
 }
 
 /// The first names behind `after`. The whole directory is looked at for each page, so that no page has to be remembered;
@@ -110,7 +124,8 @@ fn read_page(
     params: &FsReadDirectoryParams,
     limit: u64,
     interest: &Interest,
-) -> Result<FsReadDirectoryResponse, FsFault> {
+    mut put: impl FnMut(Entry<'_>),
+) -> Result<bool, FsFault> {
     let most = MAX_LISTED_ENTRIES.min(host.limits.listed_entries as u64);
     if !(1..=most).contains(&limit) {
         return Err(FsFault::PageLength(most));
@@ -136,12 +151,11 @@ fn read_page(
     let fault = |error| FsFault::io(&params.path, error);
     let dir = openat(CWD, &path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let dir = dir.map_err(fault)?;
-    let mut entries = Vec::with_capacity(names.len());
     for Named { name, kind } in names.into_sorted_vec() {
         interest.check(&params.path)?;
-        entries.push(entry(&path, &name, kind, &dir));
+        show(&path, &name, kind, &dir, &mut put);
     }
-    Ok(FsReadDirectoryResponse { entries, more })
+    Ok(more)
 }
 
 /// A name and what it is, in the order of the name's bytes.

@@ -1,0 +1,133 @@
+//! The answer to `fs/readDirectory`, put together as JSON text while the directory is read.
+//!
+//! Equal, byte for byte, to what [`encode_result`](crate::rpc::encode_result) makes of the same answer, without holding the
+//! entries one by one first: of a long directory that is more memory than the text, and more time than the reading.
+
+use std::fmt::Write as _;
+
+use crate::fs::FsDirectoryEntry;
+use crate::path_uri::PathUri;
+use crate::rpc::RequestId;
+
+/// What is told of one entry; see [`FsDirectoryEntry`].
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// The bare name; what is not UTF-8 in it is replaced.
+    pub file_name: &'a str,
+    /// Whether it is, or leads to, a directory.
+    pub is_directory: bool,
+    /// Whether it is, or leads to, a regular file.
+    pub is_file: bool,
+    /// Whether the entry itself is a symbolic link.
+    pub is_symlink: bool,
+    /// Where it is; only for a name that is not UTF-8.
+    pub path: Option<&'a PathUri>,
+}
+
+impl<'a> From<&'a FsDirectoryEntry> for Entry<'a> {
+    fn from(entry: &'a FsDirectoryEntry) -> Self {
+        let FsDirectoryEntry { file_name, is_directory, is_file, is_symlink, path } = entry;
+        Self {
+            file_name,
+            is_directory: *is_directory,
+            is_file: *is_file,
+            is_symlink: *is_symlink,
+            path: path.as_ref(),
+        }
+    }
+}
+
+impl From<Entry<'_>> for FsDirectoryEntry {
+    fn from(entry: Entry<'_>) -> Self {
+        Self {
+            file_name: entry.file_name.to_owned(),
+            is_directory: entry.is_directory,
+            is_file: entry.is_file,
+            is_symlink: entry.is_symlink,
+            path: entry.path.cloned(),
+        }
+    }
+}
+
+/// An answer that is being put together.
+#[derive(Debug)]
+pub struct ListingResult {
+    text: String,
+    is_empty: bool,
+}
+
+impl ListingResult {
+    /// The answer to `id`, without entries yet.
+    #[must_use]
+    pub fn begin(id: &RequestId) -> Self {
+        let id = serde_json::to_string(id).expect("an id always serializes");
+        Self { text: format!(r#"{{"id":{id},"result":{{"entries":["#), is_empty: true }
+    }
+
+    /// Adds an entry.
+    pub fn push(&mut self, entry: Entry<'_>) {
+        let Entry { file_name, is_directory, is_file, is_symlink, path } = entry;
+        let text = &mut self.text;
+        text.push_str(if self.is_empty { r#"{"fileName":"# } else { r#",{"fileName":"# });
+        self.is_empty = false;
+        push_string(text, file_name);
+        text.push_str(if is_directory { r#","isDirectory":true"# } else { r#","isDirectory":false"# });
+        text.push_str(if is_file { r#","isFile":true"# } else { r#","isFile":false"# });
+        if is_symlink {
+            text.push_str(r#","isSymlink":true"#);
+        }
+        if let Some(path) = path {
+            let path = serde_json::to_string(path).expect("a path always serializes");
+            // Writing to a string never fails.
+            let _ = write!(text, r#","path":{path}"#);
+        }
+        text.push('}');
+    }
+
+    /// The whole message. `more`: others come behind these.
+    #[must_use]
+    pub fn finish(mut self, more: bool) -> String {
+        self.text.push_str(if more { r#"],"more":true}}"# } else { "]}}" });
+        self.text
+    }
+}
+
+/// Appends `value` as a JSON string. Hardly a name has anything in it that must be escaped.
+fn push_string(text: &mut String, value: &str) {
+    if value.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
+    } else {
+        text.push_str(&serde_json::to_string(value).expect("a string always serializes"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fs::FsReadDirectoryResponse;
+    use crate::rpc::encode_result;
+
+    fn entry() -> impl Strategy<Value = FsDirectoryEntry> {
+        let path = any::<bool>().prop_map(|is_told| is_told.then(|| "file:///a/%FF".parse().expect("a URI")));
+        ("(?s).{0,12}", any::<[bool; 3]>(), path).prop_map(|(file_name, flags, path)| {
+            let [is_directory, is_file, is_symlink] = flags;
+            FsDirectoryEntry { file_name, is_directory, is_file, is_symlink, path }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_entries_make_the_text_that_the_whole_would(entries in proptest::collection::vec(entry(), 0..6), more: bool) {
+            let id = RequestId::String("a\"b".into());
+            let mut result = ListingResult::begin(&id);
+            for entry in &entries {
+                result.push(entry.into());
+            }
+            prop_assert_eq!(result.finish(more), encode_result(&id, &FsReadDirectoryResponse { entries, more }));
+        }
+    }
+}
