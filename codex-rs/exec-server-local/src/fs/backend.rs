@@ -25,12 +25,14 @@ use codex_exec_server_protocol::fs::{
     FsWriteBlockParams, FsWriteFileParams, FsWriteFileResponse, FsWriteRangeParams, FsWriteRangeResponse,
 };
 use codex_exec_server_protocol::ids::RequestKey;
+use codex_exec_server_protocol::listing_result::Entry;
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::sandbox::SandboxContext;
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::confined::{Answer, Request};
+use super::directory;
 use super::handles::FileHandles;
 use super::host::{FsHost, Interest};
 use super::keys::{Keys, Turn, Written, of_append, of_write};
@@ -262,6 +264,28 @@ impl LocalFileSystem {
     ) -> Result<FsReadDirectoryResponse, FsFault> {
         let sandbox = params.sandbox.clone();
         self.run(sandbox.as_ref(), Request::ReadDirectory(params), taken!(ReadDirectory)).await
+    }
+
+    /// The same, entry by entry: `put` adds each to `into`. Returns that, and whether there are more behind them.
+    pub async fn list<L: Send + 'static>(
+        &self,
+        params: FsReadDirectoryParams,
+        mut into: L,
+        put: impl Fn(&mut L, Entry<'_>) + Send + 'static,
+    ) -> Result<(L, bool), FsFault> {
+        if Confined::new(&self.host, params.sandbox.as_ref())?.is_some() {
+            let listing = self.read_directory(params).await?;
+            listing.entries.iter().for_each(|entry| put(&mut into, entry.into()));
+            return Ok((into, listing.more));
+        }
+        let host = Arc::clone(&self.host);
+        let (interest, _interested) = Interest::new();
+        let path = params.path.clone();
+        let list = move || {
+            let more = directory::read_each(&host, &params, &interest, |entry| put(&mut into, entry))?;
+            Ok((into, more))
+        };
+        self.host.blocking(&path, list).await
     }
 
     /// `fs/walk`

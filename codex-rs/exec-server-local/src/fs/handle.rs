@@ -13,7 +13,7 @@ use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_protocol::fs::{FileHandleId, FsOpenMode, FsReadBlockResponse};
 use codex_exec_server_protocol::path_uri::PathUri;
 use rustix::fs::{OFlags, ftruncate};
-use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
+use tokio::sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore};
 
 use super::host::FsHost;
 use super::open::{for_reading, for_writing};
@@ -89,19 +89,25 @@ impl OpenFile {
         FsFault::HandleIo { path: self.uri.clone(), source: Arc::new(error) }
     }
 
-    /// Up to `len` bytes at `offset`.
-    pub(super) async fn read(
+    /// Up to `len` bytes at `offset`, as what `take` makes of them, where they are read if that is a thread. The permit is
+    /// room in `ahead` that a long block takes.
+    pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         host: &FsHost,
-        offset: u64,
-        len: u64,
-    ) -> Result<FsReadBlockResponse, FsFault> {
+        (offset, len): (u64, u64),
+        ahead: &Ahead,
+        take: impl FnOnce(FsReadBlockResponse) -> T + Send + 'static,
+    ) -> Result<(T, Option<OwnedSemaphorePermit>), FsFault> {
         let turn = Arc::clone(&self.file).read_owned().await;
         let file = self.present(turn.as_ref())?;
-        if len <= QUICK_READ_BYTES
-            && let Some(block) = read_in_place(&file, offset, len)
-        {
-            return Ok(block);
+        let mut room = None;
+        if len <= QUICK_READ_BYTES {
+            if let Some(block) = read_in_place(&file, offset, len) {
+                return Ok((take(block), None));
+            }
+        } else {
+            // In its turn: what was asked of the file later does not come before it.
+            room = Some(ahead.room(len).await);
         }
         let this = Arc::clone(self);
         host.blocking(&self.uri, move || {
@@ -111,7 +117,7 @@ impl OpenFile {
             // Files of the kernel that tell no length go on for as long as there is something to read.
             let is_told = size > 0 && offset.saturating_add(len) >= size;
             let eof = (chunk.len() as u64) < len || is_told;
-            Ok(FsReadBlockResponse { chunk: chunk.into(), eof })
+            Ok((take(FsReadBlockResponse { chunk: chunk.into(), eof }), room))
         })
         .await
     }
@@ -160,6 +166,27 @@ impl OpenFile {
     /// Whether something failed.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+}
+
+/// Room for blocks that were read and have not left.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    /// In KiB.
+    room: Arc<Semaphore>,
+    limit_kib: u32,
+}
+
+impl Ahead {
+    pub(super) fn new(limit_bytes: usize) -> Self {
+        let limit_kib = u32::try_from(limit_bytes >> 10).unwrap_or(u32::MAX >> 4).max(1);
+        Self { room: Arc::new(Semaphore::new(limit_kib as usize)), limit_kib }
+    }
+
+    /// Waits for room for a block, and takes it until the permit is dropped.
+    async fn room(&self, block_bytes: u64) -> OwnedSemaphorePermit {
+        let kib = u32::try_from(block_bytes >> 10).unwrap_or(u32::MAX).clamp(1, self.limit_kib);
+        Arc::clone(&self.room).acquire_many_owned(kib).await.expect("it is never closed")
     }
 }
 

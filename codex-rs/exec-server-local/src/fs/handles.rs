@@ -8,8 +8,9 @@ use codex_exec_server_protocol::fs::{
     FileHandleId, FsCloseParams, FsOpenParams, FsOpenResponse, FsReadBlockParams, FsReadBlockResponse,
     FsWriteBlockParams, MAX_BLOCK_BYTES, MAX_FILE_HANDLE_ID_BYTES, MAX_FILE_HANDLES,
 };
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::handle::OpenFile;
+use super::handle::{Ahead, OpenFile};
 use super::host::FsHost;
 use super::sandbox::Confined;
 
@@ -19,6 +20,7 @@ use super::sandbox::Confined;
 #[derive(Debug)]
 pub struct FileHandles {
     host: Arc<FsHost>,
+    ahead: Ahead,
     /// Those that are being opened, too.
     open: Mutex<HashMap<FileHandleId, Arc<OpenFile>>>,
 }
@@ -42,7 +44,8 @@ impl FileHandles {
     /// None yet.
     #[must_use]
     pub fn new(host: Arc<FsHost>) -> Self {
-        Self { host, open: Mutex::default() }
+        let ahead = Ahead::new(host.limits.block_bytes_ahead);
+        Self { host, ahead, open: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<FileHandleId, Arc<OpenFile>>> {
@@ -95,11 +98,21 @@ impl FileHandles {
 
     /// `fs/readBlock`
     pub async fn read_block(&self, params: FsReadBlockParams) -> Result<FsReadBlockResponse, FsFault> {
+        Ok(self.take_block(params, |block| block).await?.0)
+    }
+
+    /// The same, as what `take` makes of it, where it is read. Of long blocks that were read and still have their permits
+    /// there are only as many as may be ahead of the socket.
+    pub async fn take_block<T: Send + 'static>(
+        &self,
+        params: FsReadBlockParams,
+        take: impl FnOnce(FsReadBlockResponse) -> T + Send + 'static,
+    ) -> Result<(T, Option<OwnedSemaphorePermit>), FsFault> {
         let file = self.find(&params.handle_id)?;
         if !(1..=MAX_BLOCK_BYTES).contains(&params.len) {
             return Err(FsFault::ReadBlockLength);
         }
-        let outcome = file.read(&self.host, params.offset, params.len).await;
+        let outcome = file.read(&self.host, (params.offset, params.len), &self.ahead, take).await;
         self.settle(&params.handle_id, &file);
         outcome
     }

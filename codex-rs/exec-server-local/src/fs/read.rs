@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
 use codex_exec_server_core::fs_fault::FsFault;
@@ -10,6 +9,8 @@ use codex_exec_server_protocol::fs::{
     FsReadFileParams, FsReadRangeParams, FsReadRangeResponse, MAX_BLOCK_BYTES, MAX_READ_FILE_BYTES,
 };
 use codex_exec_server_protocol::path_uri::PathUri;
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 
 use super::confined::Opened;
 use super::metadata::{device, etag, look_at};
@@ -140,16 +141,18 @@ pub(super) fn read_at(file: &File, offset: u64, len: u64) -> std::io::Result<Byt
     if i64::try_from(offset.saturating_add(len)).is_err() {
         return Ok(Bytes::new());
     }
-    let mut bytes = vec![0; usize::try_from(len).expect("a block fits into memory")];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
+    let len = usize::try_from(len).expect("a block fits into memory");
+    // Never cleared first: that would be another pass over all of it.
+    let mut bytes = Vec::with_capacity(len);
+    while bytes.len() < len {
+        let at = offset + bytes.len() as u64;
+        match pread(file, spare_capacity(&mut bytes), at) {
             Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    bytes.truncate(filled);
+    // There may have been more room than was asked for.
+    bytes.truncate(len);
     Ok(bytes.into())
 }

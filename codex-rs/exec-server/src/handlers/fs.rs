@@ -10,6 +10,7 @@ use codex_exec_server_protocol::bytes::encoded_len;
 use codex_exec_server_protocol::bytes_result::{BytesResult, Json};
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::fs::*;
+use codex_exec_server_protocol::listing_result::ListingResult;
 use codex_exec_server_protocol::methods::ClientRequest;
 use codex_exec_server_protocol::process::EmptyResponse;
 use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
@@ -129,7 +130,7 @@ async fn run(files: &Arc<Files>, id: &RequestId, request: FsRequest, form: Form)
         FsRequest::GetMetadata(params) => encode(id, system.get_metadata(params).await),
         FsRequest::StatMany(params) => encode(id, system.stat_many(params).await),
         FsRequest::Canonicalize(params) => encode(id, system.canonicalize(params).await),
-        FsRequest::ReadDirectory(params) => encode(id, system.read_directory(params).await),
+        FsRequest::ReadDirectory(params) => read_directory(system, id, params).await,
         FsRequest::Walk(params) => encode(id, system.walk(params).await),
         FsRequest::Glob(params) => encode(id, search::glob(system, searches, params).await),
         FsRequest::Search(params) => encode(id, search::contents(system, searches, params).await),
@@ -237,6 +238,14 @@ fn bytes_result(id: &RequestId, member: &'static str, bytes: &[u8]) -> BytesResu
     result
 }
 
+/// What is told of a directory is written down while it is read.
+async fn read_directory(system: &LocalFileSystem, id: &RequestId, params: FsReadDirectoryParams) -> Answer {
+    match system.list(params, ListingResult::begin(id), ListingResult::push).await {
+        Ok((listing, more)) => listing.finish(more).into(),
+        Err(fault) => failed(id, fault),
+    }
+}
+
 /// A block is encoded where it is: that takes less time than to go elsewhere for it.
 async fn read_range(system: &LocalFileSystem, id: &RequestId, params: FsReadRangeParams) -> Answer {
     match system.read_range(params).await {
@@ -249,18 +258,20 @@ async fn read_range(system: &LocalFileSystem, id: &RequestId, params: FsReadRang
     }
 }
 
-/// As it is where the client takes it so; otherwise in base64.
+/// As it is where the client takes it so; otherwise in base64, which is made where the block is read.
 async fn read_block(handles: &FileHandles, id: &RequestId, params: FsReadBlockParams, form: Form) -> Answer {
-    let offset = params.offset;
-    match handles.read_block(params).await {
-        Ok(block) => {
-            if form == Form::Binary
-                && let Some(head) = (Head::Block { id, offset, eof: block.eof }).encode(block.chunk.len())
-            {
-                return Reply::Binary { head, payload: block.chunk.into_bytes() }.into();
-            }
-            bytes_result(id, "chunk", &block.chunk).finish(&[("eof", &block.eof)]).into()
-        }
+    let (about, offset) = (id.clone(), params.offset);
+    match handles.take_block(params, move |block| block_reply(&about, offset, block, form)).await {
+        Ok((reply, room)) => Answer { hold: room, ..reply.into() },
         Err(fault) => failed(id, fault),
     }
+}
+
+fn block_reply(id: &RequestId, offset: u64, block: FsReadBlockResponse, form: Form) -> Reply {
+    if form == Form::Binary
+        && let Some(head) = (Head::Block { id, offset, eof: block.eof }).encode(block.chunk.len())
+    {
+        return Reply::Binary { head, payload: block.chunk.into_bytes() };
+    }
+    bytes_result(id, "chunk", &block.chunk).finish(&[("eof", &block.eof)]).into()
 }
