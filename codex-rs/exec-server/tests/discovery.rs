@@ -2,6 +2,9 @@
 //! that is at hand: each on a server of its own, whose user has a home of its own.
 
 #[macro_use]
+#[path = "support/cases.rs"]
+mod cases;
+#[macro_use]
 #[path = "discovery/machine.rs"]
 mod machine;
 

@@ -97,26 +97,7 @@ pub(crate) async fn on_reference(case: impl AsyncFnOnce(&mut Machine)) {
 
 /// Makes a test of each case on each server; those that ask for what the reference lacks say so there.
 macro_rules! machine_cases {
-    (everywhere { $($case:ident)* } not_on_reference { $($ours:ident: $reason:literal)* }) => {
-        mod ours {
-            machine_cases!(@run on_ours $($case)* $($ours)*);
-        }
-        mod reference {
-            machine_cases!(@run on_reference $($case)*);
-            $(
-                #[test]
-                fn $ours() {
-                    println!("skipped on the reference: {}", $reason);
-                }
-            )*
-        }
-    };
-    (@run $place:ident $($case:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                crate::machine::$place(super::$case).await;
-            }
-        )*
+    (everywhere $everywhere:tt not_on_reference $ours:tt) => {
+        cases_at! { machine { ours: on_ours } everywhere $everywhere not_on_reference $ours }
     };
 }

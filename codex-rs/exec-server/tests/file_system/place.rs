@@ -128,7 +128,7 @@ macro_rules! file_cases {
             }
         }
         mod sandboxed {
-            cases!(@run on_sandboxed $($case)* $($ours)*);
+            cases_at!(@run place on_sandboxed $($case)* $($ours)*);
             $($(
                 #[test]
                 fn $open() {

@@ -2,6 +2,8 @@
 #![allow(dead_code, unused_macros, reason = "each test program takes the part that it needs")]
 
 #[macro_use]
+mod cases;
+#[macro_use]
 pub(crate) mod places;
 
 use std::panic::resume_unwind;

@@ -12,30 +12,8 @@ use super::{host, patient};
 
 /// Makes a test of each case in each place. Those that ask for what the reference lacks say so there.
 macro_rules! cases {
-    (everywhere { $($case:ident)* } not_on_reference { $($ours:ident: $reason:literal)* }) => {
-        mod local {
-            cases!(@run on_local $($case)* $($ours)*);
-        }
-        mod remote {
-            cases!(@run on_remote $($case)* $($ours)*);
-        }
-        mod reference {
-            cases!(@run on_reference $($case)*);
-            $(
-                #[test]
-                fn $ours() {
-                    println!("skipped on the reference: {}", $reason);
-                }
-            )*
-        }
-    };
-    (@run $place:ident $($case:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                crate::place::$place(super::$case).await;
-            }
-        )*
+    (everywhere $everywhere:tt not_on_reference $ours:tt) => {
+        cases_at! { place { local: on_local remote: on_remote } everywhere $everywhere not_on_reference $ours }
     };
 }
 
