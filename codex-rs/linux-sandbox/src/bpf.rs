@@ -3,6 +3,8 @@
 //! Owns the form alone; which calls are in the tables stands in `calls`. A filter begins by killing what was made for
 //! another architecture, since its numbers mean other calls.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What happens to a call.
@@ -77,6 +79,7 @@ mod op {
     pub(super) const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
     pub(super) const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     pub(super) const AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+    pub(super) const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
     pub(super) const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 }
 
@@ -107,47 +110,78 @@ pub(crate) fn assemble(lines: &[Line]) -> Vec<Instruction> {
         program.push(jump(op::AT_LEAST, 0x4000_0000, /*jt*/ 0, /*jf*/ 1));
         program.push(step(op::RETURN, Action::Kill.code()));
     }
+    let mut calls: BTreeMap<u32, Vec<Instruction>> = BTreeMap::new();
     for line in lines {
-        let mut body = Vec::new();
-        for when in &line.when {
-            match *when {
-                When::Equals(index, value) => {
-                    body.push(step(op::LOAD, argument(index)));
-                    body.push(jump(op::EQUAL, value, /*jt*/ 0, JUMP_OUT));
-                }
-                When::Masked(index, mask, value) => {
-                    body.push(step(op::LOAD, argument(index)));
-                    body.push(step(op::AND, mask));
-                    body.push(jump(op::EQUAL, value, /*jt*/ 0, JUMP_OUT));
-                }
-                When::AnyOf(index, bits) => {
-                    body.push(step(op::LOAD, argument(index)));
-                    body.push(step(op::AND, bits));
-                    body.push(jump(op::EQUAL, 0, JUMP_OUT, /*jf*/ 0));
-                }
-            }
-        }
-        body.push(step(op::RETURN, line.action.code()));
-        // Conditions overwrite the number, so the next line needs it again.
-        let reload = !line.when.is_empty();
-        let length = body.len();
-        for (at, instruction) in body.iter_mut().enumerate() {
-            let out = u8::try_from(length - at - 1).expect("a line has a few conditions");
-            if instruction.code == op::EQUAL {
-                instruction.jt = if instruction.jt == JUMP_OUT { out } else { instruction.jt };
-                instruction.jf = if instruction.jf == JUMP_OUT { out } else { instruction.jf };
-            }
-        }
-        let skip = u8::try_from(length).expect("a line has a few conditions");
         let number = u32::try_from(line.call).expect("a call's number is small");
-        program.push(jump(op::EQUAL, number, /*jt*/ 0, skip));
-        program.extend(body);
-        if reload {
-            program.push(step(op::LOAD, NUMBER));
+        calls.entry(number).or_default().extend(body(line));
+    }
+    for instructions in calls.values_mut() {
+        instructions.push(step(op::RETURN, Action::Allow.code()));
+    }
+    program.extend(search(&calls.into_iter().collect::<Vec<_>>()));
+    program
+}
+
+/// Finds a call by halves. The kernel runs a new filter once for every call that there is, so a search that looks at one after
+/// the other is what installing it would cost most.
+fn search(calls: &[(u32, Vec<Instruction>)]) -> Vec<Instruction> {
+    match calls {
+        [] => vec![step(op::RETURN, Action::Allow.code())],
+        [(number, instructions)] => {
+            let mut program =
+                vec![jump(op::EQUAL, *number, /*jt*/ 1, /*jf*/ 0), step(op::RETURN, Action::Allow.code())];
+            program.extend(instructions);
+            program
+        }
+        _ => {
+            let (lower, upper) = calls.split_at(calls.len() / 2);
+            let middle = upper[0].0;
+            let lower = search(lower);
+            let mut program = match u8::try_from(lower.len()) {
+                Ok(skip) => vec![jump(op::AT_LEAST, middle, skip, /*jf*/ 0)],
+                Err(_) => {
+                    let skip = u32::try_from(lower.len()).expect("a program is short");
+                    vec![jump(op::AT_LEAST, middle, /*jt*/ 0, /*jf*/ 1), step(op::JUMP, skip)]
+                }
+            };
+            program.extend(lower);
+            program.extend(search(upper));
+            program
         }
     }
-    program.push(step(op::RETURN, Action::Allow.code()));
-    program
+}
+
+/// What happens to the call of `line` if its conditions hold; otherwise what comes behind this.
+fn body(line: &Line) -> Vec<Instruction> {
+    let mut body = Vec::new();
+    for when in &line.when {
+        match *when {
+            When::Equals(index, value) => {
+                body.push(step(op::LOAD, argument(index)));
+                body.push(jump(op::EQUAL, value, /*jt*/ 0, JUMP_OUT));
+            }
+            When::Masked(index, mask, value) => {
+                body.push(step(op::LOAD, argument(index)));
+                body.push(step(op::AND, mask));
+                body.push(jump(op::EQUAL, value, /*jt*/ 0, JUMP_OUT));
+            }
+            When::AnyOf(index, bits) => {
+                body.push(step(op::LOAD, argument(index)));
+                body.push(step(op::AND, bits));
+                body.push(jump(op::EQUAL, 0, JUMP_OUT, /*jf*/ 0));
+            }
+        }
+    }
+    body.push(step(op::RETURN, line.action.code()));
+    let length = body.len();
+    for (at, instruction) in body.iter_mut().enumerate() {
+        let out = u8::try_from(length - at - 1).expect("a line has a few conditions");
+        if instruction.code == op::EQUAL {
+            instruction.jt = if instruction.jt == JUMP_OUT { out } else { instruction.jt };
+            instruction.jf = if instruction.jf == JUMP_OUT { out } else { instruction.jf };
+        }
+    }
+    body
 }
 
 /// What a table says about one call: the same as its program.
@@ -193,6 +227,7 @@ mod tests {
                 op::AND => a &= k,
                 op::EQUAL => at += usize::from(if a == k { jt } else { jf }),
                 op::AT_LEAST => at += usize::from(if a >= k { jt } else { jf }),
+                op::JUMP => at += k as usize,
                 op::RETURN => return k,
                 other => panic!("unknown instruction {other}"),
             }
@@ -223,6 +258,26 @@ mod tests {
         assert_eq!(run(/*number*/ 57, /*a0*/ 0, /*a1*/ 0), libc::SECCOMP_RET_ALLOW);
         // The upper half does not matter, as the kernel ignores it too.
         assert_eq!(run(/*number*/ 41, 2 | (1 << 32), /*a1*/ 0), libc::SECCOMP_RET_ALLOW);
+    }
+
+    #[test]
+    fn every_call_is_found_in_a_long_table_and_none_that_is_not_in_it() {
+        // So long that some jumps do not fit into their byte.
+        let line = |call: u32| {
+            let when = vec![When::Equals(0, call), When::AnyOf(1, 1)];
+            [
+                Line { call: (3 * call).into(), when, action: Action::Errno(call.cast_signed()) },
+                Line { call: (3 * call).into(), when: vec![When::AnyOf(2, 2)], action: Action::Errno(1000) },
+            ]
+        };
+        let table: Vec<Line> = (1..=150).flat_map(line).collect();
+        let program = assemble(&table);
+        for number in 0..500 {
+            for arguments in [[0; 6], [u64::from(number / 3), 1, 0, 0, 0, 0], [0, 0, 2, 0, 0, 0]] {
+                let ran = run(&program, ARCHITECTURE, number, arguments);
+                assert_eq!(decide(&table, number.into(), arguments).code(), ran, "{number} {arguments:?}");
+            }
+        }
     }
 
     #[test]

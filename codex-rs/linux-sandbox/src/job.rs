@@ -20,8 +20,8 @@ pub const STATUS: i32 = 4;
 
 /// Ports that can be listened on for one process.
 pub const MOST_LISTENERS: usize = 8;
-/// Descriptors that come with one message: the program's process, those listeners, and a report.
-pub(crate) const MOST_DESCRIPTORS: usize = MOST_LISTENERS + 2;
+/// Descriptors that come with one message: the program's process, its mounts, those listeners, and a report.
+pub(crate) const MOST_DESCRIPTORS: usize = MOST_LISTENERS + 3;
 
 /// Everything that the launcher needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,8 +159,8 @@ pub struct Failure {
 /// What the launcher tells back. The socket's end without a [`Told::Failed`] means that the program runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Told {
-    /// A descriptor of the program's process comes with this, those of the job's listeners, and one of a pipe that will tell
-    /// what was denied, if anybody watches.
+    /// Descriptors of the program's process and of its mounts come with this, those of the job's listeners, and one of a pipe
+    /// that will tell what was denied, if anybody watches.
     Command,
     Failed(Failure),
     /// What came of [`Work::Trial`]: the names of attempts that got through.

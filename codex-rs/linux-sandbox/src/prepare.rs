@@ -71,11 +71,13 @@ pub struct Started {
     pub listeners: Vec<OwnedFd>,
 }
 
-/// See [`Started`].
+/// See [`Started`]. Letting go of it waits for the kernel, and so takes a moment.
 #[derive(Debug)]
 pub struct Held {
     /// The rules by the paths where they hold.
     pub rules: Rules,
+    /// The mounts inside, which end with this. They go before what they may cover.
+    _mounts: Option<OwnedFd>,
     placeholders: Vec<Placeholder>,
     sight: Sight,
     /// Tells what was denied, when the process has ended. `None` where nobody watches.
@@ -309,14 +311,16 @@ impl Running {
         Ok(FileServer { started, socket })
     }
 
-    /// `told` are the program's process, what listens, and what will tell of denials.
+    /// `told` are the program's process, its mounts, what listens, and what will tell of denials.
     fn started(self, told: Vec<OwnedFd>) -> Result<(Started, OwnedFd), WaitError> {
         let mut told = told.into_iter();
         let command = told.next().ok_or(WaitError::Silent)?;
+        let mounts = told.next();
         let listeners: Vec<OwnedFd> = told.by_ref().take(self.listeners).collect();
         let report = told.next();
-        let held = Held { rules: self.rules, placeholders: self.placeholders, sight: self.sight, report };
-        Ok((Started { command, held, listeners }, self.status))
+        let Self { status, rules, placeholders, sight, .. } = self;
+        let held = Held { rules, _mounts: mounts, placeholders, sight, report };
+        Ok((Started { command, held, listeners }, status))
     }
 
     /// Waits for the outcome of a trial: the names of attempts that got through.

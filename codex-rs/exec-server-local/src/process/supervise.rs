@@ -22,7 +22,7 @@ use crate::os;
 
 const KILLED: os::Status = os::Status::Signalled(os::Signal::KILL.as_raw());
 
-/// See the module. Returns when the log is closed. Time is counted from `started`, which is before the process ran: on a busy
+/// See the module. Returns when the log is closed and nothing is left of the process. Time is counted from `started`, which is before the process ran: on a busy
 /// machine it may have run for a while before this does.
 pub(super) async fn supervise(
     started: Instant,
@@ -98,20 +98,26 @@ pub(super) async fn supervise(
     if let Some(stdin) = &stdin {
         stdin.abandon();
     }
-    if let Some(held) = process.take_held() {
-        let wait = process.host.limits.kill_wait;
-        let child = Arc::clone(&child);
-        let released = tokio::task::spawn_blocking(move || {
-            // A launcher waits for everybody inside before it ends; one that was killed could not, and they may be dying.
-            if child.try_wait().is_ok_and(|exit| exit.is_some_and(|exit| exit.status == KILLED)) {
-                let _ = os::kill_tree(&child, std::time::Instant::now() + wait);
-            }
-            drop(held);
-        });
-        // It only tidies up; a panic there is told by the runtime and changes nothing here.
-        let _ = released.await;
+    let Some(held) = process.take_held() else { return process.push_closed() };
+    // A launcher waits for everybody inside before it ends; one that was killed could not, and they may be dying.
+    let was_killed = child.try_wait().is_ok_and(|exit| exit.is_some_and(|exit| exit.status == KILLED));
+    let leaves_traces = was_killed || held.has_placeholders();
+    let (wait, child) = (process.host.limits.kill_wait, Arc::clone(&child));
+    let released = tokio::task::spawn_blocking(move || {
+        if was_killed {
+            let _ = os::kill_tree(&child, std::time::Instant::now() + wait);
+        }
+        drop(held);
+    });
+    // Where nothing is left that anybody could find, nobody waits for the kernel to take the sandbox apart.
+    if !leaves_traces {
+        process.push_closed();
     }
-    process.push_closed();
+    // It only tidies up; a panic there is told by the runtime and changes nothing here.
+    let _ = released.await;
+    if leaves_traces {
+        process.push_closed();
+    }
 }
 
 /// The kernel would not tell how the process ended. Can't happen while nobody else waits for our children.

@@ -34,17 +34,22 @@ pub(super) fn set_limits(limits: &[(u32, u64)]) -> io::Result<()> {
     Ok(())
 }
 
-/// None is left, none can come back, and no program's file gives any.
-pub(super) fn give_up_capabilities() -> io::Result<()> {
-    // SAFETY: passes numbers.
-    unsafe {
-        let mut capability = 0;
-        // The kernel says where its list ends.
-        while libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) >= 0 {
-            check(i64::from(libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0)))?;
-            capability += 1;
+/// No program that is run from here on, by this process or by its children, gets any by its file.
+pub(super) fn bound_capabilities() -> io::Result<()> {
+    let mut capability = 0;
+    loop {
+        // SAFETY: passes numbers.
+        match check(i64::from(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) })) {
+            Ok(()) => capability += 1,
+            // The kernel says where its list ends.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && capability > 0 => return Ok(()),
+            Err(error) => return Err(error),
         }
     }
+}
+
+/// None is left, and none can come back.
+pub(super) fn give_up_capabilities() -> io::Result<()> {
     // User 0 is nobody special, and stays so.
     rustix::thread::set_capabilities_secure_bits(
         CapabilitiesSecureBits::NO_ROOT

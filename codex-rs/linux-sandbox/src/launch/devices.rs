@@ -17,40 +17,55 @@ const NODES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
 /// What shared memory may take. It counts as the process's memory as well.
 const SHARED_MEMORY: &str = "256m";
 
-pub(super) fn add(root: &Root, terminal: bool) -> io::Result<()> {
-    let dev = tmpfs("0755", "64k", "64")?;
-    // Its places are made before it is attached; the nodes come after, since only an attached tree takes mounts.
-    for node in NODES {
-        touch(&dev, node.as_bytes())?;
+/// What is shown of the machine's devices: taken before anything covers them.
+pub(super) struct Devices {
+    nodes: Vec<OwnedFd>,
+    terminal: Option<OwnedFd>,
+}
+
+impl Devices {
+    /// `terminal` tells whether descriptor 0 is a terminal, which then gets a place among them.
+    pub(super) fn open(terminal: bool) -> io::Result<Self> {
+        let node = |name: &&str| clone_tree(CWD, &format!("/dev/{name}"));
+        let nodes = NODES.iter().map(node).collect::<io::Result<_>>()?;
+        Ok(Self { nodes, terminal: if terminal { Some(open_terminal()?) } else { None } })
     }
-    for folder in ["pts", "shm"] {
-        mkdirat(&dev, folder, Mode::from_raw_mode(0o755))?;
+
+    pub(super) fn add(self, root: &Root) -> io::Result<()> {
+        let dev = tmpfs("0755", "64k", "64")?;
+        // Its places are made before it is attached; the nodes come after, since only an attached tree takes mounts.
+        for node in NODES {
+            touch(&dev, node.as_bytes())?;
+        }
+        for folder in ["pts", "shm"] {
+            mkdirat(&dev, folder, Mode::from_raw_mode(0o755))?;
+        }
+        for (link, target) in [
+            ("fd", "/proc/self/fd"),
+            ("ptmx", "pts/ptmx"),
+            ("stdin", "/proc/self/fd/0"),
+            ("stdout", "/proc/self/fd/1"),
+            ("stderr", "/proc/self/fd/2"),
+        ] {
+            symlinkat(target, &dev, link)?;
+        }
+        if self.terminal.is_some() {
+            touch(&dev, b"console")?;
+        }
+        root.put(&dev, b"/dev", /*make*/ None)?;
+        for (name, node) in NODES.iter().zip(&self.nodes) {
+            put(node, &dev, name)?;
+        }
+        put(&terminals()?, &dev, "pts")?;
+        put(&tmpfs("1777", SHARED_MEMORY, "16k")?, &dev, "shm")?;
+        if let Some(terminal) = &self.terminal {
+            put(terminal, &dev, "console")?;
+            take_terminal(&dev)?;
+        }
+        let read_only =
+            Attributes { set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOEXEC, ..Attributes::default() };
+        set_attributes(&dev, "", /*recursive*/ false, read_only)
     }
-    for (link, target) in [
-        ("fd", "/proc/self/fd"),
-        ("ptmx", "pts/ptmx"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-    ] {
-        symlinkat(target, &dev, link)?;
-    }
-    if terminal {
-        touch(&dev, b"console")?;
-    }
-    root.put(&dev, b"/dev", /*make*/ None)?;
-    for node in NODES {
-        let source = clone_tree(CWD, &format!("/dev/{node}"))?;
-        put(&source, &dev, node)?;
-    }
-    put(&terminals()?, &dev, "pts")?;
-    put(&tmpfs("1777", SHARED_MEMORY, "16k")?, &dev, "shm")?;
-    if terminal {
-        show_terminal(&dev)?;
-    }
-    let read_only =
-        Attributes { set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOEXEC, ..Attributes::default() };
-    set_attributes(&dev, "", /*recursive*/ false, read_only)
 }
 
 fn put(tree: &OwnedFd, dev: &OwnedFd, name: &str) -> io::Result<()> {
@@ -67,10 +82,9 @@ fn terminals() -> io::Result<OwnedFd> {
     Ok(fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
 }
 
-/// The process's own terminal belongs to the machine's terminals, which are not to be seen. It gets a place here, and is
-/// opened anew there, so that its name is found and `/dev/stdout` leads to it.
-#[allow(unsafe_code)]
-fn show_terminal(dev: &OwnedFd) -> io::Result<()> {
+/// The process's own terminal belongs to the machine's terminals, which are not to be seen. It gets a place among the
+/// devices.
+fn open_terminal() -> io::Result<OwnedFd> {
     let stdin = std::io::stdin();
     // The descriptor's own mount is the server's, which can't be cloned here: the terminal is found by its path, and must be
     // the same one.
@@ -80,12 +94,16 @@ fn show_terminal(dev: &OwnedFd) -> io::Result<()> {
     if (own.st_dev, own.st_ino, own.st_rdev) != (found_stat.st_dev, found_stat.st_ino, found_stat.st_rdev) {
         return Err(io::Error::from_raw_os_error(libc::ESTALE));
     }
-    let tree = open_tree(
+    Ok(open_tree(
         &found,
         "",
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH,
-    )?;
-    put(&tree, dev, "console")?;
+    )?)
+}
+
+/// Opens it anew in its place, so that its name is found and `/dev/stdout` leads to it.
+#[allow(unsafe_code)]
+fn take_terminal(dev: &OwnedFd) -> io::Result<()> {
     let opened =
         rustix::fs::openat(dev, "console", OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
     let number = std::os::fd::AsRawFd::as_raw_fd(&opened);

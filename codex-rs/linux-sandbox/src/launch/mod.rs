@@ -72,13 +72,14 @@ fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<Launche
     // Numbers mean something in this table that they don't in the one inside.
     let processes = task.witness.as_ref().and_then(|_| watching_place());
     namespaces::enter(task.own_network)?;
+    let mounts = namespaces::mounts().map_err(at(Stage::Namespaces))?;
     let listeners = namespaces::listen(&task.listen)?;
     let init = Init::fork().map_err(at(Stage::Fork))?;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(at(Stage::Fork))?;
     let command = match forks::fork().map_err(at(Stage::Fork))? {
         Fork::Child => {
-            drop((init, ours, listeners));
+            drop((init, ours, listeners, mounts));
             let teller = processes.is_some().then_some(theirs);
             become_command(task, status, serve, teller)
         }
@@ -95,11 +96,11 @@ fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<Launche
         }
         _ => None,
     };
-    let mut told = vec![command.pidfd()];
+    let mut told = vec![command.pidfd(), mounts.as_fd()];
     told.extend(listeners.iter().map(OwnedFd::as_fd));
     told.extend(watch.as_ref().map(|(_, (report, _))| report.as_fd()));
     status.tell(&Told::Command, &told);
-    drop(listeners);
+    drop((listeners, mounts));
     let watch = watch.map(|(witness, (_, report))| (witness, report));
     Ok(Launched { init, command, watch })
 }

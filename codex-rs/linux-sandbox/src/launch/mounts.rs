@@ -1,7 +1,11 @@
 //! Carrying out a view: detached trees are cloned, restricted, and only then put in their places.
 //!
-//! Everything that is shown is opened before anything is changed, and must be what it was when the server checked it. The
-//! new tree stands on top of the old one until it is complete; then the old one goes, with every way back.
+//! Everything that is shown is opened before anything is made read-only, and must be what it was when the server checked it.
+//! A view of the machine's tree is made of the copy of it that came with the namespace, in its place: there is no other
+//! tree to get back to. An empty one stands on top of that copy until it is complete; then the copy goes.
+//!
+//! Taking a mount away, or closing a tree that was never put anywhere, makes the kernel wait for all processors, which is
+//! most of what a view could cost. So nothing is: what only serves to build hides below what covers it.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -16,7 +20,7 @@ use rustix::mount::{
 };
 use rustix::process::{fchdir, pivot_root};
 
-use super::devices;
+use super::devices::Devices;
 use crate::job::{Failure, Stage};
 use crate::view::{Base, Identity, Step, View};
 
@@ -28,23 +32,19 @@ pub(super) fn build(view: &View, terminal: bool) -> Result<(), Failure> {
     // Nothing that is done here reaches the machine's own tree.
     set_attributes(CWD, "/", /*recursive*/ true, Attributes { private: true, ..Attributes::default() })
         .map_err(failed("/"))?;
-    let mut sources = Vec::with_capacity(view.steps.len());
-    for step in &view.steps {
-        sources.push(match step {
-            Step::Show { path, writable, identity } => {
-                Some(clone_checked(path, *identity, *writable).map_err(failed_at(path))?)
-            }
-            Step::Hide { .. } | Step::HideAround { .. } | Step::Link { .. } => None,
-        });
-    }
+    let sources = open_sources(view)?;
+    // Where the machine's own devices are kept, a terminal has its place already.
+    let devices = match view.host_devices {
+        true => None,
+        false => Some(Devices::open(terminal).map_err(failed("/dev"))?),
+    };
     let root = Root::stand(view).map_err(failed("the new root"))?;
     // On an empty base the places for these are made; they come first, so that rules about what is below them hold.
-    root.add_proc().map_err(failed("/proc"))?;
-    // Where the machine's own devices are kept, a terminal has its place already.
-    if !view.host_devices {
-        devices::add(&root, terminal).map_err(failed("/dev"))?;
+    let masks = Masks::new(&root).map_err(failed("masks"))?;
+    root.add_proc(&masks).map_err(failed("/proc"))?;
+    if let Some(devices) = devices {
+        devices.add(&root).map_err(failed("/dev"))?;
     }
-    let masks = Masks::new().map_err(failed("masks"))?;
     let mut around = Vec::new();
     for (step, source) in view.steps.iter().zip(sources) {
         match (step, source) {
@@ -63,7 +63,9 @@ pub(super) fn build(view: &View, terminal: bool) -> Result<(), Failure> {
             (Step::Link { path, target }, _) => root.link(path, target).map_err(failed_at(path))?,
         }
     }
-    masks.hide_kernel(&root, view).map_err(failed("/proc"))?;
+    if !view.host_devices && view.base != Base::Empty {
+        masks.hide_control_groups(&root).map_err(failed("/sys/fs/cgroup"))?;
+    }
     let read_only = Attributes { set: libc::MOUNT_ATTR_RDONLY, ..Attributes::default() };
     for mount in around.iter().chain((view.base == Base::Empty).then_some(&root.tree)) {
         set_attributes(mount, "", /*recursive*/ false, read_only).map_err(failed("the new root"))?;
@@ -71,33 +73,47 @@ pub(super) fn build(view: &View, terminal: bool) -> Result<(), Failure> {
     root.enter().map_err(failed("the new root"))
 }
 
-/// The tree that is being built, on top of the old root.
+/// What each step shows, before anything is changed.
+fn open_sources(view: &View) -> Result<Vec<Option<OwnedFd>>, Failure> {
+    let source = |step: &Step| match step {
+        Step::Show { path, writable, identity } => {
+            clone_checked(path, *identity, *writable).map(Some).map_err(failed_at(path))
+        }
+        Step::Hide { .. } | Step::HideAround { .. } | Step::Link { .. } => Ok(None),
+    };
+    view.steps.iter().map(source).collect()
+}
+
+/// The tree that is being built.
 pub(super) struct Root {
     pub(super) tree: OwnedFd,
-    /// Whether places are made where there are none.
+    /// Whether it stands on top of the old root, and places are made where there are none.
     empty: bool,
 }
 
 impl Root {
     fn stand(view: &View) -> io::Result<Self> {
-        let (tree, empty) = match view.base {
+        match view.base {
             Base::Machine { writable } => {
-                let tree = clone_tree(CWD, "/")?;
                 let devices = if view.host_devices { 0 } else { libc::MOUNT_ATTR_NODEV };
                 let read_only = if writable { 0 } else { libc::MOUNT_ATTR_RDONLY };
                 let set = libc::MOUNT_ATTR_NOSUID | devices | read_only;
+                // The root must be a mount for this, or it fails: what is around it would keep its rights.
                 set_attributes(
-                    &tree,
-                    "",
+                    CWD,
+                    "/",
                     /*recursive*/ true,
                     Attributes { set, ..Attributes::default() },
                 )?;
-                (tree, false)
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                Ok(Self { tree: rustix::fs::open("/", flags, Mode::empty())?, empty: false })
             }
-            Base::Empty => (tmpfs("0755", "1m", "4k")?, true),
-        };
-        move_mount(&tree, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
-        Ok(Self { tree, empty })
+            Base::Empty => {
+                let tree = tmpfs("0755", "1m", "4k")?;
+                move_mount(&tree, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+                Ok(Self { tree, empty: true })
+            }
+        }
     }
 
     /// Puts a detached tree at `path`. Where nothing is on an empty base, a place is made for a folder or a file.
@@ -109,14 +125,12 @@ impl Root {
             }
             found => found?,
         };
-        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-        Ok(move_mount(tree, "", &place, "", flags)?)
+        Ok(move_mount(tree, "", &place, "", INTO_PLACE)?)
     }
 
     /// A path of the new tree, without links: where one is met, the machine has changed since it was looked at.
     pub(super) fn find(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
-        let flags = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        openat2(&self.tree, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), flags)
+        openat2(&self.tree, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), STAYING)
     }
 
     /// Makes what is missing of `path`. Only trees of this view can be written to; on others it fails.
@@ -161,8 +175,9 @@ impl Root {
     }
 
     /// A process table of this pid namespace, in which nothing can be changed: what user 0 may set there is not bound to
-    /// capabilities, and holds for the whole machine.
-    fn add_proc(&self) -> io::Result<()> {
+    /// capabilities, and holds for the whole machine. What the kernel shows in it of itself and of others, which no program
+    /// needs, is hidden.
+    fn add_proc(&self, masks: &Masks) -> io::Result<()> {
         let fs = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
         // Linux 5.8; before that, processes of others are seen by number.
         let _ = fsconfig_set_string(&fs, "hidepid", "invisible");
@@ -172,88 +187,97 @@ impl Root {
             | MountAttrFlags::MOUNT_ATTR_NODEV
             | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         let tree = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-        self.put(&tree, b"/proc", /*make*/ None)
+        self.put(&tree, b"/proc", /*make*/ None)?;
+        masks.hide_kernel(&tree)
     }
 
-    /// Makes the new tree the root and lets go of the old one.
+    /// Makes the new tree the root and lets go of the old one, if that is another.
     fn enter(self) -> io::Result<()> {
-        fchdir(&self.tree)?;
-        // The old root ends up on top of the new one, where `.` finds it.
-        pivot_root(".", ".")?;
-        unmount(".", UnmountFlags::DETACH)?;
+        if self.empty {
+            fchdir(&self.tree)?;
+            // The old root ends up on top of the new one, where `.` finds it.
+            pivot_root(".", ".")?;
+            unmount(".", UnmountFlags::DETACH)?;
+        }
         Ok(rustix::process::chdir("/")?)
     }
 }
 
-/// What stands in the place of something hidden.
+/// What stands in the place of something hidden: parts of one little file system, which is itself hidden.
 struct Masks {
-    folder: OwnedFd,
-    file: OwnedFd,
-    /// The same, but it may be opened: programs that look there find nothing instead of a refusal.
-    empty_file: OwnedFd,
-    empty_folder: OwnedFd,
+    tree: OwnedFd,
 }
 
+/// Can't be opened.
+const FOLDER: &str = "d";
+const FILE: &str = "f";
+/// The same, but they may be opened: programs that look there find nothing instead of a refusal.
+const EMPTY_FOLDER: &str = "e";
+const EMPTY_FILE: &str = "g";
+
 impl Masks {
-    /// Four trees of one little file system, read-only.
-    fn new() -> io::Result<Self> {
-        let all = tmpfs("0755", "64k", "16")?;
-        mkdirat(&all, "d", Mode::empty())?;
-        mkdirat(&all, "e", Mode::from_raw_mode(0o555))?;
-        drop(create(&all, b"f", /*mode*/ 0)?);
-        drop(create(&all, b"g", /*mode*/ 0o444)?);
+    /// Read-only, and where `/proc` will cover it: parts of a tree that is attached nowhere can be copied only since Linux
+    /// 6.15.
+    fn new(root: &Root) -> io::Result<Self> {
+        let tree = tmpfs("0755", "64k", "16")?;
+        mkdirat(&tree, FOLDER, Mode::empty())?;
+        mkdirat(&tree, EMPTY_FOLDER, Mode::from_raw_mode(0o555))?;
+        drop(create(&tree, FILE.as_bytes(), /*mode*/ 0)?);
+        drop(create(&tree, EMPTY_FILE.as_bytes(), /*mode*/ 0o444)?);
         let read_only =
             Attributes { set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOEXEC, ..Attributes::default() };
-        set_attributes(&all, "", /*recursive*/ false, read_only)?;
-        // A clone of a detached tree needs Linux 6.15; so the tree is put out of sight first.
-        move_mount(&all, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
-        let part = |name: &str| clone_tree(&all, name);
-        let masks =
-            Self { folder: part("d")?, file: part("f")?, empty_file: part("g")?, empty_folder: part("e")? };
-        fchdir(&all)?;
-        unmount(".", UnmountFlags::DETACH)?;
-        Ok(masks)
+        set_attributes(&tree, "", /*recursive*/ false, read_only)?;
+        root.put(&tree, b"/proc", /*make*/ None)?;
+        Ok(Self { tree })
     }
 
     fn hide(&self, root: &Root, path: &[u8], directory: bool) -> io::Result<()> {
-        put_copy(root, if directory { &self.folder } else { &self.file }, path)
+        self.put(if directory { FOLDER } else { FILE }, &root.find(path)?)
     }
 
-    /// What the kernel shows of itself and of others, which no program needs, and the machine's control groups.
-    fn hide_kernel(&self, root: &Root, view: &View) -> io::Result<()> {
-        const FILES: [&[u8]; 9] = [
-            b"/proc/kcore",
-            b"/proc/keys",
-            b"/proc/key-users",
-            b"/proc/kmsg",
-            b"/proc/kpagecount",
-            b"/proc/kpageflags",
-            b"/proc/kpagecgroup",
-            b"/proc/sysrq-trigger",
-            b"/proc/timer_list",
+    fn put(&self, name: &str, place: &OwnedFd) -> io::Result<()> {
+        let copy = clone_tree(&self.tree, name)?;
+        Ok(move_mount(&copy, "", place, "", INTO_PLACE)?)
+    }
+
+    fn hide_kernel(&self, proc: &OwnedFd) -> io::Result<()> {
+        const FILES: [&str; 9] = [
+            "kcore",
+            "keys",
+            "key-users",
+            "kmsg",
+            "kpagecount",
+            "kpageflags",
+            "kpagecgroup",
+            "sysrq-trigger",
+            "timer_list",
         ];
-        for path in FILES {
-            match put_copy(root, &self.empty_file, path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                put => put?,
-            }
-        }
-        if !view.host_devices && view.base != Base::Empty {
-            match put_copy(root, &self.empty_folder, b"/sys/fs/cgroup") {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                put => put?,
+        for name in FILES {
+            // Not every kernel has all of them.
+            match openat2(proc, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), STAYING) {
+                Err(Errno::NOENT) => {}
+                place => self.put(EMPTY_FILE, &place?)?,
             }
         }
         Ok(())
     }
+
+    /// The machine's.
+    fn hide_control_groups(&self, root: &Root) -> io::Result<()> {
+        match root.find(b"/sys/fs/cgroup") {
+            Err(Errno::NOENT) => Ok(()),
+            place => self.put(EMPTY_FOLDER, &place?),
+        }
+    }
 }
 
-fn put_copy(root: &Root, tree: &OwnedFd, path: &[u8]) -> io::Result<()> {
-    let place = root.find(path)?;
-    let copy = open_tree(tree, "", COPY | OpenTreeFlags::AT_EMPTY_PATH)?;
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    Ok(move_mount(&copy, "", &place, "", flags)?)
-}
+/// Over no link, and never above where it begins.
+const STAYING: ResolveFlags =
+    ResolveFlags::IN_ROOT.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+
+/// Both ends are descriptors.
+const INTO_PLACE: MoveMountFlags =
+    MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH.union(MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH);
 
 const COPY: OpenTreeFlags =
     OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC).union(OpenTreeFlags::AT_RECURSIVE);

@@ -4,11 +4,12 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::UnshareFlags;
 
-use super::at;
+use super::{at, confine};
 use crate::job::{Failure, Stage};
 
 /// Leaves the machine's namespaces. Of the new pid namespace the next fork is the init.
@@ -39,7 +40,15 @@ pub(super) fn enter(own_network: bool) -> Result<(), Failure> {
     if own_network {
         raise_loopback().map_err(at(Stage::Loopback))?;
     }
-    Ok(())
+    // Whoever is forked from here on has it from this process.
+    confine::bound_capabilities().map_err(at(Stage::Capabilities))
+}
+
+/// The mounts of everybody inside, to be held by somebody outside. The last one to leave them waits until all processors have
+/// seen them go, and that is not to be a process whose end is waited for.
+pub(super) fn mounts() -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open("/proc/self/ns/mnt", flags, Mode::empty())?)
 }
 
 /// Makes listeners on the private loopback, to be used by somebody outside.
