@@ -187,7 +187,7 @@ impl Default for LogLimits {
             retain_bytes: 256 << 20,
             memory_bytes: 6 << 20,
             memory_chunks: 8_192,
-            spooled_memory_bytes: 1 << 20,
+            spooled_memory_bytes: 512 << 10,
             crowded_memory_bytes: 256 << 10,
             chunk_bytes: 64 << 10,
             unread_bytes: 1 << 20,

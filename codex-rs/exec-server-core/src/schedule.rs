@@ -85,8 +85,8 @@ impl<K: Clone + Eq + Hash, S> Schedule<K, S> {
 
     /// Whose turn it is; `None` when nobody has anything to say.
     pub fn next_turn(&mut self) -> Option<Turn<K, S>> {
-        if let Some((key, source)) = self.little.pop_front() {
-            return Some(Turn { key, source, class: Class::Little });
+        if let Some(turn) = self.next_little() {
+            return Some(turn);
         }
         let (key, source) = self.line.pop_front()?;
         if self.left == 0 {
@@ -95,6 +95,18 @@ impl<K: Clone + Eq + Hash, S> Schedule<K, S> {
         }
         self.left -= 1;
         Some(Turn { key, source, class: Class::Bulk })
+    }
+
+    /// As [`Self::next_turn`], while bulk has to wait.
+    pub fn next_little(&mut self) -> Option<Turn<K, S>> {
+        let (key, source) = self.little.pop_front()?;
+        Some(Turn { key, source, class: Class::Little })
+    }
+
+    /// Whether anybody stands in line.
+    #[must_use]
+    pub fn has_bulk(&self) -> bool {
+        !self.line.is_empty()
     }
 
     /// The turn of `key` is over, in which it said `bytes`.

@@ -191,6 +191,37 @@ impl MessageWriter {
         }
     }
 
+    /// Whether this transport can carry marks; see [`MessageWriter::feed_mark`]. A WebSocket can.
+    pub const fn carries_marks(&self) -> bool {
+        matches!(self.0, Writer::WebSocket(_))
+    }
+
+    /// As [`MessageWriter::feed`], for a mark that comes back once the peer has read everything before it: a ping, which
+    /// every WebSocket library answers as it reads. Marks are numbers from 1, each larger than the one before. Where the
+    /// transport carries none this does nothing.
+    pub async fn feed_mark(&mut self, mark: u64) -> Result<(), WriteError> {
+        match &mut self.0 {
+            Writer::WebSocket(writer) => writer.feed_mark(mark).await,
+            Writer::Lines(_) | Writer::Memory(_) => Ok(()),
+        }
+    }
+
+    /// The latest mark that came back; 0 before any did. It is the peer who says so, and may lie.
+    pub fn returned_mark(&self) -> u64 {
+        match &self.0 {
+            Writer::WebSocket(writer) => writer.returned(),
+            Writer::Lines(_) | Writer::Memory(_) => 0,
+        }
+    }
+
+    /// Resolves when a mark later than `mark` has come back, while the reader is polled. Cancel-safe.
+    pub async fn mark_returns_after(&mut self, mark: u64) {
+        match &mut self.0 {
+            Writer::WebSocket(writer) => writer.returns_after(mark).await,
+            Writer::Lines(_) | Writer::Memory(_) => std::future::pending().await,
+        }
+    }
+
     /// What tells from elsewhere whether the peer has hung up. Over stdio and in memory only reading does.
     pub fn presence(&self) -> Presence {
         match &self.0 {

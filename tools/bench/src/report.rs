@@ -2,7 +2,7 @@
 //! values.
 
 mod goal;
-mod page;
+pub(crate) mod page;
 mod plot;
 mod render;
 

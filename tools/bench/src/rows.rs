@@ -17,6 +17,7 @@ mod output_binary;
 mod output_json;
 mod pipelined;
 mod pty_output;
+mod reasons;
 mod sandbox;
 mod scale;
 mod small_file;
@@ -24,6 +25,7 @@ mod small_request;
 mod stalled;
 mod stdin;
 
+use self::reasons::REASONS;
 use crate::error::BenchError;
 use crate::report::{Goal, Measure, Of};
 use crate::target::TargetSpec;
@@ -61,8 +63,6 @@ pub(crate) struct Row {
     /// In a line, for `--help` and the page.
     pub(crate) about: &'static str,
     pub(crate) goals: &'static [(&'static str, Goal)],
-    /// Why a metric misses its goal, where that was found out: shown only when it does.
-    reasons: &'static [(&'static str, &'static str)],
     run: fn(&Plan) -> Result<Vec<Measure>, BenchError>,
 }
 
@@ -76,9 +76,10 @@ impl Row {
         self.goals.iter().find(|(name, _)| *name == metric).map(|(_, goal)| *goal)
     }
 
-    /// Why it may not reach that.
+    /// Why it may not reach that, where that was found out; see [`reasons`].
     pub(crate) fn reason(&self, metric: &str) -> Option<&'static str> {
-        self.reasons.iter().find(|(name, _)| *name == metric).map(|(_, reason)| *reason)
+        let is_it = |(row, name, _): &&(&str, &str, &str)| (*row, *name) == (self.name, metric);
+        REASONS.iter().find(is_it).map(|(.., reason)| *reason)
     }
 
     /// By its name or an earlier one.
@@ -94,7 +95,6 @@ pub(crate) const ROWS: &[Row] = &[
         aliases: &[],
         about: "From dialling to an initialized session",
         goals: &[("p50", Goal::AtMost(1.2, Of::Limit))],
-        reasons: &[],
         run: connect::run,
     },
     Row {
@@ -102,7 +102,6 @@ pub(crate) const ROWS: &[Row] = &[
         aliases: &[],
         about: "One command on an open connection, start to closed",
         goals: &[("p50", Goal::AtMost(1.45, Of::Raw)), ("p99", Goal::AtMost(2.0, Of::Raw))],
-        reasons: &[],
         run: one_shot::run,
     },
     Row {
@@ -115,7 +114,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("16 × 16 connections", Goal::AtLeast(0.72, Of::Raw)),
             ("cpu per command", Goal::AtMost(0.34, Of::Unit("ms"))),
         ],
-        reasons: &[],
         run: in_flight::run,
     },
     Row {
@@ -130,7 +128,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("text server cpu", Goal::AtMost(0.4, Of::Unit("s/GiB"))),
             ("text peak above idle", Goal::Below(16.0, Of::Unit("MiB"))),
         ],
-        reasons: &[],
         run: output_json::run,
     },
     Row {
@@ -145,7 +142,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("text rate over JSON", Goal::AtLeast(1.3, Of::Unit("×"))),
             ("text server cpu", Goal::AtMost(0.25, Of::Unit("s/GiB"))),
         ],
-        reasons: &[],
         run: output_binary::run,
     },
     Row {
@@ -153,7 +149,6 @@ pub(crate) const ROWS: &[Row] = &[
         aliases: &[],
         about: "Bulk output of a program on a terminal",
         goals: &[("rate", Goal::AtLeast(0.9, Of::Raw))],
-        reasons: &[],
         run: pty_output::run,
     },
     Row {
@@ -161,7 +156,6 @@ pub(crate) const ROWS: &[Row] = &[
         aliases: &[],
         about: "A keystroke through a terminal and back",
         goals: &[("p50", Goal::AtMost(1.3, Of::Limit))],
-        reasons: &[],
         run: echo::run,
     },
     Row {
@@ -173,7 +167,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("p99", Goal::AtMost(1500.0, Of::Unit("µs"))),
             ("p50 at 20 MB/s", Goal::AtMost(60.0, Of::Unit("ms"))),
         ],
-        reasons: &[],
         run: echo_flooded::run,
     },
     Row {
@@ -184,7 +177,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("64 writes in flight", Goal::AtLeast(1.0, Of::Limit)),
             ("4,096 writes in flight", Goal::AtLeast(1.0, Of::Limit)),
         ],
-        reasons: &[],
         run: stdin::run,
     },
     Row {
@@ -192,7 +184,6 @@ pub(crate) const ROWS: &[Row] = &[
         aliases: &[],
         about: "A small request behind a process that never reads its stdin",
         goals: &[("p50", Goal::AtMost(1000.0, Of::Unit("µs")))],
-        reasons: &[],
         run: blocked_stdin::run,
     },
     Row {
@@ -204,7 +195,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("process/read p50", Goal::AtMost(1.2, Of::Limit)),
             ("fs/getMetadata p50", Goal::AtMost(1.2, Of::Limit)),
         ],
-        reasons: &[],
         run: small_request::run,
     },
     Row {
@@ -216,7 +206,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("1 KiB write p50", Goal::AtMost(100.0, Of::Unit("µs"))),
             ("10,000-entry listing p50", Goal::AtMost(3000.0, Of::Unit("µs"))),
         ],
-        reasons: &[],
         run: small_file::run,
     },
     Row {
@@ -230,7 +219,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("1 KiB read p50, confined", Goal::Below(1000.0, Of::Unit("µs"))),
             ("5,000 files unpacked, confined over free", Goal::AtMost(1.1, Of::Unit("×"))),
         ],
-        reasons: &[],
         run: sandbox::run,
     },
     Row {
@@ -245,7 +233,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("512 MiB read in binary blocks, growth", Goal::AtMost(64.0, Of::Unit("MiB"))),
             ("echo p50 during a 64 MiB read", Goal::AtMost(5.0, Of::Unit("ms"))),
         ],
-        reasons: &[],
         run: large_file::run,
     },
     Row {
@@ -258,7 +245,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("4,096 fs/getMetadata", Goal::Words("all answered")),
             ("4,096 writes", Goal::Words("all answered")),
         ],
-        reasons: &[],
         run: pipelined::run,
     },
     Row {
@@ -270,7 +256,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("memory per idle connection", Goal::AtMost(24.0, Of::Unit("KiB"))),
             ("one-shot p50 among processes, over alone", Goal::AtMost(1.3, Of::Unit("×"))),
         ],
-        reasons: &[],
         run: scale::run,
     },
     Row {
@@ -281,7 +266,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("server growth", Goal::AtMost(4.0, Of::Unit("MiB"))),
             ("other connection's one-shot, over alone", Goal::AtMost(1.1, Of::Unit("×"))),
         ],
-        reasons: &[],
         run: stalled::run,
     },
     Row {
@@ -293,7 +277,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("lost of a trickle", Goal::AtMost(0.0, Of::Unit("bytes"))),
             ("lost of a flood", Goal::AtMost(0.0, Of::Unit("bytes"))),
         ],
-        reasons: &[],
         run: cuts::run,
     },
     Row {
@@ -305,7 +288,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("resident", Goal::AtMost(8.0, Of::Unit("MiB"))),
             ("program size", Goal::AtMost(12.0, Of::Unit("MiB"))),
         ],
-        reasons: &[],
         run: idle::run,
     },
     Row {
@@ -313,7 +295,6 @@ pub(crate) const ROWS: &[Row] = &[
         aliases: &[],
         about: "One command on this machine through the local backend, without a server",
         goals: &[("p50", Goal::AtMost(1.2, Of::Raw))],
-        reasons: &[],
         run: local::run,
     },
     Row {
@@ -321,7 +302,6 @@ pub(crate) const ROWS: &[Row] = &[
         aliases: &[],
         about: "The command line, `run --connect`, beside `ssh` over an open connection, where OpenSSH is installed",
         goals: &[],
-        reasons: &[],
         run: openssh::run,
     },
     Row {
@@ -334,7 +314,6 @@ pub(crate) const ROWS: &[Row] = &[
             ("cold, dial included", Goal::AtMost(2.05, Of::Raw)),
             ("resume, after the dial", Goal::AtMost(2.05, Of::Raw)),
         ],
-        reasons: &[],
         run: distant::run,
     },
 ];
@@ -344,6 +323,8 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::lanes::{LIMIT, RAW};
+    use crate::report::page::numbers_in;
 
     #[test]
     fn every_row_has_a_name_of_its_own() {
@@ -356,13 +337,27 @@ mod tests {
     }
 
     #[test]
-    fn no_metric_has_two_goals_and_reasons_are_for_goals() {
+    fn no_metric_has_two_goals() {
         for row in ROWS {
-            for (metric, _) in row.reasons {
-                assert!(row.goal(metric).is_some(), "{}: {metric}", row.name);
-            }
             let metrics: HashSet<_> = row.goals.iter().map(|(metric, _)| metric).collect();
             assert_eq!(metrics.len(), row.goals.len(), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn a_reason_is_for_one_goal_and_takes_its_numbers_from_where_there_are_some() {
+        let mut seen = HashSet::new();
+        for (name, metric, reason) in REASONS {
+            let row = Row::named(name).expect("it is a row");
+            assert!(row.goal(metric).is_some() && seen.insert((name, metric)), "{name}: {metric}");
+            assert_eq!(row.reason(metric), Some(*reason));
+            for number in numbers_in(reason) {
+                let is_known = match number.split_once(": ") {
+                    Some((row, metric)) => Row::named(row).and_then(|row| row.goal(metric)).is_some(),
+                    None => [RAW, LIMIT].contains(&number),
+                };
+                assert!(is_known, "{name}: {metric}: {number}");
+            }
         }
     }
 }

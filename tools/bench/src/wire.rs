@@ -45,8 +45,8 @@ pub(crate) struct Connection {
     scratch: Vec<u8>,
     next_id: i64,
     patience: Duration,
-    /// What `initialize` was answered.
-    welcome: Value,
+    /// What `initialize` was answered, as it came: looking into it is no part of connecting.
+    welcome: String,
     throttle: Option<Throttle>,
 }
 
@@ -95,8 +95,7 @@ impl Connection {
         // Nothing is lost with the wrapper's buffer: a server is silent until it is asked to initialise.
         drop(socket);
         let mut connection = Self::on(stream);
-        let welcome = connection.call("initialize", params)?;
-        connection.welcome = serde_json::from_str(&welcome)?;
+        connection.welcome = connection.call("initialize", params)?;
         connection.queue_message(/*id*/ None, "initialized", json!({}))?;
         connection.flush()?;
         Ok(connection)
@@ -112,24 +111,29 @@ impl Connection {
             scratch: Vec::new(),
             next_id: 0,
             patience: PATIENCE,
-            welcome: Value::Null,
+            welcome: String::new(),
             throttle: None,
         }
     }
 
+    /// What `initialize` was answered; nothing where that is no JSON, which no server gets away with elsewhere.
+    fn welcome(&self) -> Value {
+        serde_json::from_str(&self.welcome).unwrap_or_default()
+    }
+
     /// The session's id, as the server named it.
-    pub(crate) fn session_id(&self) -> &str {
-        self.welcome["sessionId"].as_str().unwrap_or_default()
+    pub(crate) fn session_id(&self) -> String {
+        self.welcome()["sessionId"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Whether the server's capabilities show `flag`.
     pub(crate) fn offers(&self, flag: &str) -> bool {
-        self.welcome["environmentInfo"]["capabilities"][flag] == true
+        self.welcome()["environmentInfo"]["capabilities"][flag] == true
     }
 
     /// Whether the server says that it can enforce sandboxes.
     pub(crate) fn confines(&self) -> bool {
-        self.welcome["environmentInfo"]["sandbox"]["processes"] == true
+        self.welcome()["environmentInfo"]["sandbox"]["processes"] == true
     }
 
     /// From now on reads at most this much, on average.

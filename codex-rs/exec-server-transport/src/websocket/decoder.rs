@@ -27,7 +27,7 @@ const MASK_STEP: usize = 8;
 pub(super) enum Incoming {
     Message(Received),
     Ping(Bytes),
-    Pong,
+    Pong(Bytes),
     Close(CloseReason),
 }
 
@@ -145,7 +145,7 @@ impl Decoder {
     fn take_frame(&mut self, header: &FrameHeader, payload: BytesMut) -> Result<Option<Incoming>, ReadError> {
         let kind = match header.opcode {
             OpCode::Control(Control::Ping) => return Ok(Some(Incoming::Ping(payload.freeze()))),
-            OpCode::Control(Control::Pong) => return Ok(Some(Incoming::Pong)),
+            OpCode::Control(Control::Pong) => return Ok(Some(Incoming::Pong(payload.freeze()))),
             OpCode::Control(Control::Close) => {
                 return CloseReason::decode(&payload).map(|r| Some(Incoming::Close(r)));
             }

@@ -6,6 +6,7 @@
 //! again.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 use tokio::io::AsyncWrite;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
@@ -36,6 +38,10 @@ pub(crate) struct Outbox {
     wakers: Arc<Wakers>,
     /// Woken when the writer begins to close, so that the reader stops waiting for more.
     closing: AtomicWaker,
+    /// The latest mark that came back.
+    returned: AtomicU64,
+    /// Another one did.
+    has_returned: Notify,
 }
 
 struct State {
@@ -108,7 +114,13 @@ impl Outbox {
             blocked_at: None,
             orphan: None,
         };
-        Self { state: Mutex::new(state), wakers, closing: AtomicWaker::new() }
+        Self {
+            state: Mutex::new(state),
+            wakers,
+            closing: AtomicWaker::new(),
+            returned: AtomicU64::new(0),
+            has_returned: Notify::new(),
+        }
     }
 
     /// Waits until the queue is short enough for one more message.
@@ -170,6 +182,37 @@ impl Outbox {
             }),
         }
         Ok(())
+    }
+
+    /// As [`Outbox::queue`], for a ping that says which one it is, so that its pong tells how far the peer has read.
+    pub(super) fn queue_mark(&self, mark: u64) -> Result<(), WriteError> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Err(WriteError::Closed);
+        }
+        state.add_frame(OpCode::Control(Control::Ping), Bytes::copy_from_slice(&mark.to_be_bytes()));
+        Ok(())
+    }
+
+    /// A pong has come. Those that answer a ping of [`Outbox::add_ping`], or none, say nothing.
+    pub(super) fn took_pong(&self, payload: &[u8]) {
+        if let Ok(mark) = payload.try_into().map(u64::from_be_bytes)
+            && mark > self.returned.fetch_max(mark, Ordering::Relaxed)
+        {
+            self.has_returned.notify_one();
+        }
+    }
+
+    /// The latest mark that came back; 0 before any did.
+    pub(super) fn returned(&self) -> u64 {
+        self.returned.load(Ordering::Relaxed)
+    }
+
+    /// Resolves when a mark later than `mark` has come back. For one caller at a time.
+    pub(super) async fn returns_after(&self, mark: u64) {
+        while self.returned() <= mark {
+            self.has_returned.notified().await;
+        }
     }
 
     /// Waits until the kernel has everything.

@@ -164,7 +164,10 @@ impl WsReader {
                     self.owes_control = true;
                     continue;
                 }
-                Ok(Some(Incoming::Pong)) => continue,
+                Ok(Some(Incoming::Pong(payload))) => {
+                    self.outbox.took_pong(&payload);
+                    continue;
+                }
                 Ok(Some(Incoming::Close(reason))) => {
                     self.close_reason = Some(reason.clone());
                     let ours_came_first = self.outbox.is_closing();

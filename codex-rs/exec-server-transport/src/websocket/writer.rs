@@ -47,6 +47,19 @@ impl WsWriter {
         self.outbox.queue_binary(head, payload)
     }
 
+    pub(crate) async fn feed_mark(&mut self, mark: u64) -> Result<(), WriteError> {
+        poll_fn(|cx| self.outbox.poll_ready(cx)).await?;
+        self.outbox.queue_mark(mark)
+    }
+
+    pub(crate) fn returned(&self) -> u64 {
+        self.outbox.returned()
+    }
+
+    pub(crate) async fn returns_after(&mut self, mark: u64) {
+        self.outbox.returns_after(mark).await;
+    }
+
     pub(crate) async fn flush(&mut self) -> Result<(), WriteError> {
         poll_fn(|cx| self.outbox.poll_flush(Side::Writer, cx)).await
     }

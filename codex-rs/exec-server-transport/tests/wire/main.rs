@@ -9,6 +9,7 @@ mod closing;
 mod early;
 mod http;
 mod liveness;
+mod marks;
 mod presence;
 mod round_trip;
 mod sizes;

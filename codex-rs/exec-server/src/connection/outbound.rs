@@ -4,13 +4,17 @@
 //! and their events are drawn from their logs when the socket has room. Strictly in this order: replies; processes
 //! that have little to say (an exit, a keystroke's echo); floods, HTTP bodies and finds of searches, a bounded piece of each in turn. A reply
 //! that is long, such as a block of a file, takes its turn among them. See [`codex_exec_server_core::schedule`] for the rules.
+//! While there is more than one kind, what kernels and the client have still to take of the last kind is bounded; see
+//! [`codex_exec_server_core::backlog`].
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use codex_exec_server_core::backlog::{Backlog, BacklogLimits, Clearance};
 use codex_exec_server_core::event_log::Event;
-use codex_exec_server_core::schedule::{Schedule, Shares, Turn};
+use codex_exec_server_core::schedule::{Class, Schedule, Shares, Turn};
 use codex_exec_server_local::process::{FollowId, Follower, Process};
 use codex_exec_server_protocol::binary::Head;
 use codex_exec_server_protocol::http::HttpBodyDeltaNotification;
@@ -20,12 +24,24 @@ use codex_exec_server_protocol::process::{ProcessClosedNotification, ProcessExit
 use codex_exec_server_protocol::rpc::OutputText;
 use codex_exec_server_transport::{CloseReason, Message, MessageWriter, WriteError};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::sleep_until;
 
 use super::bodies::Body;
 use super::searches::Batch;
 
 /// A process with no more than 4 KiB waiting has little to say. Of a flood, one chunk of the largest size is a turn.
 const SHARES: Shares = Shares { little_bytes: 4 << 10, turn_bytes: 64 << 10 };
+/// Two turns are always under way, so that a client has one to read while it asks for the next. What is said within seconds of
+/// each other is a conversation.
+const BACKLOG: BacklogLimits = BacklogLimits {
+    least_bytes: 2 * SHARES.turn_bytes,
+    most_bytes: 64 << 20,
+    mark_bytes: SHARES.turn_bytes,
+    slack: Duration::from_micros(300),
+    attention: Duration::from_secs(5),
+    patience: Duration::from_secs(2),
+    memory: Duration::from_secs(10),
+};
 /// A reply beyond this is bulk, like output; to a control call none is.
 const LONG_REPLY_BYTES: usize = 16 << 10;
 
@@ -102,6 +118,9 @@ struct State {
     /// Of all, the long ones included.
     reply_bytes: usize,
     schedule: Schedule<Key, Source>,
+    backlog: Backlog,
+    /// Who had the last turn of bulk.
+    bulk: Option<Key>,
     /// As whom to draw; nothing is drawn before it is known.
     follow: Option<FollowId>,
     form: Form,
@@ -119,6 +138,8 @@ enum Next {
     Replies(VecDeque<Owed>),
     Turn(Turn<Key, Source>, FollowId, Form),
     Close(CloseReason),
+    /// Until then, or until the client has read more: there is only bulk, and enough of it under way.
+    Hold(Instant),
     Nothing,
 }
 
@@ -128,6 +149,8 @@ impl Outbound {
             replies: VecDeque::new(),
             reply_bytes: 0,
             schedule: Schedule::new(SHARES),
+            backlog: Backlog::new(BACKLOG),
+            bulk: None,
             follow: None,
             form: Form::default(),
             closing: None,
@@ -209,8 +232,10 @@ impl Outbound {
         }
     }
 
-    fn next(&self) -> Next {
+    /// `returned`: the latest mark that came back.
+    fn next(&self, now: Instant, returned: u64) -> Next {
         let mut state = self.lock();
+        state.backlog.came_back(returned, now);
         if let Some(reason) = state.closing.clone() {
             // Replies are owed, however long they are; of everything else the log says how far it was told.
             let State { replies, schedule, .. } = &mut *state;
@@ -225,74 +250,85 @@ impl Outbound {
         if !state.replies.is_empty() {
             let replies = std::mem::take(&mut state.replies);
             state.reply_bytes -= replies.iter().map(|owed| owed.reply.len()).sum::<usize>();
+            if state.schedule.has_bulk() {
+                state.backlog.spoke_beside_bulk(now);
+            }
             return Next::Replies(replies);
         }
         let Some(follow) = state.follow else { return Next::Nothing };
+        if let Some(turn) = state.schedule.next_little() {
+            // A flood that ebbs for a moment is no other voice.
+            if state.schedule.has_bulk() && state.bulk.as_ref() != Some(&turn.key) {
+                state.backlog.spoke_beside_bulk(now);
+            }
+            return Next::Turn(turn, follow, state.form);
+        }
+        if state.schedule.has_bulk()
+            && let Clearance::WaitUntil(until) = state.backlog.clearance(now)
+        {
+            return Next::Hold(until);
+        }
         match state.schedule.next_turn() {
             Some(turn) => Next::Turn(turn, follow, state.form),
             None => Next::Nothing,
         }
     }
 
+    /// A turn is over, in which `bytes` were said. The mark that is to follow them, if one is.
+    fn spoke(&self, key: Key, class: Class, bytes: u64, goes_on: Option<Source>) -> Option<u64> {
+        let mut state = self.lock();
+        state.schedule.spoke(&key, class, bytes);
+        let mark = if class == Class::Bulk {
+            state.backlog.sent(bytes);
+            if state.bulk.as_ref() != Some(&key) {
+                state.bulk = Some(key.clone());
+            }
+            state.backlog.mark(now())
+        } else {
+            None
+        };
+        if let Some(source) = goes_on {
+            state.schedule.line_up(key, source);
+        }
+        mark
+    }
+
     /// Sends what there is to send until the connection is to be closed, then closes it.
     pub(crate) async fn write_to(&self, writer: &mut MessageWriter) -> Result<(), WriteError> {
+        if !writer.carries_marks() {
+            self.lock().backlog.give_up();
+        }
         loop {
             let news = self.news.notified();
-            match self.next() {
+            let returned = writer.returned_mark();
+            match self.next(now(), returned) {
                 Next::Replies(replies) => {
                     self.sent.notify_waiters();
                     for owed in replies {
                         feed_reply(writer, owed.reply).await?;
                     }
                 }
-                Next::Turn(Turn { key, source: Source::Reply(owed), class }, ..) => {
-                    let bytes = owed.reply.len();
-                    self.lock().reply_bytes -= bytes;
-                    self.sent.notify_waiters();
-                    feed_reply(writer, owed.reply).await?;
-                    self.lock().schedule.spoke(&key, class, bytes as u64);
-                }
-                Next::Turn(Turn { key, source: Source::Search(batch), class }, ..) => {
-                    let mut bytes = 0;
-                    if batch.is_wanted() {
-                        bytes = batch.json.len();
-                        writer.feed(Message::text(batch.json)).await?;
-                    }
-                    self.lock().schedule.spoke(&key, class, bytes as u64);
-                }
-                Next::Turn(Turn { key, source: Source::Process(process), class }, follow, form) => {
-                    let share = SHARES.of(class);
-                    let draw = process.draw(follow, usize::try_from(share).unwrap_or(usize::MAX));
-                    let mut bytes = 0;
-                    for event in draw.events {
-                        if let Event::Output(chunk) = &event {
-                            bytes += chunk.bytes.len() as u64;
-                        }
-                        feed(writer, form, &process.id, event).await?;
-                    }
-                    let mut state = self.lock();
-                    state.schedule.spoke(&key, class, bytes);
-                    if draw.more {
-                        state.schedule.line_up(key, Source::Process(process));
-                    }
-                }
-                Next::Turn(Turn { key, source: Source::Body(body), class }, _, form) => {
-                    let share = SHARES.of(class);
-                    let drawn = body.draw(usize::try_from(share).unwrap_or(usize::MAX));
-                    let mut bytes = 0;
-                    if let Some((piece, offset)) = drawn.piece {
-                        bytes = piece.delta_base64.len() as u64;
-                        feed_piece(writer, form, piece, offset).await?;
-                    }
-                    let mut state = self.lock();
-                    state.schedule.spoke(&key, class, bytes);
-                    if drawn.more {
-                        state.schedule.line_up(key, Source::Body(body));
+                Next::Turn(Turn { key, source, class }, follow, form) => {
+                    let (bytes, goes_on) = self.say(writer, source, SHARES.of(class), follow, form).await?;
+                    if let Some(mark) = self.spoke(key, class, bytes, goes_on) {
+                        writer.feed_mark(mark).await?;
                     }
                 }
                 Next::Close(reason) => {
                     writer.close(reason.code, &reason.reason).await;
                     return Ok(());
+                }
+                Next::Hold(until) => {
+                    let mark = self.lock().backlog.mark(now());
+                    if let Some(mark) = mark {
+                        writer.feed_mark(mark).await?;
+                    }
+                    writer.flush().await?;
+                    tokio::select! {
+                        () = news => {}
+                        () = writer.mark_returns_after(returned) => {}
+                        () = sleep_until(until.into()) => {}
+                    }
                 }
                 Next::Nothing => {
                     // Everything that was at hand leaves in as few packets as possible.
@@ -302,6 +338,60 @@ impl Outbound {
             }
         }
     }
+
+    /// Lets `source` say about `share` bytes. How many it said, and itself, if it has more to say.
+    async fn say(
+        &self,
+        writer: &mut MessageWriter,
+        source: Source,
+        share: u64,
+        follow: FollowId,
+        form: Form,
+    ) -> Result<(u64, Option<Source>), WriteError> {
+        let share = usize::try_from(share).unwrap_or(usize::MAX);
+        match source {
+            Source::Reply(owed) => {
+                let bytes = owed.reply.len();
+                self.lock().reply_bytes -= bytes;
+                self.sent.notify_waiters();
+                feed_reply(writer, owed.reply).await?;
+                Ok((bytes as u64, None))
+            }
+            Source::Search(batch) => {
+                let mut bytes = 0;
+                if batch.is_wanted() {
+                    bytes = batch.json.len();
+                    writer.feed(Message::text(batch.json)).await?;
+                }
+                Ok((bytes as u64, None))
+            }
+            Source::Process(process) => {
+                let draw = process.draw(follow, share);
+                let mut bytes = 0;
+                for event in draw.events {
+                    if let Event::Output(chunk) = &event {
+                        bytes += chunk.bytes.len() as u64;
+                    }
+                    feed(writer, form, &process.id, event).await?;
+                }
+                Ok((bytes, draw.more.then_some(Source::Process(process))))
+            }
+            Source::Body(body) => {
+                let drawn = body.draw(share);
+                let mut bytes = 0;
+                if let Some((piece, offset)) = drawn.piece {
+                    bytes = piece.delta_base64.len() as u64;
+                    feed_piece(writer, form, piece, offset).await?;
+                }
+                Ok((bytes, drawn.more.then_some(Source::Body(body))))
+            }
+        }
+    }
+}
+
+/// As the runtime's clock has it, which a test may stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 impl Follower for Outbound {

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use codex_exec_server_core::limits::Limits;
 use codex_exec_server_local::process::{ProcessHost, ProcessTable};
-use codex_exec_server_transport::{close_code, memory};
+use codex_exec_server_transport::{Connection, Peer, Role, WireLimits, close_code, memory};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
 
@@ -53,4 +55,73 @@ async fn a_short_reply_overtakes_long_ones() {
     assert!(outbound.owes(2 * LONG_REPLY_BYTES));
     assert_eq!(leaves(&outbound).await, ["b", "d", "a", "c"]);
     assert!(!outbound.owes(/*limit*/ 1));
+}
+
+/// A connection whose kernels hold everything, over which a short reply leaves beside a hundred long ones.
+async fn beside_long_replies() -> (Arc<Outbound>, AbortOnDropHandle<()>, DuplexStream) {
+    let outbound = Arc::new(Outbound::new());
+    let processes = ProcessTable::new(ProcessHost::new(
+        BTreeMap::new(),
+        Limits::default(),
+        /*state_directory*/ None,
+    ));
+    outbound.open(processes.follow(Arc::clone(&outbound) as _, /*window_bytes*/ None), Form::Text);
+    for _ in 0..100 {
+        outbound.reply(long("b"));
+    }
+    outbound.reply(short("a"));
+    let (ours, theirs) = tokio::io::duplex(64 << 20);
+    let Connection { mut reader, mut writer, .. } =
+        Connection::websocket_over(ours, Role::Server, Peer::Memory, &WireLimits::default());
+    let writing = Arc::clone(&outbound);
+    let task = tokio::spawn(async move {
+        let read = async { while reader.next().await.is_some() {} };
+        let _ = tokio::join!(writing.write_to(&mut writer), read);
+    });
+    (outbound, AbortOnDropHandle::new(task), theirs)
+}
+
+/// The next message's first letter, or what a ping says. Longer messages than fit into 64 KiB are none of ours.
+async fn frame(client: &mut DuplexStream) -> Result<char, Vec<u8>> {
+    let (opcode, length) = (client.read_u8().await.expect("more"), client.read_u8().await.expect("more"));
+    let length = if length == 126 { client.read_u16().await.expect("more") } else { length.into() };
+    let mut payload = vec![0; length.into()];
+    client.read_exact(&mut payload).await.expect("more");
+    if opcode == 0x89 { Err(payload) } else { Ok(payload[0].into()) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_word_beside_bulk_finds_little_of_it_in_its_way_and_all_of_it_leaves_as_it_is_read() {
+    let (outbound, _task, mut client) = beside_long_replies().await;
+    // The clock goes on when everything stands still.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    outbound.reply(short("z"));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let mut order = String::new();
+    while order.len() < 102 {
+        match frame(&mut client).await {
+            Ok(letter) => order.push(letter),
+            Err(mark) => {
+                let pong = [&[0x8a, 0x88, 0, 0, 0, 0][..], &mark].concat();
+                client.write_all(&pong).await.expect("it is read");
+            }
+        }
+    }
+    let before = order.find('z').expect("it came");
+    assert!((9..=10).contains(&before), "{order}");
+    assert_eq!(order.replace('b', ""), "az");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_sends_no_mark_back_has_everything_a_little_later() {
+    let (outbound, _task, mut client) = beside_long_replies().await;
+    tokio::time::sleep(2 * BACKLOG.patience).await;
+    outbound.reply(short("z"));
+    let mut order = String::new();
+    while order.len() < 102 {
+        if let Ok(letter) = frame(&mut client).await {
+            order.push(letter);
+        }
+    }
+    assert_eq!(order, format!("a{}z", "b".repeat(100)));
 }

@@ -34,6 +34,35 @@ impl RawSocket {
         self.stream.write_all(bytes).await.expect("it is taken");
     }
 
+    /// Sends a text message; less than 64 KiB.
+    pub(crate) async fn say(&mut self, text: &str) {
+        let length = u16::try_from(text.len()).expect("it is short").to_be_bytes();
+        // Masked with zeros, which leave it as it is.
+        self.send(&[&[0x81, 0xfe][..], &length, &[0; 4], text.as_bytes()].concat()).await;
+    }
+
+    /// One byte more, however many are there.
+    pub(crate) async fn receive_byte(&mut self) {
+        let byte = patiently("a byte from the server", self.stream.read_u8()).await.expect("there is one");
+        self.received.push(byte);
+    }
+
+    /// As [`Self::receive_until`], for a text that comes behind more than memory is to hold.
+    pub(crate) async fn receive_far_until(&mut self, text: &[u8]) -> bool {
+        loop {
+            if self.received.windows(text.len()).any(|window| window == text) {
+                self.received.clear();
+                return true;
+            }
+            // It may have begun.
+            self.received.drain(..self.received.len().saturating_sub(text.len()));
+            let read = patiently("bytes from the server", self.stream.read_buf(&mut self.received)).await;
+            if !matches!(read, Ok(1..)) {
+                return false;
+            }
+        }
+    }
+
     /// Reads until `text` has come, and forgets everything up to there. `false` if the server hangs up before.
     pub(crate) async fn receive_until(&mut self, text: &[u8]) -> bool {
         loop {

@@ -37,6 +37,34 @@ async fn a_client_that_never_reads_slows_no_other_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reads_byte_by_byte_holds_up_nobody_and_has_everything_in_the_end() {
+    over(Transport::WebSocket, async |server: Arc<Harness>| {
+        let mut slow = RawSocket::upgraded(server.url()).await;
+        slow.say(r#"{"id":1,"method":"initialize","params":{"clientName":"slow"}}"#).await;
+        slow.say(r#"{"method":"initialized","params":{}}"#).await;
+        // More than kernels hold.
+        for request in [
+            json!({"id": 2, "method": "process/start", "params": shell("flood", "head -c 20000000 /dev/zero; exit 3")}),
+            json!({"id": 3, "method": "process/start", "params": shell_with("echo", "cat", json!({"pipeStdin": true}))}),
+        ] {
+            slow.say(&request.to_string()).await;
+        }
+        let mut busy = server.ready().await;
+        for round in 0..10 {
+            slow.receive_byte().await;
+            work(&mut busy, &format!("p{round}.")).await;
+        }
+        // It can be served beside its flood, and what it did not read it has still to get.
+        let write = json!({"processId": "echo", "writeId": "w", "chunk": "aGVyZQ=="});
+        slow.say(&json!({"id": 4, "method": "process/write", "params": write}).to_string()).await;
+        assert!(slow.receive_far_until(br#""chunk":"aGVyZQ==""#).await);
+        assert!(slow.receive_far_until(br#""outputBytes":20000000"#).await);
+        work(&mut busy, "q").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn floods_of_a_client_that_never_reads_take_bounded_memory() {
     let program = Program::start(Path::new(PROGRAM)).await;
     let mut stuck = program.ready().await;

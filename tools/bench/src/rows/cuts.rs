@@ -106,7 +106,7 @@ impl Trickle {
         while !seen.ends_with(b"ready\n") {
             seq = collect(read_after(&mut connection, seq)?, seq, &mut seen)?;
         }
-        let session = connection.session_id().to_owned();
+        let session = connection.session_id();
         Ok(Self { connection: Some(connection), session, prompt, seq, count: 0, target })
     }
 }
@@ -232,7 +232,7 @@ impl Received {
 fn flood(spec: &TargetSpec, cuts: u64) -> Result<u64, BenchError> {
     let target = spec.start()?;
     let mut connection = Connection::open(&target.url)?;
-    let session = connection.session_id().to_owned();
+    let session = connection.session_id();
     let count = FLOOD_BYTES.to_string();
     connection
         .request("process/start", StartParams::new(PROCESS, &["/usr/bin/head", "-c", &count, "/dev/zero"]))?;

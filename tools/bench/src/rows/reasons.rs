@@ -1,0 +1,108 @@
+//! Why goals are missed where they are, as far as that was found out by profiles (`perf record`) and by counting system calls
+//! (`strace -f`). Shown only when a goal is missed.
+//!
+//! `{raw}` and `{limit}` stand for what those showed in the same metric of the same run, `{row: metric}` for what the same
+//! target showed in another.
+
+/// A row, a metric of it that has a goal, and the reason as a sentence that begins with a small letter.
+pub(super) const REASONS: &[(&str, &str, &str)] = &[
+    (
+        "connect",
+        "p50",
+        "the server makes 13 system calls until it has answered, `limit` makes 9; both sleep and wake twice. It uses 118 µs of \
+         CPU for a connection, `limit` 50. 62 % of that is the kernel's; of the rest no function takes more than 2 %: 5 % is \
+         moving and waking the tasks that a connection is carried by, 5 % memory, 2 % the answer (2,012 bytes of \
+         capabilities and limits; that of `limit` has 39).",
+    ),
+    (
+        "in-flight",
+        "cpu per command",
+        "the program that is run is most of it: `raw`, which does nothing but spawn and wait, takes {raw} of it in this run. \
+         67 % of the CPU is the program's (its loader, page faults, `execve`, exit), 26 % the kernel's on behalf of the server \
+         (`clone`, pipes, `epoll`), 7 % the server's own code.",
+    ),
+    ("output-json", "zeros rate", KEEPING),
+    ("output-json", "text rate", KEEPING),
+    ("output-json", "zeros server cpu", JSON_CPU),
+    ("output-json", "text server cpu", JSON_CPU),
+    ("output-binary", "zeros rate", THREE_COPIES),
+    ("output-binary", "text rate", THREE_COPIES),
+    (
+        "output-binary",
+        "zeros rate over JSON",
+        "encoding is a tenth of what the server does in the JSON form ({output-json: zeros rate}). The rest, copying out of \
+         the pipe and into the socket, is the same in both, and the two processors are shared with the program that writes.",
+    ),
+    (
+        "output-binary",
+        "text rate over JSON",
+        "encoding is a tenth of what the server does in the JSON form ({output-json: text rate}). The rest, copying out of \
+         the pipe and into the socket, is the same in both, and the two processors are shared with the program that writes.",
+    ),
+    ("output-binary", "zeros server cpu", BINARY_CPU),
+    ("output-binary", "text server cpu", BINARY_CPU),
+    (
+        "echo",
+        "p50",
+        "`limit` takes {limit} with one system call less between the keystroke's echo and its message: a terminal has to be \
+         read until it has nothing more before it can be waited for again. The rest is two tasks that wake each other on one \
+         thread, the log, and the scheduler of what leaves.",
+    ),
+    (
+        "echo-flooded",
+        "p50",
+        "a keystroke takes {echo: p50} on this machine when nothing else runs. Here the program that floods, the server and the \
+         client have two processors between them, and the echo waits for its turn on one three times; of the flood no more \
+         than two pieces of 64 KiB and what the client takes within 0.3 ms stand before it.",
+    ),
+    (
+        "echo-flooded",
+        "p99",
+        "of three programs that want two processors all the time, each is now and then put aside for a time slice of the \
+         kernel's, which is 2.8 ms and more: that is what the slowest hundredth shows, in `limit` ({limit}) as well.",
+    ),
+    (
+        "small-request",
+        "environment/status p50",
+        "the server makes the same three system calls as `limit` (`epoll_wait`, `recvfrom`, `writev`), which takes {limit}. The \
+         difference is its own code, flat: no function takes more than 1.4 % of the time; decoding, the task that writes \
+         and the runtime's own book-keeping are most of it.",
+    ),
+    (
+        "small-request",
+        "process/read p50",
+        "the server makes the same three system calls as `limit` (`epoll_wait`, `recvfrom`, `writev`), which takes {limit} and \
+         answers with a constant. The difference is looking into the log, decoding, and the task that writes.",
+    ),
+    (
+        "small-request",
+        "fs/getMetadata p50",
+        "the server makes six system calls where `limit` ({limit}) makes four: it opens the path without being led elsewhere \
+         by a link (`openat2`), asks about what it has opened (`statx`), and closes it.",
+    ),
+    (
+        "stalled",
+        "server growth",
+        "what was sent last is kept although it was sent, 4.5 MiB of output at most, since a connection that stands still may \
+         be one that is broken, and then nothing may be lost of what kernels had of it. The rest goes to a file.",
+    ),
+];
+
+/// Why a rate of output is less than that of the naive server.
+const KEEPING: &str = "the program, the server and the client have two processors between them, and the server does more for each \
+                       byte than `limit` ({limit}): it keeps what it sends, so that a lost connection costs nothing, and adds \
+                       it to the checksum that the end states, which alone is 8 % of its time.";
+
+/// Why it takes more CPU than it should.
+const JSON_CPU: &str = "`limit` takes {limit} in this run. Of the server's time 73 % is the kernel's, which copies every byte out of \
+                        the pipe and, grown by a third, into the socket; encoding is 10 %, the checksum 8 %.";
+
+/// The same of binary messages.
+const BINARY_CPU: &str = "88 % of the server's time is the kernel's, which copies every byte out of the pipe and into the socket; a \
+                          sixth of that is waiting for the program that writes to let go of the pipe. Another 6 % is the \
+                          checksum, so there is no more than 6 % to be saved.";
+
+/// Why raw reading is faster.
+const THREE_COPIES: &str = "`raw` copies each byte once, out of the pipe. Here it is copied out of the pipe, into a socket and out of \
+                            that, by two programs beside the one that writes, on two processors: the one that writes has 34 % \
+                            of the time, the server 64 %, of which 88 % is the kernel's copying.";
