@@ -153,7 +153,7 @@ fn marks_that_were_never_sent_mean_nothing() {
     backlog.came_back(u64::MAX, now);
     backlog.spoke_beside_bulk(now);
     assert_eq!(backlog.mark(now), Some(1 << 20));
-    backlog.came_back(7, now);
+    backlog.came_back(/*mark*/ 7, now);
     assert!(matches!(backlog.clearance(now), Clearance::WaitUntil(_)));
     // One stands for all before it.
     backlog.came_back(u64::MAX, now);

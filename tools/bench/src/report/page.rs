@@ -6,7 +6,6 @@ use std::path::Path;
 use super::render::{HEADINGS, RULE, cells, number};
 use super::{Measure, Report, RowReport, plot};
 use crate::error::BenchError;
-use crate::lanes::{LIMIT, RAW};
 use crate::rows::Row;
 
 /// What does not depend on the numbers.
@@ -122,6 +121,7 @@ fn table(text: &mut String, lines: impl Iterator<Item = [String; HEADINGS.len()]
 mod tests {
     use super::super::{Goal, Measure, Of, RowReport};
     use super::*;
+    use crate::lanes::RAW;
 
     #[test]
     fn a_missed_goal_has_its_reason_with_the_numbers_of_the_run_and_one_that_is_reached_has_none() {
@@ -136,16 +136,16 @@ mod tests {
             )
         };
         let page = |met| {
-            let measures = vec![measure(RAW, 0.62, None), measure("server", 0.73, Some(met))];
+            let measures = vec![measure(RAW, 0.62, /*met*/ None), measure("server", 0.73, Some(met))];
             let rows = vec![RowReport { row: "in-flight", measures, strangers_cpu: 0.0 }];
             let machine = "1 × abacus".to_owned();
             Report { machine, quick: false, peers: Vec::new(), rows }.page("performance")
         };
-        let missed = page(false);
+        let missed = page(/*met*/ false);
         assert!(missed.contains("| NO | [why](#in-flight) |"), "{missed}");
         assert!(missed.contains("Why `cpu per command` is not reached: "), "{missed}");
         assert!(missed.contains("takes 0.62 ms of it in this run"), "{missed}");
-        assert!(!page(true).contains("hy"), "{}", page(true));
+        assert!(!page(/*met*/ true).contains("hy"), "{}", page(/*met*/ true));
     }
 
     #[test]
