@@ -104,7 +104,7 @@ pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: C
     let mut written = false;
     let ending = loop {
         // A client that does not read its answers is not asked for more questions, but still watched over.
-        let owes_much = state.outbound.owes(owed_limit);
+        let owes_much = state.outbound.pauses_reading(owed_limit);
         let message = async {
             if owes_much {
                 reader.watch().await;

@@ -121,6 +121,8 @@ struct State {
     backlog: Backlog,
     /// Who had the last turn of bulk.
     bulk: Option<Key>,
+    /// What the client sends is not read at the moment, so no mark can be seen to come back.
+    is_unheard: bool,
     /// As whom to draw; nothing is drawn before it is known.
     follow: Option<FollowId>,
     form: Form,
@@ -130,6 +132,7 @@ struct State {
 /// An answer, and the room that it takes in memory until it has left.
 struct Owed {
     reply: Reply,
+    is_receipt: bool,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -151,6 +154,7 @@ impl Outbound {
             schedule: Schedule::new(SHARES),
             backlog: Backlog::new(BACKLOG),
             bulk: None,
+            is_unheard: false,
             follow: None,
             form: Form::default(),
             closing: None,
@@ -170,12 +174,19 @@ impl Outbound {
 
     /// Adds an answer that takes room in memory.
     pub(crate) fn reply_holding(&self, reply: impl Into<Reply>, room: Option<OwnedSemaphorePermit>) {
-        let reply = reply.into();
+        self.owe(Owed { reply: reply.into(), is_receipt: false, _room: room });
+    }
+
+    /// Adds an answer that only confirms one piece of many: nobody waits for it by itself, so bulk need not make way.
+    pub(crate) fn receipt(&self, reply: impl Into<Reply>) {
+        self.owe(Owed { reply: reply.into(), is_receipt: true, _room: None });
+    }
+
+    fn owe(&self, owed: Owed) {
         let mut state = self.lock();
-        state.reply_bytes += reply.len();
+        state.reply_bytes += owed.reply.len();
         // Before there is anything to be followed, there is nothing to take turns with.
-        let is_long = reply.len() > LONG_REPLY_BYTES;
-        let owed = Owed { reply, _room: room };
+        let is_long = owed.reply.len() > LONG_REPLY_BYTES;
         if is_long && state.follow.is_some() {
             state.schedule.line_up(Key::Reply, Source::Reply(owed));
         } else {
@@ -221,6 +232,18 @@ impl Outbound {
         self.lock().reply_bytes >= limit
     }
 
+    /// Whether `limit` bytes of replies or more wait, for a caller who then reads nothing from the client.
+    pub(crate) fn pauses_reading(&self, limit: usize) -> bool {
+        let mut state = self.lock();
+        let is_paused = state.reply_bytes >= limit;
+        if is_paused && !state.is_unheard {
+            // What is held back for a mark goes now.
+            self.news.notify_one();
+        }
+        state.is_unheard = is_paused;
+        is_paused
+    }
+
     /// Resolves when less than `limit` bytes of replies wait.
     pub(crate) async fn owes_less_than(&self, limit: usize) {
         loop {
@@ -250,7 +273,7 @@ impl Outbound {
         if !state.replies.is_empty() {
             let replies = std::mem::take(&mut state.replies);
             state.reply_bytes -= replies.iter().map(|owed| owed.reply.len()).sum::<usize>();
-            if state.schedule.has_bulk() {
+            if state.schedule.has_bulk() && replies.iter().any(|owed| !owed.is_receipt) {
                 state.backlog.spoke_beside_bulk(now);
             }
             return Next::Replies(replies);
@@ -264,6 +287,7 @@ impl Outbound {
             return Next::Turn(turn, follow, state.form);
         }
         if state.schedule.has_bulk()
+            && !state.is_unheard
             && let Clearance::WaitUntil(until) = state.backlog.clearance(now)
         {
             return Next::Hold(until);
@@ -283,7 +307,7 @@ impl Outbound {
             if state.bulk.as_ref() != Some(&key) {
                 state.bulk = Some(key.clone());
             }
-            state.backlog.mark(now())
+            if state.is_unheard { None } else { state.backlog.mark(now()) }
         } else {
             None
         };

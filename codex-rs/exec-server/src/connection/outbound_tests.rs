@@ -57,8 +57,10 @@ async fn a_short_reply_overtakes_long_ones() {
     assert!(!outbound.owes(/*limit*/ 1));
 }
 
-/// A connection whose kernels hold everything, over which a short reply leaves beside a hundred long ones.
-async fn beside_long_replies() -> (Arc<Outbound>, AbortOnDropHandle<()>, DuplexStream) {
+/// A connection whose kernels hold everything, over which a hundred long replies leave beside what `say` adds.
+async fn beside_long_replies(
+    say: impl FnOnce(&Outbound),
+) -> (Arc<Outbound>, AbortOnDropHandle<()>, DuplexStream) {
     let outbound = Arc::new(Outbound::new());
     let processes = ProcessTable::new(ProcessHost::new(
         BTreeMap::new(),
@@ -69,7 +71,7 @@ async fn beside_long_replies() -> (Arc<Outbound>, AbortOnDropHandle<()>, DuplexS
     for _ in 0..100 {
         outbound.reply(long("b"));
     }
-    outbound.reply(short("a"));
+    say(&outbound);
     let (ours, theirs) = tokio::io::duplex(64 << 20);
     let Connection { mut reader, mut writer, .. } =
         Connection::websocket_over(ours, Role::Server, Peer::Memory, &WireLimits::default());
@@ -90,9 +92,20 @@ async fn frame(client: &mut DuplexStream) -> Result<char, Vec<u8>> {
     if opcode == 0x89 { Err(payload) } else { Ok(payload[0].into()) }
 }
 
+/// The first letters of all messages, of a client that sends no mark back.
+async fn letters(client: &mut DuplexStream) -> String {
+    let mut letters = String::new();
+    while letters.len() < 102 {
+        if let Ok(letter) = frame(client).await {
+            letters.push(letter);
+        }
+    }
+    letters
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_word_beside_bulk_finds_little_of_it_in_its_way_and_all_of_it_leaves_as_it_is_read() {
-    let (outbound, _task, mut client) = beside_long_replies().await;
+    let (outbound, _task, mut client) = beside_long_replies(|outbound| outbound.reply(short("a"))).await;
     // The clock goes on when everything stands still.
     tokio::time::sleep(Duration::from_millis(1)).await;
     outbound.reply(short("z"));
@@ -114,14 +127,35 @@ async fn a_word_beside_bulk_finds_little_of_it_in_its_way_and_all_of_it_leaves_a
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_sends_no_mark_back_has_everything_a_little_later() {
-    let (outbound, _task, mut client) = beside_long_replies().await;
+    let (outbound, _task, mut client) = beside_long_replies(|outbound| outbound.reply(short("a"))).await;
     tokio::time::sleep(2 * BACKLOG.patience).await;
     outbound.reply(short("z"));
-    let mut order = String::new();
-    while order.len() < 102 {
-        if let Ok(letter) = frame(&mut client).await {
-            order.push(letter);
-        }
+    assert_eq!(letters(&mut client).await, format!("a{}z", "b".repeat(100)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bulk_makes_no_way_for_receipts_and_waits_for_no_mark_while_nobody_would_see_it() {
+    let receipt = |outbound: &Outbound| outbound.receipt(short("a"));
+    let unheard = |outbound: &Outbound| {
+        outbound.reply(short("a"));
+        assert!(outbound.pauses_reading(/*limit*/ 1));
+    };
+    for say in [&receipt as &dyn Fn(&Outbound), &unheard] {
+        let (outbound, _task, mut client) = beside_long_replies(say).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        outbound.reply(short("z"));
+        assert_eq!(letters(&mut client).await, format!("a{}z", "b".repeat(100)));
     }
-    assert_eq!(order, format!("a{}z", "b".repeat(100)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_goes_when_reading_pauses() {
+    let (outbound, _task, mut client) = beside_long_replies(|outbound| outbound.reply(short("a"))).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(outbound.owes(/*limit*/ 80 * LONG_REPLY_BYTES));
+    assert!(outbound.pauses_reading(/*limit*/ 1));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(!outbound.pauses_reading(/*limit*/ 1));
+    outbound.reply(short("z"));
+    assert_eq!(letters(&mut client).await, format!("a{}z", "b".repeat(100)));
 }

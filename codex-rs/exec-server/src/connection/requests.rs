@@ -204,7 +204,11 @@ impl Requests {
 }
 
 fn give(outbound: &Outbound, answer: Answer) {
-    outbound.reply_holding(answer.reply, answer.hold);
+    if answer.is_receipt {
+        outbound.receipt(answer.reply);
+    } else {
+        outbound.reply_holding(answer.reply, answer.hold);
+    }
     if let Some(then) = answer.then {
         then();
     }

@@ -39,11 +39,13 @@ pub(crate) struct Answer {
     pub(crate) then: Option<Box<dyn FnOnce() + Send>>,
     /// Room in memory that the message takes until it has left.
     pub(crate) hold: Option<OwnedSemaphorePermit>,
+    /// Whether it only confirms one piece of many, and holds nothing.
+    pub(crate) is_receipt: bool,
 }
 
 impl<R: Into<Reply>> From<R> for Answer {
     fn from(reply: R) -> Self {
-        Self { reply: reply.into(), then: None, hold: None }
+        Self { reply: reply.into(), then: None, hold: None, is_receipt: false }
     }
 }
 

@@ -67,7 +67,10 @@ pub(crate) fn answer(
                     };
                 }
                 ProcessRequest::Read(params) => encode(&id, processes.read_by(follow, params).await),
-                ProcessRequest::Write(params) => encode(&id, processes.write(params).await),
+                ProcessRequest::Write(params) => {
+                    let json = encode(&id, processes.write(params).await);
+                    return Answer { is_receipt: true, ..json.into() };
+                }
                 ProcessRequest::CloseStdin(params) => encode(&id, processes.close_stdin(params).await),
                 ProcessRequest::Resize(params) => encode(&id, processes.resize(params).await),
                 ProcessRequest::Signal(params) => encode(&id, processes.signal(params).await),
