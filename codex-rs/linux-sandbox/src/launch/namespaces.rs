@@ -71,7 +71,7 @@ fn raise_loopback() -> io::Result<()> {
         request.ifr_name[1] = b'o' as libc::c_char;
         request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
         let descriptor = std::os::fd::AsRawFd::as_raw_fd(&socket);
-        if libc::ioctl(descriptor, libc::SIOCSIFFLAGS, &raw const request) < 0 {
+        if libc::ioctl(descriptor, libc::SIOCSIFFLAGS as _, &raw const request) < 0 {
             return Err(io::Error::last_os_error());
         }
     }
