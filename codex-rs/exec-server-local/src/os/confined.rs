@@ -37,7 +37,7 @@ pub fn program_of(command: &Command) -> Result<(sandbox::Program, Vec<(u32, u64)
         envp: command.env.iter().map(variable).collect(),
         cwd: command.cwd.as_os_str().as_bytes().to_vec(),
     };
-    let limits = command.limits.iter().map(|limit| (resource_of(limit.kind), limit.value)).collect();
+    let limits = command.limits.iter().map(|limit| (resource_of(limit.kind) as _, limit.value)).collect();
     Ok((program, limits))
 }
 
