@@ -49,6 +49,8 @@ pub struct Limits {
     pub retained_output_total_bytes: u64,
     /// Bytes of all patterns of one `envPolicy` together: far more than anybody means, and a few milliseconds of work.
     pub env_pattern_bytes: usize,
+    /// What may be kept of login shells.
+    pub shell: ShellLimits,
     /// What may be held of HTTP exchanges.
     pub http: HttpLimits,
     /// What file operations may use.
@@ -57,6 +59,25 @@ pub struct Limits {
     pub kill_wait: Duration,
     /// How long, after a process and its descendants were killed, an open stream may still hold back `closed`.
     pub close_grace: Duration,
+}
+
+/// Bounds of shell snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShellLimits {
+    /// Snapshots of one session: the reference peer's 16. The one that was not needed for longest goes; with 0 there are none,
+    /// and login files are read at each start.
+    pub snapshots_per_session: usize,
+    /// What one may hold. Login files with many functions leave a tenth of it.
+    pub snapshot_bytes: usize,
+    /// How long taking one may hold up the start that needs it: the reference peer's 10 s. What takes longer is ended, and login
+    /// files are read at each start.
+    pub snapshot_wait: Duration,
+}
+
+impl Default for ShellLimits {
+    fn default() -> Self {
+        Self { snapshots_per_session: 16, snapshot_bytes: 1 << 20, snapshot_wait: Duration::from_secs(10) }
+    }
 }
 
 /// Bounds of HTTP requests that leave from here.
@@ -220,6 +241,7 @@ impl Default for Limits {
             output_memory_total_bytes: 256 << 20,
             retained_output_total_bytes: 8 << 30,
             env_pattern_bytes: 64 << 10,
+            shell: ShellLimits::default(),
             http: HttpLimits::default(),
             files: FileLimits::default(),
             kill_wait: Duration::from_secs(2),

@@ -49,6 +49,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
             process_usage: true,
             process_limits: true,
             idempotent_requests: true,
+            shell_snapshot_v2: true,
             file_write_streaming: true,
             fs_extended: true,
             fs_search: true,

@@ -23,6 +23,8 @@ mod limits;
 mod read;
 #[path = "exec_process/refusals.rs"]
 mod refusals;
+#[path = "exec_process/shells.rs"]
+mod shells;
 #[path = "exec_process/steps.rs"]
 mod steps;
 #[path = "exec_process/terminal.rs"]

@@ -17,6 +17,8 @@ use crate::view::View;
 pub const JOB: i32 = 3;
 /// See [`JOB`]. The socket that it tells back through.
 pub const STATUS: i32 = 4;
+/// Where a program finds the file that it carries. The launcher's job is gone by then.
+pub const CARRIED: i32 = 3;
 
 /// Ports that can be listened on for one process.
 pub const MOST_LISTENERS: usize = 8;
@@ -86,6 +88,8 @@ pub struct Program {
     pub envp: Vec<Vec<u8>>,
     /// Working directory.
     pub cwd: Vec<u8>,
+    /// What a file holds that it finds open, sealed, as descriptor [`CARRIED`].
+    pub carried: Option<Vec<u8>>,
 }
 
 /// A step on the way to a running program.
@@ -175,15 +179,7 @@ pub(crate) const TOLD_BYTES: usize = 16 * 1024;
 impl Job {
     /// The sealed file that the launcher reads.
     pub(crate) fn to_memfd(&self) -> io::Result<OwnedFd> {
-        let bytes = postcard::to_stdvec(self).map_err(io::Error::other)?;
-        let file = memfd_create("sandbox", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
-            rest = &rest[written..];
-        }
-        fcntl_add_seals(&file, SEALS)?;
-        Ok(file)
+        sealed("sandbox", &postcard::to_stdvec(self).map_err(io::Error::other)?)
     }
 
     /// The other end of [`to_memfd`](Self::to_memfd).
@@ -200,6 +196,18 @@ impl Job {
         }
         postcard::from_bytes(&bytes).map_err(io::Error::other)
     }
+}
+
+/// A file in memory that nobody can change any more.
+pub(crate) fn sealed(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
+    let file = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
+        rest = &rest[written..];
+    }
+    fcntl_add_seals(&file, SEALS)?;
+    Ok(file)
 }
 
 const SEALS: SealFlags =

@@ -48,7 +48,7 @@ mod watched;
 #[cfg(target_os = "linux")]
 pub use self::{
     denial::{Denial, MOST as MOST_DENIALS, Subject},
-    job::{Failure, JOB, MOST_LISTENERS, Program, STATUS, Stage},
+    job::{CARRIED, Failure, JOB, MOST_LISTENERS, Program, STATUS, Stage},
     launcher::{Launcher, NAME, Serve},
     prepare::{
         Extras, FileServer, Held, PrepareError, Prepared, Running, Started, WaitError, prepare,

@@ -1682,7 +1682,11 @@ export type ProcessStartParams = {
   readonly managedNetwork?: ManagedNetwork;
   /** A proxy that the server runs for the process. */
   readonly networkProxy?: NetworkProxyLaunch;
-  /** Lets the server start the login shell from a snapshot. A hint: the outcome is the same without it. */
+  /**
+   * Lets a login shell begin with what its files left earlier in the same scope, instead of reading them. Variables that `env` or
+   * `envPolicy.set` name win over theirs. A start that is none of `[shell.path, "-lc", command, …]` is made as it is. Flag
+   * `shellSnapshotV2`.
+   */
   readonly shellSnapshot?: ShellSnapshot;
   /** Who asked, for logs. */
   readonly metadata?: ProcessMetadata;
@@ -2025,9 +2029,9 @@ export type ShellInfo = {
 
 /** Names the login-shell snapshot of a scope. */
 export type ShellSnapshot = {
-  /** Snapshots are shared within a scope. */
+  /** Snapshots are shared within a scope of one session. 1 to 256 bytes. */
   readonly scopeId: string;
-  /** The shell that is snapshotted. */
+  /** The shell: `bash`, `zsh` or `sh`, and the path that `argv` begins with. */
   readonly shell: ShellInfo;
 };
 

@@ -10,6 +10,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::Relaxed};
 
+use super::carried::Carried;
 use super::error::Stage;
 
 /// What the child is to do, in the order in which it does it.
@@ -22,6 +23,8 @@ pub(super) struct Plan<'a> {
     /// Whether `stdin` is a terminal that the child is to take as its controlling one.
     pub(super) controlling_terminal: bool,
     pub(super) inherited: Inherited<'a>,
+    /// What is to be descriptor [`Carried::NUMBER`], which it must not be yet.
+    pub(super) carried: Option<RawFd>,
     /// The program, when it is held open instead of being looked for.
     pub(super) held: Option<HeldProgram>,
     /// Resource and value, applied in order.
@@ -204,7 +207,10 @@ unsafe fn close_inherited(plan: &Plan<'_>) -> bool {
     // copy.
     unsafe {
         let Some(held) = &plan.held else {
-            return close_from(/*first*/ 3, &plan.inherited);
+            return match plan.carried {
+                None => close_from(/*first*/ 3, &plan.inherited),
+                Some(carried) => carry(carried, &plan.inherited),
+            };
         };
         // A list of those to close could name the places of the extra ones, so these come after it; a range is closed
         // behind them.
@@ -223,6 +229,23 @@ unsafe fn close_inherited(plan: &Plan<'_>) -> bool {
             return false;
         }
         !range || close_from(FIRST_FREE.wrapping_add(1), &plan.inherited)
+    }
+}
+
+/// Puts `carried` in its place, and closes all others.
+///
+/// # Safety
+/// As for [`close_inherited`].
+unsafe fn carry(carried: RawFd, inherited: &Inherited<'_>) -> bool {
+    // SAFETY: as for the caller.
+    unsafe {
+        // A list of those to close could name this place, so the file comes after it; a range is closed behind it.
+        let range = matches!(inherited, Inherited::Shared { .. });
+        if !range && !close_from(/*first*/ 3, inherited) {
+            return false;
+        }
+        libc::dup2(carried, Carried::NUMBER) >= 0
+            && (!range || close_from(Carried::NUMBER.wrapping_add(1), inherited))
     }
 }
 

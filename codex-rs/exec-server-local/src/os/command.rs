@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::carried::Carried;
 use super::pty::Size;
 
 /// One program to start, completely described.
@@ -23,6 +24,8 @@ pub struct Command {
     pub env: Vec<(OsString, OsString)>,
     /// What descriptors 0, 1 and 2 are.
     pub stdio: Stdio,
+    /// What it finds open as descriptor [`Carried::NUMBER`].
+    pub carried: Option<Carried>,
     /// Limits on top of those inherited from the server. Core dumps are always off.
     pub limits: Vec<Limit>,
 }
@@ -36,6 +39,7 @@ impl Command {
             cwd: cwd.into(),
             env: Vec::new(),
             stdio: Stdio::Pipes { stdin: Stdin::Null },
+            carried: None,
             limits: Vec::new(),
         }
     }

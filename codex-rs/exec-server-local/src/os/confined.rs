@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 
 use super::birth::{FIRST_FREE, HeldProgram};
+use super::carried::Carried;
 use super::child::Child;
 use super::command::Command;
 use super::error::{SpawnError, Stage};
@@ -36,9 +37,21 @@ pub fn program_of(command: &Command) -> Result<(sandbox::Program, Vec<(u32, u64)
         argv,
         envp: command.env.iter().map(variable).collect(),
         cwd: command.cwd.as_os_str().as_bytes().to_vec(),
+        carried: carried(command)?,
     };
     let limits = command.limits.iter().map(|limit| (resource_of(limit.kind) as _, limit.value)).collect();
     Ok((program, limits))
+}
+
+/// What the program carries goes with the job: the launcher makes a file of it, since it is handed no descriptor but its own.
+fn carried(command: &Command) -> Result<Option<Vec<u8>>, SpawnError> {
+    let read = |file: &Carried| file.bytes().map_err(|error| error.raw_os_error().unwrap_or(libc::EIO));
+    command
+        .carried
+        .as_ref()
+        .map(read)
+        .transpose()
+        .map_err(|errno| SpawnError::Setup { stage: Stage::Descriptors, errno })
 }
 
 /// A program that runs in a sandbox.

@@ -2,7 +2,7 @@
 //!
 //! A child begins with the server's own table of descriptors and at once takes a copy of its lower part (see `birth`): a
 //! copy of all of it, and closing what is in it, costs ten times as much as the rest of a start when 5,000 processes
-//! live. So what is to be its 0, 1 and 2 must have low numbers. [`expect_many`] occupies some while the server is young,
+//! live. So what is to be its 0, 1 and 2, and what it carries, must have low numbers. [`expect_many`] occupies some while the server is young,
 //! and they are lent to one start after the other.
 
 use std::io;
@@ -13,10 +13,11 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::carried::Carried;
 use super::wiring::ChildEnds;
 
 /// Numbers below this are low: to copy so many takes no time.
-const LOW: RawFd = 128;
+const LOW: RawFd = 160;
 /// Starts that find low numbers at the same time; more of them copy more.
 const SETS: usize = 32;
 
@@ -27,8 +28,8 @@ struct Kept {
     free: Mutex<Vec<Set>>,
 }
 
-/// Low numbers for the three descriptors of one child.
-type Set = [OwnedFd; 3];
+/// Low numbers for the descriptors of one child: the first three, and one that it carries.
+type Set = [OwnedFd; 4];
 
 static KEPT: OnceLock<Kept> = OnceLock::new();
 /// How many files this process was to open before it was allowed more; its children are still to have that.
@@ -52,10 +53,11 @@ pub fn expect_many() -> io::Result<()> {
     }
     // Any file would do; this one is everywhere.
     let nothing = open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let lowest = || fcntl_dupfd_cloexec(&nothing, 3);
+    // What is carried must not have the number yet at which the child finds it.
+    let lowest = || fcntl_dupfd_cloexec(&nothing, Carried::NUMBER + 1);
     let mut free = Vec::with_capacity(SETS);
     for _ in 0..SETS {
-        free.push([lowest()?, lowest()?, lowest()?]);
+        free.push([lowest()?, lowest()?, lowest()?, lowest()?]);
     }
     // Whoever lost a race with another call gives its numbers back.
     let _ = KEPT.set(Kept { nothing, free: Mutex::new(free) });
@@ -68,32 +70,35 @@ pub(super) fn open_files_of_children() -> Option<(u64, u64)> {
     Some((current.unwrap_or(u64::MAX), maximum.unwrap_or(u64::MAX)))
 }
 
-/// What a child is to have as 0, 1 and 2, by the lowest numbers at hand. Each is 3 or higher.
+/// What a child is to have as 0, 1 and 2, and what it carries, by the lowest numbers at hand. Each is 3 or higher, and what
+/// it carries is higher.
 pub(super) struct LowEnds {
     /// `None` for `/dev/null`.
     pub(super) stdin: Option<RawFd>,
     pub(super) stdout: RawFd,
     pub(super) stderr: RawFd,
+    pub(super) carried: Option<RawFd>,
     lent: Option<Set>,
 }
 
 impl LowEnds {
-    pub(super) fn of(ends: &ChildEnds) -> Self {
+    pub(super) fn of(ends: &ChildEnds, carried: Option<BorrowedFd<'_>>) -> Self {
         let (stdin, stdout, stderr) = ends.by_number();
         let as_they_are = Self {
             stdin: stdin.map(|end| end.as_raw_fd()),
             stdout: stdout.as_raw_fd(),
             stderr: stderr.as_raw_fd(),
+            carried: carried.map(|file| file.as_raw_fd()),
             lent: None,
         };
         if as_they_are.bound() <= LOW {
             return as_they_are;
         }
-        Self::lend([stdin, Some(stdout), Some(stderr)]).unwrap_or(as_they_are)
+        Self::lend([stdin, Some(stdout), Some(stderr), carried]).unwrap_or(as_they_are)
     }
 
     /// `None` where there are no low numbers.
-    fn lend(ends: [Option<BorrowedFd<'_>>; 3]) -> Option<Self> {
+    fn lend(ends: [Option<BorrowedFd<'_>>; 4]) -> Option<Self> {
         let kept = KEPT.get()?;
         let mut lent = kept.free.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
         for (end, number) in ends.into_iter().zip(&mut lent) {
@@ -104,13 +109,20 @@ impl LowEnds {
                 return None;
             }
         }
-        let [stdin, stdout, stderr] = lent.each_ref().map(|number| number.as_raw_fd());
-        Some(Self { stdin: ends[0].map(|_| stdin), stdout, stderr, lent: Some(lent) })
+        let [stdin, stdout, stderr, carried] = lent.each_ref().map(|number| number.as_raw_fd());
+        Some(Self {
+            stdin: ends[0].map(|_| stdin),
+            stdout,
+            stderr,
+            carried: ends[3].map(|_| carried),
+            lent: Some(lent),
+        })
     }
 
     /// The lowest number above all of them.
     pub(super) fn bound(&self) -> RawFd {
-        self.stdin.unwrap_or(0).max(self.stdout).max(self.stderr) + 1
+        let others = self.stdin.unwrap_or(0).max(self.carried.unwrap_or(0));
+        others.max(self.stdout).max(self.stderr) + 1
     }
 }
 
@@ -156,7 +168,7 @@ mod tests {
         let (stdout, child_stdout) = high_pipe();
         let (_stderr, child_stderr) = high_pipe();
         let ends = ChildEnds::Pipes { stdin: None, stdout: child_stdout, stderr: child_stderr };
-        let low = LowEnds::of(&ends);
+        let low = LowEnds::of(&ends, /*carried*/ None);
         assert_eq!(low.stdin, None);
         assert!(low.bound() <= LOW, "{}", low.bound());
         drop(ends);
@@ -169,7 +181,7 @@ mod tests {
     #[test]
     fn low_ends_stay_as_they_are() {
         let wiring = Wiring::open(Stdio::Pipes { stdin: Stdin::Pipe }).expect("pipes");
-        let low = LowEnds::of(&wiring.child);
+        let low = LowEnds::of(&wiring.child, /*carried*/ None);
         let (stdin, stdout, stderr) = wiring.child.by_number();
         let numbers = (stdin.map(|end| end.as_raw_fd()), stdout.as_raw_fd(), stderr.as_raw_fd());
         // Tests beside this one may have taken what is low.

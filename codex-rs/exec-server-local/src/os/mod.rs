@@ -19,6 +19,7 @@
 compile_error!("the process layer of codex-exec-server-local supports 64-bit Linux only");
 
 mod birth;
+mod carried;
 mod census;
 mod child;
 mod command;
@@ -41,6 +42,7 @@ mod timer;
 mod tree;
 mod wiring;
 
+pub use carried::Carried;
 pub use child::{Child, Exit, Status, Usage};
 pub use command::{Command, Limit, LimitKind, Stdin, Stdio};
 pub use confined::{Confined, program_of, spawn_confined};

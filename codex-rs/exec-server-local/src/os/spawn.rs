@@ -6,7 +6,7 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::Once;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub struct Spawned {
 
 /// Starts `command`. When this returns, the program runs: `execve` has succeeded.
 ///
-/// The child leads a session and process group of its own, has no descriptor beyond 2, default signal
+/// The child leads a session and process group of its own, has no descriptor beyond 2 but what it carries, default signal
 /// actions, no signal blocked, no core dumps, and the server's umask. The calling thread sleeps meanwhile,
 /// usually for less than a millisecond, but as long as it takes where the program lies on a slow file system.
 /// Threads may call this at the same time.
@@ -89,13 +89,14 @@ struct Birth<'a> {
 /// One process made; either it runs the program or it is gone again.
 fn attempt(flight: Flight, birth: &Birth<'_>, inherited: Option<&[RawFd]>) -> Result<Child, SpawnError> {
     let Birth { command, image, wiring, limits, held, mark } = birth;
-    let ends = LowEnds::of(&wiring.child);
+    let ends = LowEnds::of(&wiring.child, command.carried.as_ref().map(AsFd::as_fd));
     let bound = ends.bound().max(held.map_or(0, HeldProgram::bound));
     let shared = Inherited::Shared { copied_below: bound };
     let plan = Plan {
         stdin: ends.stdin,
         stdout: ends.stdout,
         stderr: ends.stderr,
+        carried: ends.carried,
         // What is held takes the terminal for the program that it runs, not for itself.
         controlling_terminal: wiring.is_terminal() && held.is_none(),
         inherited: inherited.map_or(shared, Inherited::Each),
@@ -180,7 +181,7 @@ fn inheritable_descriptors() -> io::Result<Vec<RawFd>> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::{AsFd as _, AsRawFd as _};
+    use std::os::fd::AsRawFd as _;
 
     use rustix::event::{PollFd, PollFlags, poll};
 

@@ -34,6 +34,8 @@ pub struct Process {
     pub(super) host: Arc<ProcessHost>,
     /// Whether it came to life; unset while that is open.
     pub(super) started: SetOnce<bool>,
+    /// Set when somebody wants to act on it who would have to wait for its start.
+    pub(super) hurried: SetOnce<()>,
     /// The operating system's number for it; unset while it starts.
     os_pid: OnceLock<i32>,
     /// What it is to the operating system, from its birth to its close. A closed process that is only kept to be read
@@ -88,6 +90,7 @@ impl Process {
             id,
             about,
             started: SetOnce::new(),
+            hurried: SetOnce::new(),
             os_pid: OnceLock::new(),
             child: Mutex::default(),
             held: Mutex::default(),
@@ -110,6 +113,12 @@ impl Process {
     }
 
     // What those do who act on the operating system's process.
+
+    /// Its start is not to wait for anything that only saves time.
+    pub(super) fn hurry(&self) {
+        // Who comes second finds it in a hurry already.
+        let _ = self.hurried.set(());
+    }
 
     /// It was born.
     pub(super) fn set_child(&self, child: Arc<os::Child>) {

@@ -108,6 +108,7 @@ impl Process {
 
     /// Signals its process group. That it is gone is no failure.
     pub(crate) async fn signal(&self, signal: os::Signal) {
+        self.hurry();
         if *self.started.wait().await
             && let Some(child) = self.child()
             && let Err(error) = child.signal_group(signal)

@@ -16,6 +16,7 @@ mod kill;
 mod limits;
 mod managed;
 mod reading;
+mod shell;
 mod signal;
 mod spool;
 mod start;

@@ -23,6 +23,7 @@ use super::handle::About;
 use super::host::ProcessHost;
 use super::limits::limits;
 use super::managed::{Bridge, bridge_proxies, isolated};
+use super::shell::{Wanted, wanted};
 use crate::env::{Environment, child_environment};
 use crate::os;
 use crate::sandbox::{PrepareError, unenforceable};
@@ -49,16 +50,26 @@ pub(super) struct Plan {
     pub(super) command: os::Command,
     /// What is to confine it.
     pub(super) confinement: Option<Confinement>,
+    /// What it is to be made from, if not from scratch.
+    pub(super) snapshot: Option<Wanted>,
     pub(super) about: About,
     pub(super) log: LogLimits,
     pub(super) when_full: Option<WhenFull>,
 }
 
 /// What confines a process.
+#[derive(Clone)]
 pub(super) struct Confinement {
     context: SandboxContext,
     /// The only ways out of its network.
     bridges: Vec<Bridge>,
+}
+
+impl Confinement {
+    /// The same without any way out of its network.
+    pub(super) fn closed(&self) -> Self {
+        Self { context: self.context.clone(), bridges: Vec::new() }
+    }
 }
 
 /// Checks `params` and makes a plan of them.
@@ -93,10 +104,12 @@ pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Pl
         argv: params.argv.iter().map(Into::into).collect(),
         arg0: params.arg0.as_ref().map(Into::into),
         cwd,
-        env: env.into_iter().collect(),
+        env: env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         stdio,
+        carried: None,
         limits,
     };
+    let snapshot = wanted(params, &command, &env)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let about = About {
         argv: params.argv.clone(),
@@ -108,7 +121,7 @@ pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Pl
     };
     let when_full = params.output.as_ref().and_then(|budget| budget.when_full);
     let log = output_budget(host, params);
-    Ok(Plan { command, confinement, about, log, when_full })
+    Ok(Plan { command, confinement, snapshot, about, log, when_full })
 }
 
 /// What is to confine the process. A managed network changes what its environment says of proxies.

@@ -31,6 +31,7 @@ use super::host::ProcessHost;
 use super::input::{Input, Stdin, StdinState};
 use super::kill::{end, give_notice};
 use super::reading::Reading;
+use super::shell::Snapshots;
 use super::signal::os_signal;
 use super::start::{self, Born, Confinement, Plan};
 use super::stdin::StdinPipe;
@@ -53,6 +54,7 @@ struct Start {
 pub struct ProcessTable {
     pub(super) host: Arc<ProcessHost>,
     inner: Mutex<Inner>,
+    snapshots: Snapshots,
     tasks: TaskTracker,
     /// Set by the end of the session: nothing starts any more.
     ended: CancellationToken,
@@ -89,6 +91,7 @@ impl ProcessTable {
         Arc::new(Self {
             host,
             inner: Mutex::new(inner),
+            snapshots: Snapshots::default(),
             tasks: TaskTracker::new(),
             ended: CancellationToken::new(),
         })
@@ -155,12 +158,13 @@ impl ProcessTable {
             return Err(ServiceError::ProcessExists(params.process_id));
         }
         inner.make_room(self.host.limits.processes_per_session)?;
-        let Plan { command, confinement, about, log, when_full } = plan;
+        let Plan { mut command, confinement, snapshot, about, log, when_full } = plan;
         let id = params.process_id;
         let mut reading = Reading::new(EventLog::new(log), when_full, inner.follower.is_some());
         reading.watchers = inner.watchers.iter().cloned().map(Follow::from_start).collect();
         let crew = Crew { tasks: self.tasks.clone(), ended: self.ended.clone() };
-        let process = Arc::new(Process::new(id.clone(), about, Arc::clone(&self.host), crew, reading));
+        let process =
+            Arc::new(Process::new(id.clone(), about, Arc::clone(&self.host), crew.clone(), reading));
         // Held before anybody else can find the process, so whatever is asked of its stdin queues behind its start.
         let stdin = Arc::clone(&process.stdin).try_lock_owned().expect("nobody else knows of it yet");
         inner.processes.insert(id, Arc::clone(&process));
@@ -171,7 +175,21 @@ impl ProcessTable {
         drop(inner);
         // `execve` may hang on a slow file system, so a thread that may is where all of the birth happens.
         let table = Arc::clone(self);
-        self.tasks.spawn_blocking(move || table.bear(process, &command, confinement, stdin, &outcome));
+        let Some(wanted) = snapshot else {
+            self.tasks.spawn_blocking(move || table.bear(process, &command, confinement, stdin, &outcome));
+            return Ok(start);
+        };
+        self.tasks.spawn(async move {
+            let restoring =
+                table.snapshots.restore(&table.host, &crew, wanted, &mut command, confinement.as_ref());
+            tokio::select! {
+                () = restoring => {}
+                // Somebody wants to act on it: it starts as it is.
+                _ = process.hurried.wait() => {}
+                () = crew.ended.cancelled() => {}
+            }
+            crew.tasks.spawn_blocking(move || table.bear(process, &command, confinement, stdin, &outcome));
+        });
         Ok(start)
     }
 
@@ -390,6 +408,7 @@ impl ProcessTable {
         process: Arc<Process>,
         grace: Duration,
     ) -> Result<ProcessTerminateResponse, ServiceError> {
+        process.hurry();
         if !*process.started.wait().await || process.is_closed() {
             return Ok(ProcessTerminateResponse { running: false, survivors: None });
         }

@@ -12,6 +12,7 @@ mod full_disk;
 mod identity;
 mod requests;
 mod retention;
+mod shells;
 mod spool;
 mod support;
 mod watchers;

@@ -54,7 +54,9 @@ pub struct ProcessStartParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub network_proxy: Option<NetworkProxyLaunch>,
-    /// Lets the server start the login shell from a snapshot. A hint: the outcome is the same without it.
+    /// Lets a login shell begin with what its files left earlier in the same scope, instead of reading them. Variables that `env` or
+    /// `envPolicy.set` name win over theirs. A start that is none of `[shell.path, "-lc", command, …]` is made as it is. Flag
+    /// `shellSnapshotV2`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub shell_snapshot: Option<ShellSnapshot>,
@@ -176,9 +178,9 @@ pub enum EnvInherit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ShellSnapshot {
-    /// Snapshots are shared within a scope.
+    /// Snapshots are shared within a scope of one session. 1 to 256 bytes.
     pub scope_id: String,
-    /// The shell that is snapshotted.
+    /// The shell: `bash`, `zsh` or `sh`, and the path that `argv` begins with.
     pub shell: crate::environment::ShellInfo,
 }
 

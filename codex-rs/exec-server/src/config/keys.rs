@@ -84,6 +84,12 @@ keys! {
     OUTPUT_MEMORY_TOTAL: u64 = count("server.limits.output_memory_total_bytes", 16 * MIB, 1 << 40);
     /// Bytes that may wait for a process to read its stdin
     QUEUED_STDIN: u64 = count("server.limits.queued_stdin_bytes", 64 << 10, 1 << 30);
+    /// Shell snapshots of one session; 0 for none: login files are then read at each start
+    SHELL_SNAPSHOTS_PER_SESSION: u64 = count("server.limits.shell_snapshots_per_session", 0, 10_000);
+    /// What one of them may hold
+    SHELL_SNAPSHOT: u64 = count("server.limits.shell_snapshot_bytes", 4 << 10, 64 * MIB);
+    /// How long taking one may hold up the start that needs it
+    SHELL_SNAPSHOT_WAIT: Duration = seconds("server.limits.shell_snapshot_wait_sec", 0.001, DAY);
     /// Requests of one connection that may wait for their answers
     REQUESTS_IN_FLIGHT: u64 = count("server.limits.requests_in_flight", 1, 1_000_000);
     /// Searches of files that may run at once, each on a thread of its own
@@ -141,6 +147,9 @@ pub(crate) fn defaults() -> Layer {
     layer.set_default(&RETAINED_OUTPUT_TOTAL, limits.retained_output_total_bytes);
     layer.set_default(&OUTPUT_MEMORY_TOTAL, limits.output_memory_total_bytes as u64);
     layer.set_default(&QUEUED_STDIN, limits.queued_stdin_bytes as u64);
+    layer.set_default(&SHELL_SNAPSHOTS_PER_SESSION, limits.shell.snapshots_per_session as u64);
+    layer.set_default(&SHELL_SNAPSHOT, limits.shell.snapshot_bytes as u64);
+    layer.set_default(&SHELL_SNAPSHOT_WAIT, limits.shell.snapshot_wait);
     layer.set_default(&REQUESTS_IN_FLIGHT, limits.requests_in_flight as u64);
     layer.set_default(&SEARCHES, limits.files.searches as u64);
     layer.set_default(&SEARCHES_PER_CONNECTION, limits.files.searches_per_connection as u64);

@@ -224,6 +224,9 @@ fn limits(effective: &Effective) -> Limits {
     set(&mut limits.retained_output_total_bytes, effective, &keys::RETAINED_OUTPUT_TOTAL);
     set_size(&mut limits.output_memory_total_bytes, effective, &keys::OUTPUT_MEMORY_TOTAL);
     set_size(&mut limits.queued_stdin_bytes, effective, &keys::QUEUED_STDIN);
+    set_size(&mut limits.shell.snapshots_per_session, effective, &keys::SHELL_SNAPSHOTS_PER_SESSION);
+    set_size(&mut limits.shell.snapshot_bytes, effective, &keys::SHELL_SNAPSHOT);
+    set(&mut limits.shell.snapshot_wait, effective, &keys::SHELL_SNAPSHOT_WAIT);
     set_size(&mut limits.requests_in_flight, effective, &keys::REQUESTS_IN_FLIGHT);
     set_size(&mut limits.files.searches, effective, &keys::SEARCHES);
     set_size(&mut limits.files.searches_per_connection, effective, &keys::SEARCHES_PER_CONNECTION);

@@ -3,11 +3,13 @@
 
 use std::ffi::{CString, c_char};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::ptr;
 
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::chdir;
 
-use crate::job::{Failure, Program, Stage};
+use crate::job::{CARRIED, Failure, Program, STATUS, Stage, sealed};
 
 /// With the rights that the program will have.
 pub(super) fn enter_directory(program: &Program) -> io::Result<()> {
@@ -25,6 +27,10 @@ pub(super) fn execute(program: &Program) -> Failure {
     let (Some(argv), Some(envp)) = (Strings::new(&program.argv), Strings::new(&program.envp)) else {
         return failed(/*candidate*/ 0, libc::EINVAL);
     };
+    if let Err(error) = carry(program) {
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        return Failure { stage: Stage::Job, errno, detail: String::new() };
+    }
     let mut refused = None;
     let mut last = libc::ENOENT;
     for (at, candidate) in program.candidates.iter().enumerate() {
@@ -43,6 +49,18 @@ pub(super) fn execute(program: &Program) -> Failure {
         (None, 1) => failed(/*candidate*/ 0, last),
         (None, _) => failed(/*candidate*/ 0, libc::ENOENT),
     }
+}
+
+/// Puts what the program carries where it looks for it. Whatever else is open here closes when the program runs.
+fn carry(program: &Program) -> io::Result<()> {
+    let Some(bytes) = &program.carried else { return Ok(()) };
+    // A number of its own, since what has that of the place already would not outlive `execve`.
+    let file = fcntl_dupfd_cloexec(sealed("carried", bytes)?, STATUS + 1)?;
+    // SAFETY: the descriptor is open, and nobody here uses the place any more: the job was read long ago.
+    if unsafe { libc::dup2(file.as_raw_fd(), CARRIED) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// An array as `execve` wants it.
