@@ -26,6 +26,7 @@ mod client;
 mod cold;
 mod config;
 mod dial;
+mod discovery;
 pub mod environments;
 mod error;
 mod events;

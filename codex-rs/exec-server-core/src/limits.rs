@@ -141,6 +141,8 @@ pub struct FileLimits {
     pub watches_per_connection: usize,
     /// Directories of one watch: each costs the kernel about 1 KiB.
     pub watched_directories: usize,
+    /// How far plugins and skills are looked for.
+    pub discovery: DiscoveryLimits,
 }
 
 impl Default for FileLimits {
@@ -159,6 +161,37 @@ impl Default for FileLimits {
             watches: 64,
             watches_per_connection: 32,
             watched_directories: 65_536,
+            discovery: DiscoveryLimits::default(),
+        }
+    }
+}
+
+/// Bounds of looking for plugins and skills. What goes beyond is left out, and said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiscoveryLimits {
+    /// All files that one answer holds.
+    pub answer_bytes: usize,
+    /// Of these, those of one root.
+    pub root_bytes: usize,
+    /// Levels below a root.
+    pub depth: u64,
+    /// Directories of a root.
+    pub directories: u64,
+    /// Entries of a root.
+    pub entries: u64,
+    /// Installed plugins.
+    pub plugins: usize,
+}
+
+impl Default for DiscoveryLimits {
+    fn default() -> Self {
+        Self {
+            answer_bytes: 64 << 20,
+            root_bytes: 16 << 20,
+            depth: 6,
+            directories: 2_000,
+            entries: 20_000,
+            plugins: 256,
         }
     }
 }

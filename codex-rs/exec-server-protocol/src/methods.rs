@@ -1,7 +1,8 @@
 //! The method table: every request and notification of the protocol, one line each.
 //!
 //! The server's dispatch, a client's typed calls, the JSON Schema and the TypeScript method map all come from these
-//! rows. A row names the wire method, the Rust name, the parameters and what is answered.
+//! rows. A row names the family, what a request does to what it is asked of, the wire method, the Rust name, the parameters and
+//! what is answered.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,7 +22,7 @@ use crate::process::*;
 use crate::rpc::RequestId;
 use crate::session::*;
 use crate::table::RowVisitor;
-pub use crate::table::{Family, Method};
+pub use crate::table::{Effect, Family, Method};
 
 /// Parameters of a method that has none: `null`, nothing, or `{}`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, TS)]
@@ -88,7 +89,7 @@ fn decode<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, DecodeErr
 }
 
 macro_rules! requests {
-    ($(#[$enum_doc:meta])* $enum:ident: $($(#[doc = $doc:literal])* $family:ident $name:literal $variant:ident($params:ty) -> $response:ty;)*) => {
+    ($(#[$enum_doc:meta])* $enum:ident: $($(#[doc = $doc:literal])* $family:ident $effect:ident $name:literal $variant:ident($params:ty) -> $response:ty;)*) => {
         $($(#[doc = $doc])*
         #[derive(Debug, Clone, Copy)]
         pub enum $variant {}
@@ -97,6 +98,7 @@ macro_rules! requests {
             const NAME: &'static str = $name;
             const DOCS: &'static str = concat!($($doc),*).trim_ascii();
             const FAMILY: Family = Family::$family;
+            const EFFECT: Effect = Effect::$effect;
             type Params = $params;
             type Response = $response;
         })*
@@ -122,6 +124,15 @@ macro_rules! requests {
             pub fn family_of(method: &str) -> Option<Family> {
                 match method {
                     $($name => Some(Family::$family),)*
+                    _ => None,
+                }
+            }
+
+            /// What a method does to what it is asked of, if the table has it.
+            #[must_use]
+            pub fn effect_of(method: &str) -> Option<Effect> {
+                match method {
+                    $($name => Some(Effect::$effect),)*
                     _ => None,
                 }
             }
@@ -193,102 +204,102 @@ requests! {
     /// Every request that a client may send.
     ClientRequest:
     /// Opens or resumes a session.
-    Session "initialize" Initialize(InitializeParams) -> InitializeResponse;
+    Session Changes "initialize" Initialize(InitializeParams) -> InitializeResponse;
     /// Starts a process under an id the client chose.
-    Process "process/start" ProcessStart(ProcessStartParams) -> ProcessStartResponse;
+    Process Changes "process/start" ProcessStart(ProcessStartParams) -> ProcessStartResponse;
     /// Reads retained output, waiting for more if asked to.
-    Process "process/read" ProcessRead(ProcessReadParams) -> ProcessReadResponse;
+    Process Reads "process/read" ProcessRead(ProcessReadParams) -> ProcessReadResponse;
     /// Queues bytes for a process's stdin.
-    Process "process/write" ProcessWrite(ProcessWriteParams) -> ProcessWriteResponse;
+    Process Changes "process/write" ProcessWrite(ProcessWriteParams) -> ProcessWriteResponse;
     /// Ends a process's stdin.
-    Process "process/closeStdin" ProcessCloseStdin(ProcessCloseStdinParams) -> ProcessWriteResponse;
+    Process Changes "process/closeStdin" ProcessCloseStdin(ProcessCloseStdinParams) -> ProcessWriteResponse;
     /// Changes the size of a process's terminal.
-    Process "process/resize" ProcessResize(ProcessResizeParams) -> EmptyResponse;
+    Process Changes "process/resize" ProcessResize(ProcessResizeParams) -> EmptyResponse;
     /// Sends a signal to a process group.
-    Process "process/signal" ProcessSignal(ProcessSignalParams) -> EmptyResponse;
+    Process Changes "process/signal" ProcessSignal(ProcessSignalParams) -> EmptyResponse;
     /// Ends a process and its descendants.
-    Process "process/terminate" ProcessTerminate(ProcessTerminateParams) -> ProcessTerminateResponse;
+    Process Changes "process/terminate" ProcessTerminate(ProcessTerminateParams) -> ProcessTerminateResponse;
     /// Lists the session's processes.
-    Process "process/list" ProcessList(NoParams) -> ProcessListResponse;
+    Process Reads "process/list" ProcessList(NoParams) -> ProcessListResponse;
     /// Describes the server's machine.
-    EnvironmentInfo "environment/info" EnvironmentInfo(NoParams) -> crate::environment::EnvironmentInfo;
+    EnvironmentInfo Reads "environment/info" EnvironmentInfo(NoParams) -> crate::environment::EnvironmentInfo;
     /// Tells whether the environment is ready.
-    EnvironmentStatus "environment/status" EnvironmentStatus(NoParams) -> EnvironmentStatusResponse;
+    EnvironmentStatus Reads "environment/status" EnvironmentStatus(NoParams) -> EnvironmentStatusResponse;
     /// Reads layers of configuration.
-    EnvironmentConfig "environmentConfig/read" EnvironmentConfigRead(EnvironmentConfigReadParams) -> EnvironmentConfigReadResponse;
+    EnvironmentConfig Reads "environmentConfig/read" EnvironmentConfigRead(EnvironmentConfigReadParams) -> EnvironmentConfigReadResponse;
     /// Reads a whole file.
-    Filesystem "fs/readFile" FsReadFile(FsReadFileParams) -> FsReadFileResponse;
+    Filesystem Reads "fs/readFile" FsReadFile(FsReadFileParams) -> FsReadFileResponse;
     /// Opens a file for block access.
-    Filesystem "fs/open" FsOpen(FsOpenParams) -> FsOpenResponse;
+    Filesystem Changes "fs/open" FsOpen(FsOpenParams) -> FsOpenResponse;
     /// Reads a block.
-    Filesystem "fs/readBlock" FsReadBlock(FsReadBlockParams) -> FsReadBlockResponse;
+    Filesystem Changes "fs/readBlock" FsReadBlock(FsReadBlockParams) -> FsReadBlockResponse;
     /// Writes a block.
-    Filesystem "fs/writeBlock" FsWriteBlock(FsWriteBlockParams) -> EmptyResponse;
+    Filesystem Changes "fs/writeBlock" FsWriteBlock(FsWriteBlockParams) -> EmptyResponse;
     /// Closes a file.
-    Filesystem "fs/close" FsClose(FsCloseParams) -> EmptyResponse;
+    Filesystem Changes "fs/close" FsClose(FsCloseParams) -> EmptyResponse;
     /// Writes a whole file.
-    Filesystem "fs/writeFile" FsWriteFile(FsWriteFileParams) -> FsWriteFileResponse;
+    Filesystem Changes "fs/writeFile" FsWriteFile(FsWriteFileParams) -> FsWriteFileResponse;
     /// Makes a directory.
-    Filesystem "fs/createDirectory" FsCreateDirectory(FsCreateDirectoryParams) -> EmptyResponse;
+    Filesystem Changes "fs/createDirectory" FsCreateDirectory(FsCreateDirectoryParams) -> EmptyResponse;
     /// Describes a file.
-    Filesystem "fs/getMetadata" FsGetMetadata(FsGetMetadataParams) -> FsGetMetadataResponse;
+    Filesystem Reads "fs/getMetadata" FsGetMetadata(FsGetMetadataParams) -> FsGetMetadataResponse;
     /// Resolves links.
-    Filesystem "fs/canonicalize" FsCanonicalize(FsCanonicalizeParams) -> FsCanonicalizeResponse;
+    Filesystem Reads "fs/canonicalize" FsCanonicalize(FsCanonicalizeParams) -> FsCanonicalizeResponse;
     /// Lists a directory.
-    Filesystem "fs/readDirectory" FsReadDirectory(FsReadDirectoryParams) -> FsReadDirectoryResponse;
+    Filesystem Reads "fs/readDirectory" FsReadDirectory(FsReadDirectoryParams) -> FsReadDirectoryResponse;
     /// Lists a tree.
-    Filesystem "fs/walk" FsWalk(FsWalkParams) -> FsWalkResponse;
+    Filesystem Reads "fs/walk" FsWalk(FsWalkParams) -> FsWalkResponse;
     /// Removes a file or a tree.
-    Filesystem "fs/remove" FsRemove(FsRemoveParams) -> EmptyResponse;
+    Filesystem Changes "fs/remove" FsRemove(FsRemoveParams) -> EmptyResponse;
     /// Copies a file or a tree.
-    Filesystem "fs/copy" FsCopy(FsCopyParams) -> EmptyResponse;
+    Filesystem Changes "fs/copy" FsCopy(FsCopyParams) -> EmptyResponse;
     /// Waits for a path to come into existence.
-    Filesystem "fs/watchMissing" FsWatchMissing(FsWatchMissingParams) -> FsWatchMissingResponse;
+    Filesystem Reads "fs/watchMissing" FsWatchMissing(FsWatchMissingParams) -> FsWatchMissingResponse;
     /// Renames. Flag `fsExtended`.
-    Filesystem "fs/rename" FsRename(FsRenameParams) -> EmptyResponse;
+    Filesystem Changes "fs/rename" FsRename(FsRenameParams) -> EmptyResponse;
     /// Appends. Flag `fsExtended`.
-    Filesystem "fs/append" FsAppend(FsAppendParams) -> FsAppendResponse;
+    Filesystem Changes "fs/append" FsAppend(FsAppendParams) -> FsAppendResponse;
     /// Changes permissions. Flag `fsExtended`.
-    Filesystem "fs/setPermissions" FsSetPermissions(FsSetPermissionsParams) -> EmptyResponse;
+    Filesystem Changes "fs/setPermissions" FsSetPermissions(FsSetPermissionsParams) -> EmptyResponse;
     /// Reads a part of a file. Flag `fsExtended`.
-    Filesystem "fs/readRange" FsReadRange(FsReadRangeParams) -> FsReadRangeResponse;
+    Filesystem Reads "fs/readRange" FsReadRange(FsReadRangeParams) -> FsReadRangeResponse;
     /// Describes many files. Flag `fsExtended`.
-    Filesystem "fs/statMany" FsStatMany(FsStatManyParams) -> FsStatManyResponse;
+    Filesystem Reads "fs/statMany" FsStatMany(FsStatManyParams) -> FsStatManyResponse;
     /// Writes a part of a file. Flag `fsTransfer`.
-    Filesystem "fs/writeRange" FsWriteRange(FsWriteRangeParams) -> FsWriteRangeResponse;
+    Filesystem Changes "fs/writeRange" FsWriteRange(FsWriteRangeParams) -> FsWriteRangeResponse;
     /// Takes a checksum of a file. Flag `fsTransfer`.
-    Filesystem "fs/digest" FsDigest(FsDigestParams) -> FsDigestResponse;
+    Filesystem Reads "fs/digest" FsDigest(FsDigestParams) -> FsDigestResponse;
     /// Reads a symbolic link. Flag `fsTransfer`.
-    Filesystem "fs/readLink" FsReadLink(FsReadLinkParams) -> FsReadLinkResponse;
+    Filesystem Reads "fs/readLink" FsReadLink(FsReadLinkParams) -> FsReadLinkResponse;
     /// Makes a symbolic link. Flag `fsTransfer`.
-    Filesystem "fs/createLink" FsCreateLink(FsCreateLinkParams) -> EmptyResponse;
+    Filesystem Changes "fs/createLink" FsCreateLink(FsCreateLinkParams) -> EmptyResponse;
     /// Watches for changes. Flag `fsWatch`.
-    Filesystem "fs/watch" FsWatch(FsWatchParams) -> FsWatchResponse;
+    Filesystem Reads "fs/watch" FsWatch(FsWatchParams) -> FsWatchResponse;
     /// Ends a watch. Flag `fsWatch`.
-    Filesystem "fs/unwatch" FsUnwatch(FsUnwatchParams) -> EmptyResponse;
+    Filesystem Reads "fs/unwatch" FsUnwatch(FsUnwatchParams) -> EmptyResponse;
     /// Finds paths. Flag `fsSearch`.
-    Filesystem "fs/glob" FsGlob(FsGlobParams) -> FsGlobResponse;
+    Filesystem Reads "fs/glob" FsGlob(FsGlobParams) -> FsGlobResponse;
     /// Finds contents. Flag `fsSearch`.
-    Filesystem "fs/search" FsSearch(FsSearchParams) -> FsSearchResponse;
+    Filesystem Reads "fs/search" FsSearch(FsSearchParams) -> FsSearchResponse;
     /// Sends an HTTP request from the server's machine.
-    Http "http/request" HttpRequest(HttpRequestParams) -> HttpRequestResponse;
+    Http Changes "http/request" HttpRequest(HttpRequestParams) -> HttpRequestResponse;
     /// Describes capability roots.
-    CapabilityDiscovery "capabilityRoots/discoverV1" CapabilityRootsDiscover(CapabilityRootsDiscoverParams) -> CapabilityRootsDiscoverResponse;
+    CapabilityDiscovery Reads "capabilityRoots/discoverV1" CapabilityRootsDiscover(CapabilityRootsDiscoverParams) -> CapabilityRootsDiscoverResponse;
     /// Finds plugins and skills.
-    CapabilityDiscovery "capabilities/discoverV2" CapabilitiesDiscover(CapabilitiesDiscoverParams) -> CapabilitiesDiscoverResponse;
+    CapabilityDiscovery Reads "capabilities/discoverV2" CapabilitiesDiscover(CapabilitiesDiscoverParams) -> CapabilitiesDiscoverResponse;
     /// Opens a TCP stream beside the server. Flag `portForward`.
-    Network "net/connect" NetConnect(NetConnectParams) -> NetConnectResponse;
+    Network Changes "net/connect" NetConnect(NetConnectParams) -> NetConnectResponse;
     /// Sends bytes on such a stream. Flag `portForward`.
-    Network "net/data" NetWrite(NetDataParams) -> EmptyResponse;
+    Network Changes "net/data" NetWrite(NetDataParams) -> EmptyResponse;
     /// Closes such a stream. Flag `portForward`.
-    Network "net/close" NetClose(NetCloseParams) -> EmptyResponse;
+    Network Changes "net/close" NetClose(NetCloseParams) -> EmptyResponse;
 }
 
 requests! {
     /// Every request that a server may send to its client.
     ServerRequest:
     /// Asks for a decision on a host that no rule covers.
-    Network "network/policyRequest" NetworkPolicyRequest(NetworkPolicyRequestParams) -> NetworkPolicyResponse;
+    Network Reads "network/policyRequest" NetworkPolicyRequest(NetworkPolicyRequestParams) -> NetworkPolicyResponse;
 }
 
 /// Parameters of `$/cancel`: the request is answered with -32800, or as if it had finished already. Flag `cancel`.

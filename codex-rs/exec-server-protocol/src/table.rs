@@ -29,6 +29,15 @@ pub enum Family {
     Network,
 }
 
+/// What a request does to what it is asked of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// It only looks: nothing is different afterwards for anybody else. Observers of a session may ask it.
+    Reads,
+    /// Something may be different, or something leaves the machine.
+    Changes,
+}
+
 /// A request and its answer.
 pub trait Method {
     /// Name on the wire.
@@ -37,6 +46,8 @@ pub trait Method {
     const DOCS: &'static str;
     /// The group it belongs to.
     const FAMILY: Family;
+    /// What it does to what it is asked of.
+    const EFFECT: Effect;
     /// What is sent.
     type Params: Wire;
     /// What is answered.

@@ -10,6 +10,8 @@ mod machine;
 
 #[path = "discovery/capabilities.rs"]
 mod capabilities;
+#[path = "discovery/client.rs"]
+mod client;
 #[path = "discovery/config.rs"]
 mod config;
 #[path = "discovery/missing.rs"]

@@ -17,9 +17,6 @@ use crate::fs::LocalFileSystem;
 /// A longer file is not handed over.
 const FILE_BYTES: u64 = MAX_BLOCK_BYTES;
 
-/// All files of one root.
-const BUNDLE_BYTES: usize = 16 << 20;
-
 /// See the module.
 pub(super) struct Bundle<'a> {
     pub(super) files: &'a LocalFileSystem,
@@ -32,19 +29,17 @@ pub(super) struct Bundle<'a> {
     pub(super) warnings: Vec<String>,
 }
 
-/// Room for all roots of a request.
-pub(super) const ALL_BYTES: usize = 64 << 20;
-
 /// More than these warnings say nothing more.
 const WARNINGS: usize = 1_000;
 
 impl<'a> Bundle<'a> {
-    pub(super) const fn new(
+    pub(super) fn new(
         files: &'a LocalFileSystem,
         sandbox: Option<SandboxContext>,
         left_of_all: &'a mut usize,
     ) -> Self {
-        Self { files, sandbox, left: BUNDLE_BYTES, left_of_all, warnings: Vec::new() }
+        let left = files.limits().discovery.root_bytes;
+        Self { files, sandbox, left, left_of_all, warnings: Vec::new() }
     }
 
     pub(super) fn warn(&mut self, warning: String) {
@@ -101,12 +96,12 @@ impl<'a> Bundle<'a> {
         }
         let bytes = read.data_base64.into_bytes();
         if bytes.len() > self.left {
-            return Err(format!("capability root bundle exceeds the {BUNDLE_BYTES}-byte limit"));
+            let limit = self.files.limits().discovery.root_bytes;
+            return Err(format!("capability root bundle exceeds the {limit}-byte limit"));
         }
         if bytes.len() > *self.left_of_all {
-            return Err(format!(
-                "capability roots together exceed the {ALL_BYTES}-byte limit; ask for fewer"
-            ));
+            let limit = self.files.limits().discovery.answer_bytes;
+            return Err(format!("capability roots together exceed the {limit}-byte limit; ask for fewer"));
         }
         let text = String::from_utf8(bytes.into());
         let text =

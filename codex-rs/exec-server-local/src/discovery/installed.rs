@@ -13,7 +13,7 @@ use codex_exec_server_protocol::error_code::ErrorCode;
 use codex_exec_server_protocol::fs::FsReadDirectoryParams;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::bundle::{ALL_BYTES, Bundle, uri};
+use super::bundle::{Bundle, uri};
 use super::manifest;
 use super::places::Places;
 use super::root::plugin_files;
@@ -22,9 +22,6 @@ use super::skill;
 use crate::env::Environment;
 use crate::fs::LocalFileSystem;
 
-/// Plugins beyond this are left out.
-const PLUGINS: usize = 256;
-
 /// Answers the request, with the room that reading takes in memory. Everything is looked at anew: what was installed since
 /// is found.
 pub async fn discover_installed(
@@ -32,12 +29,13 @@ pub async fn discover_installed(
     environment: &Environment,
     params: CapabilitiesDiscoverParams,
 ) -> (Result<CapabilitiesDiscoverResponse, ServiceError>, OwnedSemaphorePermit) {
-    let room = files.room(ALL_BYTES).await;
+    let bytes = files.limits().discovery.answer_bytes;
+    let room = files.room(bytes).await;
     let Some(places) = Places::of(environment) else {
         let error = ServiceError::Configuration("the server's HOME is not set to an absolute path".into());
         return (Err(error), room);
     };
-    let (mut answer, mut left) = (CapabilitiesDiscoverResponse::default(), ALL_BYTES);
+    let (mut answer, mut left) = (CapabilitiesDiscoverResponse::default(), bytes);
     let CapabilitiesDiscoverParams { cwd: _, sandbox } = params;
     let roots = [
         ("codex-home-skills", places.codex_home.join("skills")),
@@ -72,9 +70,9 @@ async fn versions(bundle: &mut Bundle<'_>, cache: &Path) -> BTreeMap<String, (St
             let folder = cache.join(&market).join(&name);
             let versions = names(bundle, &folder).await;
             let Some(version) = versions.into_iter().max_by(|a, b| compare(a, b)) else { continue };
-            if newest.len() >= PLUGINS {
-                bundle
-                    .warn(format!("more than {PLUGINS} plugins are installed; {name}@{market} is left out"));
+            let limit = bundle.files.limits().discovery.plugins;
+            if newest.len() >= limit {
+                bundle.warn(format!("more than {limit} plugins are installed; {name}@{market} is left out"));
                 continue;
             }
             let root = folder.join(&version);

@@ -12,7 +12,7 @@ use codex_exec_server_protocol::capabilities::{
 use codex_exec_server_protocol::path_uri::PathUri;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::bundle::{ALL_BYTES, Bundle};
+use super::bundle::Bundle;
 use super::manifest::{List, Listed, listed};
 use super::scan::{METADATA, Manifests, Scanned, scan};
 use crate::fs::{LocalFileSystem, native};
@@ -23,7 +23,7 @@ pub async fn discover_roots(
     files: &LocalFileSystem,
     params: CapabilityRootsDiscoverParams,
 ) -> (Result<CapabilityRootsDiscoverResponse, ServiceError>, OwnedSemaphorePermit) {
-    let room = files.room(ALL_BYTES).await;
+    let room = files.room(files.limits().discovery.answer_bytes).await;
     (discover_all(files, params).await, room)
 }
 
@@ -35,7 +35,7 @@ async fn discover_all(
         let text = format!("capability root discovery accepts at most {MAX_CAPABILITY_ROOTS} roots");
         return Err(ServiceError::WrongState(text));
     }
-    let mut left = ALL_BYTES;
+    let mut left = files.limits().discovery.answer_bytes;
     let mut roots = Vec::with_capacity(params.roots.len());
     for root in params.roots {
         roots.push(discover_root(files, root, &mut left).await);

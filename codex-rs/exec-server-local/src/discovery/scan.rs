@@ -17,15 +17,6 @@ const INSTRUCTIONS: &str = "SKILL.md";
 /// What describes a skill to user interfaces.
 pub(super) const METADATA: &str = "agents/openai.yaml";
 
-/// How far skills are looked for.
-const SCAN: FsWalkOptions = FsWalkOptions {
-    max_depth: 6,
-    max_directories: 2_000,
-    max_entries: 20_000,
-    follow_directory_symlinks: true,
-    prune_hidden_directories: false,
-};
-
 /// What a walk came upon, in the order of the paths.
 #[derive(Default)]
 pub(super) struct Scanned {
@@ -37,7 +28,15 @@ pub(super) struct Scanned {
 
 /// Looks through everything below `root`. What can't be looked at is said in the warnings.
 pub(super) async fn scan(bundle: &mut Bundle<'_>, root: &PathUri) -> Scanned {
-    let params = FsWalkParams { path: root.clone(), options: SCAN, sandbox: bundle.sandbox.clone() };
+    let limits = bundle.files.limits().discovery;
+    let options = FsWalkOptions {
+        max_depth: limits.depth,
+        max_directories: limits.directories,
+        max_entries: limits.entries,
+        follow_directory_symlinks: true,
+        prune_hidden_directories: false,
+    };
+    let params = FsWalkParams { path: root.clone(), options, sandbox: bundle.sandbox.clone() };
     let walk = match bundle.files.walk(params).await {
         Ok(walk) => walk,
         Err(fault) => {

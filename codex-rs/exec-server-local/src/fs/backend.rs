@@ -111,6 +111,11 @@ impl LocalFileSystem {
         self.host.blocking(path, work).await
     }
 
+    /// Its bounds.
+    pub(crate) fn limits(&self) -> &FileLimits {
+        self.host.limits()
+    }
+
     /// Waits for room in memory for `bytes` of a whole file, until the permit is dropped.
     pub async fn room(&self, bytes: usize) -> OwnedSemaphorePermit {
         self.host.room(bytes).await

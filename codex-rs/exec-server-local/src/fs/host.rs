@@ -98,6 +98,10 @@ impl FsHost {
         }
     }
 
+    pub(super) const fn limits(&self) -> &FileLimits {
+        &self.limits
+    }
+
     /// Waits for room for `bytes` of a whole file, and takes it until the permit is dropped. One that is larger than all
     /// there is has it for itself.
     pub(super) async fn room(&self, bytes: usize) -> OwnedSemaphorePermit {

@@ -102,6 +102,18 @@ keys! {
     WATCHES_PER_CONNECTION: u64 = count("server.limits.watches_per_connection", 1, 10_000);
     /// Directories of one watch
     WATCHED_DIRECTORIES: u64 = count("server.limits.watched_directories", 1, 10_000_000);
+    /// Files with plugins and skills that one answer to a discovery holds, in bytes
+    DISCOVERY_BYTES: u64 = count("server.limits.discovery_bytes", MIB, 512 * MIB);
+    /// Of these, those of one root
+    DISCOVERY_ROOT_BYTES: u64 = count("server.limits.discovery_root_bytes", MIB, 512 * MIB);
+    /// Levels below a root that are looked at
+    DISCOVERY_DEPTH: u64 = count("server.limits.discovery_depth", 1, 64);
+    /// Directories of a root that are looked at
+    DISCOVERY_DIRECTORIES: u64 = count("server.limits.discovery_directories", 1, 10_000);
+    /// Entries of a root that are looked at
+    DISCOVERY_ENTRIES: u64 = count("server.limits.discovery_entries", 1, 50_000);
+    /// Installed plugins that are described
+    DISCOVERY_PLUGINS: u64 = count("server.limits.discovery_plugins", 1, 10_000);
 
     /// The environment that is meant when none is named: its id, local, or none
     DEFAULT_ENVIRONMENT: String = text("client.default_environment");
@@ -156,6 +168,13 @@ pub(crate) fn defaults() -> Layer {
     layer.set_default(&WATCHES, limits.files.watches as u64);
     layer.set_default(&WATCHES_PER_CONNECTION, limits.files.watches_per_connection as u64);
     layer.set_default(&WATCHED_DIRECTORIES, limits.files.watched_directories as u64);
+    let discovery = limits.files.discovery;
+    layer.set_default(&DISCOVERY_BYTES, discovery.answer_bytes as u64);
+    layer.set_default(&DISCOVERY_ROOT_BYTES, discovery.root_bytes as u64);
+    layer.set_default(&DISCOVERY_DEPTH, discovery.depth);
+    layer.set_default(&DISCOVERY_DIRECTORIES, discovery.directories);
+    layer.set_default(&DISCOVERY_ENTRIES, discovery.entries);
+    layer.set_default(&DISCOVERY_PLUGINS, discovery.plugins as u64);
     layer.set_default(&CONNECT_TIMEOUT, client.connect_timeout);
     layer.set_default(&INITIALIZE_TIMEOUT, client.initialize_timeout);
     layer.set_default(&RECOVERY_TIMEOUT, client.recovery_deadline);

@@ -233,6 +233,13 @@ fn limits(effective: &Effective) -> Limits {
     set_size(&mut limits.files.watches, effective, &keys::WATCHES);
     set_size(&mut limits.files.watches_per_connection, effective, &keys::WATCHES_PER_CONNECTION);
     set_size(&mut limits.files.watched_directories, effective, &keys::WATCHED_DIRECTORIES);
+    let discovery = &mut limits.files.discovery;
+    set_size(&mut discovery.answer_bytes, effective, &keys::DISCOVERY_BYTES);
+    set_size(&mut discovery.root_bytes, effective, &keys::DISCOVERY_ROOT_BYTES);
+    set(&mut discovery.depth, effective, &keys::DISCOVERY_DEPTH);
+    set(&mut discovery.directories, effective, &keys::DISCOVERY_DIRECTORIES);
+    set(&mut discovery.entries, effective, &keys::DISCOVERY_ENTRIES);
+    set_size(&mut discovery.plugins, effective, &keys::DISCOVERY_PLUGINS);
     // Who keeps sessions for longer by themselves lets clients ask for as much.
     let said =
         |key: &Key<_>| effective.get(key).is_some_and(|chosen| chosen.origin.layer() > LayerKind::Default);

@@ -21,7 +21,7 @@ use codex_exec_server_local::fs::FileHandles;
 use codex_exec_server_local::process::{Acknowledgement, FollowId, Follower};
 use codex_exec_server_protocol::binary::BinaryMessage;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
-use codex_exec_server_protocol::methods::{ClientNotification, ClientRequest, DecodeError, Family};
+use codex_exec_server_protocol::methods::{ClientNotification, ClientRequest, DecodeError, Effect, Family};
 use codex_exec_server_protocol::rpc::{Incoming, RequestId, encode_error, encode_result};
 use codex_exec_server_protocol::session::{
     InitializeParams, InitializeResponse, OBSERVED_SESSION_ENDED, TAKEN_OVER,
@@ -233,7 +233,7 @@ impl Reader {
                 Err(error) => self.fail(&id, &error.into()),
             },
             Served::Process(request) => {
-                let session = match self.attached(family, method, request.only_reads()) {
+                let session = match self.attached(family, method) {
                     Ok(attached) => attached,
                     Err(error) => return self.fail(&id, &error),
                 };
@@ -248,7 +248,7 @@ impl Reader {
                 self.requests.run(id, waiting, bytes, work);
             }
             Served::Http(params) => {
-                let session = match self.attached(family, method, /*only_reads*/ false) {
+                let session = match self.attached(family, method) {
                     Ok(attached) => Arc::clone(&attached.session),
                     Err(error) => return self.fail(&id, &error),
                 };
@@ -257,7 +257,7 @@ impl Reader {
                 self.requests.run(id, Waiting::Idle, bytes, work);
             }
             Served::Discovery(request) => {
-                let session = match self.attached(family, method, /*only_reads*/ false) {
+                let session = match self.attached(family, method) {
                     Ok(attached) => Arc::clone(&attached.session),
                     Err(error) => return self.fail(&id, &error),
                 };
@@ -267,7 +267,7 @@ impl Reader {
                 self.requests.run(id, Waiting::Idle, bytes, work);
             }
             Served::Files(request) => {
-                let files = match self.attached(family, method, /*only_reads*/ false) {
+                let files = match self.attached(family, method) {
                     Ok(attached) => Arc::clone(&attached.files),
                     Err(error) => return self.fail(&id, &error),
                 };
@@ -279,10 +279,10 @@ impl Reader {
         }
     }
 
-    /// The session, if `method` of `family` may be used on it. `only_reads`: it changes nothing, and shows nothing but the
-    /// session's processes.
-    fn attached(&self, family: Family, method: &str, only_reads: bool) -> Result<&Attached, ServiceError> {
+    /// The session, if `method` of `family` may be used on it. An observer may use what only reads, by the method table.
+    fn attached(&self, family: Family, method: &str) -> Result<&Attached, ServiceError> {
         self.handshake.may_use(family)?;
+        let only_reads = ClientRequest::effect_of(method) == Some(Effect::Reads);
         match &self.attached {
             None => Err(ServiceError::Displaced),
             Some(Attached { role: Role::Observer, .. }) if !only_reads => {

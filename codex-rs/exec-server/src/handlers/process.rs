@@ -26,11 +26,6 @@ pub(crate) enum ProcessRequest {
 }
 
 impl ProcessRequest {
-    /// Whether it changes nothing.
-    pub(crate) const fn only_reads(&self) -> bool {
-        matches!(self, Self::Read(_) | Self::List)
-    }
-
     /// Whether it goes on to its end even if nobody waits for the answer, and gets there soon.
     pub(crate) const fn runs_to_its_end(&self) -> bool {
         matches!(self, Self::Start(_) | Self::Terminate(_) | Self::Signal(_) | Self::List)

@@ -3,8 +3,10 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use codex_exec_server_client::{ClientConfig, Dialer};
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_testkit::{Client, Program};
+use codex_exec_server_transport::client::ConnectOptions;
 use tempfile::TempDir;
 
 /// What a case is given.
@@ -42,6 +44,12 @@ impl Machine {
     /// Another client of the same server.
     pub(crate) async fn another(&self) -> Client {
         self.program.ready().await
+    }
+
+    /// Our own client of the same server.
+    pub(crate) async fn our_client(&self) -> codex_exec_server_client::Client {
+        let dialer = Dialer::url(self.program.url().to_owned(), ConnectOptions::default());
+        codex_exec_server_client::Client::connect(dialer, ClientConfig::default()).await.expect("it answers")
     }
 
     /// The native path of something in the home.

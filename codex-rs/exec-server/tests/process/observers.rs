@@ -73,7 +73,10 @@ async fn an_observer_may_only_read(server: Arc<Harness>) {
     let start = json!({"pipeStdin": true, "tty": true});
     holder.start(shell_with("p", "exec cat", start)).await;
     let mut observer = observe(&server, &session).await;
-    let file = json!({"path": "file:///etc/hostname"});
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("kept"), "kept").expect("it is written");
+    let folder_uri = format!("file://{}", folder.path().display());
+    let file = format!("{folder_uri}/kept");
     for (method, params) in [
         ("process/start", serde_json::to_value(shell("q", "true")).expect("parameters")),
         ("process/write", json!({"processId": "p", "chunk": "aGk=", "writeId": "w"})),
@@ -85,9 +88,10 @@ async fn an_observer_may_only_read(server: Arc<Harness>) {
             "http/request",
             json!({"requestId": "r", "method": "GET", "url": "http://127.0.0.1:9/", "headers": []}),
         ),
-        ("fs/getMetadata", file.clone()),
-        ("fs/readFile", file),
-        ("environmentConfig/read", json!({"cwd": "file:///", "configPaths": [], "requirementsPaths": []})),
+        ("fs/writeFile", json!({"path": file, "dataBase64": ""})),
+        ("fs/remove", json!({"path": file})),
+        // What is opened may be opened to be written.
+        ("fs/open", json!({"handleId": "h", "path": file})),
     ] {
         let error = observer.refused(method, params).await;
         assert_eq!((error.code, error.data), (-32600, Some(json!({"readOnly": true}))), "{method}");
@@ -97,8 +101,19 @@ async fn an_observer_may_only_read(server: Arc<Harness>) {
     let listed = holder.done("process/list", json!({})).await;
     assert_eq!(listed["processes"].as_array().map(Vec::len), Some(1));
     assert_eq!(listed["processes"][0]["state"], "running");
-    observer.done("environment/status", json!({})).await;
-    observer.done("environment/info", json!({})).await;
+    for (method, params) in [
+        ("environment/status", json!({})),
+        ("environment/info", json!({})),
+        ("environmentConfig/read", json!({"cwd": "file:///", "configPaths": [["model"]], "requirementsPaths": []})),
+        ("capabilityRoots/discoverV1", json!({"roots": []})),
+        ("capabilities/discoverV2", json!({"cwd": "file:///"})),
+        ("fs/getMetadata", json!({"path": file})),
+        ("fs/readFile", json!({"path": file})),
+        ("fs/readDirectory", json!({"path": folder_uri})),
+    ] {
+        observer.done(method, params).await;
+    }
+    assert_eq!(std::fs::read(folder.path().join("kept")).expect("it is there"), b"kept");
 }
 
 async fn an_observer_with_a_window_is_pushed_from_where_it_says_and_none_of_what_it_does_not_want(
