@@ -7,7 +7,9 @@ use codex_exec_server_protocol::capabilities::{
     CapabilitiesDiscoverParams, CapabilitiesDiscoverResponse, CapabilityRootsDiscoverParams,
     CapabilityRootsDiscoverResponse, EnvironmentConfigReadParams, EnvironmentConfigReadResponse,
 };
-use codex_exec_server_protocol::methods::{CapabilitiesDiscover, CapabilityRootsDiscover, EnvironmentConfigRead};
+use codex_exec_server_protocol::methods::{
+    CapabilitiesDiscover, CapabilityRootsDiscover, EnvironmentConfigRead,
+};
 
 use crate::client::Client;
 use crate::error::RequestError;

@@ -11,6 +11,7 @@ mod escape {
     mod files;
     mod kernel;
     mod launcher;
+    mod login;
     mod managed;
     mod network;
     mod policy;

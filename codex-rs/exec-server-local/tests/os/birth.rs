@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use codex_exec_server_local::os::{Command, Limit, LimitKind, Output, Status, Stdin, Stdio, spawn};
+use codex_exec_server_local::os::{Carried, Command, Limit, LimitKind, Output, Status, Stdin, Stdio, spawn};
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::{FdFlags, fcntl_getfd};
 
@@ -171,4 +171,40 @@ fn our_ends_do_not_block_and_are_not_inherited_while_the_childs_block() {
         let flags = u32::from_str_radix(line.trim_start_matches("flags:").trim(), 8).expect("octal");
         assert_eq!(flags & OFlags::NONBLOCK.bits(), 0, "{line}");
     }
+}
+
+#[test]
+fn what_a_child_carries_is_open_beside_its_streams_and_nothing_else_is() {
+    let content = "line\n".repeat(40_000);
+    let mut command = shell("ls -1 /proc/self/fd; cksum < /dev/fd/3; wc -c < /dev/fd/3");
+    let carried = Carried::new(content.as_bytes()).expect("there is memory");
+    assert_eq!(carried.bytes().expect("it can be read"), content.as_bytes());
+    command.carried = Some(carried);
+    let seen = run(&command);
+    // The fifth is the directory that `ls` itself has open.
+    let lines: Vec<&str> = seen.stdout.lines().collect();
+    assert_eq!(lines[..5], ["0", "1", "2", "3", "4"], "{}", seen.stderr);
+    assert_eq!((lines[6], lines.len()), ("200000", 7));
+    // Each child has it from its beginning, on a terminal as well.
+    command.stdio = Stdio::Pty(codex_exec_server_local::os::Size::default());
+    assert_eq!(run(&command).stdout.lines().collect::<Vec<_>>(), lines);
+}
+
+#[test]
+fn what_is_carried_can_be_changed_by_nobody() {
+    let carried = Carried::new(b"as it was").expect("there is memory");
+    let mut command = shell("echo x 2>/dev/null >&3; echo y 2>/dev/null > /dev/fd/3; cat /dev/fd/3");
+    command.carried = Some(carried.clone());
+    assert!(run(&command).stdout.ends_with("as it was"));
+    assert_eq!(carried.bytes().expect("it can be read"), b"as it was");
+}
+
+#[test]
+fn a_child_of_a_server_with_many_files_open_carries_its_file_all_the_same() {
+    let many: Vec<_> = (0..300).map(|_| rustix::io::dup(std::io::stdin()).expect("a number")).collect();
+    let mut command = shell("cat /dev/fd/3; ls /proc/self/fd | wc -l");
+    command.carried = Some(Carried::new(b"carried\n").expect("there is memory"));
+    drop(many);
+    // The file was made while low numbers were taken.
+    assert_eq!(run(&command).stdout.split_whitespace().collect::<Vec<_>>(), ["carried", "5"]);
 }

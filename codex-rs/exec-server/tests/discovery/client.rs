@@ -30,13 +30,15 @@ async fn our_client_reads_configuration(machine: &mut Machine) {
     let client = machine.our_client().await;
     let cwd = parsed(&machine.folder("work"));
     let config_paths = vec![vec!["model".to_owned()]];
-    let params = EnvironmentConfigReadParams { cwd: cwd.clone(), config_paths, requirements_paths: Vec::new() };
+    let params =
+        EnvironmentConfigReadParams { cwd: cwd.clone(), config_paths, requirements_paths: Vec::new() };
     let answer = client.read_config(&params).await.expect("it is read");
     assert_eq!(answer.codex_home_dir, parsed(&machine.uri(".codex")));
     let layers: Vec<&str> = answer.config.layers.iter().map(|layer| layer.toml.trim()).collect();
     assert!(layers.contains(&"model = \"m\""), "{layers:?}");
 
-    let nothing = EnvironmentConfigReadParams { cwd, config_paths: Vec::new(), requirements_paths: Vec::new() };
+    let nothing =
+        EnvironmentConfigReadParams { cwd, config_paths: Vec::new(), requirements_paths: Vec::new() };
     let refused = client.read_config(&nothing).await.expect_err("nothing is asked for");
     assert!(matches!(&refused, RequestError::Refused(error) if error.code == -32602), "{refused:?}");
     client.close().await;

@@ -104,7 +104,10 @@ async fn an_observer_may_only_read(server: Arc<Harness>) {
     for (method, params) in [
         ("environment/status", json!({})),
         ("environment/info", json!({})),
-        ("environmentConfig/read", json!({"cwd": "file:///", "configPaths": [["model"]], "requirementsPaths": []})),
+        (
+            "environmentConfig/read",
+            json!({"cwd": "file:///", "configPaths": [["model"]], "requirementsPaths": []}),
+        ),
         ("capabilityRoots/discoverV1", json!({"roots": []})),
         ("capabilities/discoverV2", json!({"cwd": "file:///"})),
         ("fs/getMetadata", json!({"path": file})),
