@@ -2,16 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
+use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
 use serde_json::json;
 
 use crate::files::{text, words};
 use crate::home::Home;
-use crate::support::{PATIENCE, Proxy, Server, noise, output, stderr};
+use crate::support::{PATIENCE, Proxy, Server, noise, output, pid, stderr, wait};
 
 /// The same path on the machine.
 fn there(path: &Path) -> String {
@@ -204,6 +210,77 @@ fn an_interrupted_copy_goes_on_as_far_as_it_is_the_originals_beginning() {
             fs::remove_file(copy).expect("it is there");
         }
     }
+}
+
+/// A program with a terminal for its words, of which all that was said is kept.
+struct Watched {
+    child: Child,
+    said: mpsc::Receiver<Vec<u8>>,
+    so_far: String,
+}
+
+impl Watched {
+    fn start(mut command: Command) -> Self {
+        let pty = openpty(None, None).expect("a terminal");
+        let child = command.stderr(Stdio::from(pty.slave)).spawn().expect("the program starts");
+        // What else holds the terminal's other end goes with the command.
+        drop(command);
+        let (sender, said) = mpsc::channel();
+        let mut master = File::from(pty.master);
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = master.read(&mut buffer) {
+                if sender.send(buffer[..read].to_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, said, so_far: String::new() }
+    }
+
+    /// Waits until what was said so far is as it should be.
+    fn await_words(&mut self, is_said: impl Fn(&str) -> bool) {
+        while !is_said(&self.so_far) {
+            let more = self.said.recv_timeout(PATIENCE);
+            let more = more.unwrap_or_else(|error| panic!("{error}, only {:?}", self.so_far));
+            self.so_far.push_str(&String::from_utf8_lossy(&more));
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_copy_shows_how_far_it_is_and_one_that_is_interrupted_goes_on_when_it_is_asked_for_again() {
+    let (home, server) = (Home::new(), Server::websocket(&[]));
+    let content = noise(/*len*/ 10 << 20);
+    let (original, copy) = (home.path().join("f"), home.path().join("copy"));
+    fs::write(&original, &content).expect("it can be written");
+    let proxy = Proxy::stalling(&server, /*after_bytes*/ 3 << 20);
+    let mut copying = Watched::start(home.command(&["cp", "--connect", &proxy.url, &there(&original), text(&copy)]));
+    let is_under_way = |said: &str| {
+        let mut lines = said.split("codex-exec-server: ");
+        lines.any(|line| line.contains(" of 10.0 MiB, ") && !line.starts_with("0.0 "))
+    };
+    copying.await_words(is_under_way);
+    kill(pid(&copying.child), Signal::SIGINT).expect("it takes signals");
+    copying.await_words(|said| said.contains("interrupted; the same command goes on with what is there"));
+    assert_eq!(wait(&mut copying.child).code(), Some(130));
+    assert_eq!(names(home.path()), [".copy.partial", "f"]);
+    let left = fs::read(home.path().join(".copy.partial")).expect("it is there");
+    assert!(!left.is_empty());
+    let args = words("cp", &server, &["--json", &there(&original), text(&copy)]);
+    let told = home.json(&args);
+    // One that was being written when the signal came may have been written before another in front of it.
+    let resumed = if content.starts_with(&left) { left.len() } else { 0 };
+    assert_eq!((&told["resumedBytes"], &told["verified"]), (&json!(resumed), &json!(true)));
+    assert!(fs::read(&copy).expect("it is there") == content);
+    assert_eq!(names(home.path()), ["copy", "f"]);
 }
 
 #[test]

@@ -242,29 +242,46 @@ pub(crate) struct Proxy {
     pub(crate) cuts: mpsc::Receiver<()>,
 }
 
+/// What comes behind the bytes that may pass.
+#[derive(Clone, Copy)]
+enum Then {
+    Cut,
+    /// Nothing, while the connection stands.
+    Stall,
+}
+
 /// What the kernel holds for the proxy, in bytes.
 const CABLE_BYTES: u32 = 64 << 10;
 
 impl Proxy {
     pub(crate) fn before(server: &Server, cut_after_bytes: Vec<usize>) -> Self {
         let budgets = cut_after_bytes.into_iter().map(|bytes| (usize::MAX, bytes));
-        Self::with_budgets(server, budgets.collect())
+        Self::with_budgets(server, budgets, Then::Cut)
     }
 
     /// Cuts after as many bytes from the client.
     pub(crate) fn before_requests(server: &Server, cut_after_bytes: Vec<usize>) -> Self {
         let budgets = cut_after_bytes.into_iter().map(|bytes| (bytes, usize::MAX));
-        Self::with_budgets(server, budgets.collect())
+        Self::with_budgets(server, budgets, Then::Cut)
+    }
+
+    /// Lets as many bytes from the server through on the first connection, and nothing more on that and on all later ones.
+    pub(crate) fn stalling(server: &Server, after_bytes: usize) -> Self {
+        let budgets = std::iter::once(after_bytes).chain(std::iter::repeat(0));
+        Self::with_budgets(server, budgets.map(|bytes| (usize::MAX, bytes)), Then::Stall)
     }
 
     /// For each connection, what may come from the client and from the server.
-    fn with_budgets(server: &Server, budgets: Vec<(usize, usize)>) -> Self {
+    fn with_budgets(
+        server: &Server,
+        mut budgets: impl Iterator<Item = (usize, usize)> + Send + 'static,
+        then: Then,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be listened on");
         let url = format!("ws://{}", listener.local_addr().expect("it is bound"));
         let target: SocketAddr = server.address().parse().expect("an address");
         let (cut, cuts) = mpsc::channel();
         thread::spawn(move || {
-            let mut budgets = budgets.into_iter();
             for client in listener.incoming() {
                 let (Ok(client), Ok(server)) = (client, connect(target)) else { continue };
                 let (up, down) = budgets.next().unwrap_or((usize::MAX, usize::MAX));
@@ -272,7 +289,7 @@ impl Proxy {
                 for (from, to, budget) in [(handles.0, handles.1, up), (server, client, down)] {
                     let cut = cut.clone();
                     thread::spawn(move || {
-                        if pass(from, to, budget) {
+                        if pass(from, to, budget, then) {
                             let _ = cut.send(());
                         }
                     });
@@ -295,9 +312,9 @@ fn connect(target: SocketAddr) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Carries bytes until either side ends or `budget` is used up, in which case it cuts both ways in the middle of whatever
-/// is under way and returns true.
-fn pass(mut from: TcpStream, mut to: TcpStream, mut budget: usize) -> bool {
+/// Carries bytes until either side ends or `budget` is used up. Then it cuts both ways in the middle of whatever is under way
+/// and returns true, or takes what comes and passes nothing on.
+fn pass(mut from: TcpStream, mut to: TcpStream, mut budget: usize, then: Then) -> bool {
     let mut buffer = vec![0; 64 << 10];
     let is_cut = loop {
         match from.read(&mut buffer) {
@@ -308,8 +325,9 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mut budget: usize) -> bool {
                 if to.write_all(&buffer[..passed]).is_err() {
                     break false;
                 }
-                if budget == 0 {
-                    break true;
+                match then {
+                    Then::Cut if budget == 0 => break true,
+                    Then::Cut | Then::Stall => {}
                 }
             }
         }
