@@ -5,6 +5,7 @@
 
 mod file;
 mod missing;
+mod reading;
 mod search;
 mod watch;
 
@@ -37,6 +38,7 @@ use codex_exec_server_protocol::sandbox::SandboxContext;
 use uuid::Uuid;
 
 pub use self::missing::MissingWatch;
+pub use self::reading::{FileReading, READING_BLOCK_BYTES, ReadingError};
 use self::search::{Lines, Paths, RemoteSearch};
 use crate::client::Client;
 use crate::error::{RequestError, Unsupported};
@@ -237,7 +239,12 @@ impl FileSystem for Client {
     }
 
     fn set_permissions(&self, params: FsSetPermissionsParams) -> ServiceFuture<'_, Result<(), FsError>> {
-        Box::pin(async move { self.ask_extended::<FsSetPermissions>(params, Repeat::Always).await.map(drop) })
+        Box::pin(async move {
+            if params.modified_at_ms.is_some() {
+                self.require_transfer()?;
+            }
+            self.ask_extended::<FsSetPermissions>(params, Repeat::Always).await.map(drop)
+        })
     }
 
     fn open(

@@ -60,7 +60,7 @@ pub use dial::{DialError, Dialer};
 pub use error::{AdoptError, ClientError, ProcessError, RequestError, StartError, Unsupported, WriteError};
 pub use events::Events;
 pub use follow::{Follow, Lag, OnGap};
-pub use fs::MissingWatch;
+pub use fs::{FileReading, MissingWatch, READING_BLOCK_BYTES, ReadingError};
 pub use http::HttpAnswer;
 pub use process::RemoteProcess;
 pub use session::Peer;

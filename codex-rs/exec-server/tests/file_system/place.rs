@@ -34,6 +34,11 @@ impl Place {
         Self { files, folder: Arc::new(tempfile::tempdir().expect("a folder")) }
     }
 
+    /// The service itself.
+    pub(crate) fn files(&self) -> &Arc<dyn FileSystem> {
+        &self.files
+    }
+
     /// The native path of something in the case's folder.
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(name)

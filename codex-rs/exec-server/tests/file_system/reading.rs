@@ -1,5 +1,7 @@
 //! Whole files.
 
+use codex_exec_server_client::{FileReading, READING_BLOCK_BYTES, ReadingError};
+use codex_exec_server_core::service::FsError;
 use codex_exec_server_protocol::fs::{FsReadFileParams, MAX_READ_FILE_BYTES};
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_testkit::patiently;
@@ -8,6 +10,7 @@ use crate::place::{Place, code, errno, uri};
 
 file_cases! {
     everywhere {
+        a_long_file_is_read_bit_by_bit_to_its_end_and_no_further
         what_is_in_a_file_comes_back_as_it_is
         a_large_file_comes_back_whole
         a_name_that_is_no_text_is_read
@@ -167,4 +170,24 @@ async fn a_file_that_shrinks_while_it_is_read_ends_early(place: Place) {
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     writer.await.expect("no panic");
+}
+
+async fn a_long_file_is_read_bit_by_bit_to_its_end_and_no_further(place: Place) {
+    let content = noise(20_000_001);
+    let path = place.file("long", &content);
+    for (skipped, expected) in [(0, &content[..]), (19_999_999, &content[19_999_999..]), (20_000_001, &[])] {
+        let opened = FileReading::open(place.files(), path.clone(), /*sandbox*/ None).await;
+        let mut reading = opened.expect("it is there");
+        assert_eq!(reading.metadata().size, 20_000_001);
+        reading.skip(skipped);
+        let mut found = Vec::new();
+        while let Some(bytes) = patiently("a block", reading.next()).await.expect("it can be read") {
+            assert!(!bytes.is_empty() && bytes.len() as u64 <= READING_BLOCK_BYTES);
+            found.extend_from_slice(&bytes);
+        }
+        assert!(found == expected, "{skipped}");
+        assert!(reading.next().await.is_ok_and(|more| more.is_none()));
+    }
+    let missing = FileReading::open(place.files(), place.uri("none"), /*sandbox*/ None).await;
+    assert!(matches!(missing, Err(ReadingError::Fs(FsError::NotFound(_)))), "{missing:?}");
 }
