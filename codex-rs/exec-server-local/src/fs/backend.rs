@@ -307,7 +307,7 @@ impl LocalFileSystem {
 
     /// `fs/watch`
     pub async fn watch(&self, params: FsWatchParams) -> Result<LocalWatch, FsFault> {
-        sandbox::unconfined(&self.host, params.sandbox.as_ref(), "a watch")?;
+        sandbox::unwatched(&self.host, params.sandbox.as_ref())?;
         let (host, path) = (Arc::clone(&self.host), params.path.clone());
         self.host.blocking(&path, move || LocalWatch::set(&host, &params)).await
     }

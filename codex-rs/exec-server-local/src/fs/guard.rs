@@ -4,7 +4,7 @@
 //! file that matches a denied glob, or one at a path that is denied. The process serves one policy from its first moment to
 //! its end, so the guard is the process's and not passed from hand to hand; where there is none, everything passes.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -33,6 +33,11 @@ pub(super) fn may_read(file: impl AsFd) -> Result<(), Errno> {
 /// Fails if the rules say that the open file must not be written.
 pub(super) fn may_write(file: impl AsFd) -> Result<(), Errno> {
     ask(file, Access::Write)
+}
+
+/// Whether the rules say that nothing is to be known of `name` in `directory`, which leads over no link.
+pub(super) fn hides(directory: &Path, name: &OsStr) -> bool {
+    RULES.get().is_some_and(|rules| rules.access(&directory.join(name)) == Access::Deny)
 }
 
 /// Fails if the rules say that nothing may be written at `name` in the directory `dir`, where there need not be anything yet.

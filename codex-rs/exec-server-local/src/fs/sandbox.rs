@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_exec_server_core::fs_fault::FsFault;
+use codex_exec_server_core::service::SearchEnd;
 use codex_exec_server_protocol::fs::FsOpenMode;
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::sandbox::SandboxContext;
 use codex_linux_sandbox::intent::Policy;
 use rustix::fs::FileType;
+use serde::de::DeserializeOwned;
 
-use super::confined::{Answer, Request};
+use super::confined::{Answer, Request, Search};
 use super::host::{FsHost, Interest};
 use super::metadata::{kind, look_at};
 
@@ -31,6 +33,16 @@ impl Confined {
         Ok(policy.map(|policy| Self { host: Arc::clone(host), policy }))
     }
 
+    /// Has something found, and shows it to `put` bit by bit.
+    pub(super) fn find<T: DeserializeOwned>(
+        &self,
+        search: Search,
+        interest: &Interest,
+        put: impl FnMut(Vec<T>) -> Result<(), FsFault>,
+    ) -> Result<SearchEnd, FsFault> {
+        self.host.helpers.find(&self.policy, search, interest, self.host.turns(), put)
+    }
+
     /// Opens a file for its handle.
     pub(super) fn open(&self, path: PathUri, mode: FsOpenMode) -> Result<File, FsFault> {
         // An opening is seen through, whoever waits.
@@ -39,13 +51,14 @@ impl Confined {
     }
 }
 
-/// Fails if `sandbox` restricts files, for `what` can't be confined.
-pub(super) fn unconfined(host: &FsHost, sandbox: Option<&SandboxContext>, what: &str) -> Result<(), FsFault> {
+/// Fails if `sandbox` restricts files, for a watch can't be confined: what the kernel tells of is not looked at first.
+pub(super) fn unwatched(host: &FsHost, sandbox: Option<&SandboxContext>) -> Result<(), FsFault> {
     match sandbox.map(|context| host.helpers.sandbox().file_policy(context)).transpose()?.flatten() {
         None => Ok(()),
-        Some(_) => Err(FsFault::Sandbox(format!(
-            "{what} can't be confined by this server, so nothing was looked at; ask fs/walk and fs/readFile instead"
-        ))),
+        Some(_) => Err(FsFault::Sandbox(
+            "a watch can't be confined by this server, so nothing is watched; ask fs/statMany or fs/glob now and then instead"
+                .to_owned(),
+        )),
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use codex_exec_server_core::service::{FileSystem, FsError};
 use codex_exec_server_local::fs::LocalFileSystem;
 use codex_exec_server_protocol::fs::*;
+use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::sandbox::SandboxContext;
 use codex_exec_server_testkit::patiently;
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 
 use crate::place::{code, errno, uri};
 use crate::sandboxed::{context, entry, files, special};
+use crate::searching::all;
 
 const SECRET: &[u8] = b"the secret";
 
@@ -165,6 +167,7 @@ async fn nothing_is_changed_outside_of_what_may_be_written_93() {
     read_only(scene.files.open(uri(scene.path("outside/file")), mode, scene.policy()).await);
     let permissions = FsSetPermissionsParams {
         path: uri(scene.path("outside/file")),
+        modified_at_ms: None,
         mode: 0o777,
         follow_symlinks: None,
         sandbox: scene.policy(),
@@ -374,4 +377,56 @@ async fn a_policy_that_means_nothing_here_is_refused_with_its_reason() {
     ] {
         assert_eq!(read(entries).await.expect_err("refused").to_string(), text);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn searches_find_nothing_that_is_denied_and_no_word_in_it() {
+    let scene = Scene::new();
+    scene.is_whole().await;
+    // What came after the process that serves the policy had started.
+    fs::write(scene.path("workspace/sub/late.pem"), SECRET).expect("a secret");
+    fs::write(scene.path("workspace/sub/told"), [b"all know ", SECRET].concat()).expect("a file");
+    symlink("../key.pem", scene.path("workspace/sub/way")).expect("a link");
+    let everything =
+        FsSearchScope { include_hidden: true, include_ignored: true, ..FsSearchScope::default() };
+    let find = async |sandbox: Option<SandboxContext>| {
+        let path = uri(scene.path("workspace"));
+        let paths = FsGlobParams {
+            scope: everything.clone(),
+            sandbox: sandbox.clone(),
+            ..FsGlobParams::new(path.clone(), vec!["**".into()])
+        };
+        let lines = FsSearchParams {
+            scope: everything.clone(),
+            sandbox,
+            ..FsSearchParams::new(path.clone(), "the secret")
+        };
+        let (paths, _) = all(scene.files.glob(paths)).await.expect("it can be searched");
+        let (lines, _) = all(scene.files.search(lines)).await.expect("it can be searched");
+        let name = |found: &PathUri| found.as_str()[path.as_str().len() + 1..].to_owned();
+        // What must not be made there has something standing in its place meanwhile, on the machine as well.
+        let stands_in = |name: &String| [".agents", ".aws", ".codex", ".git"].contains(&name.as_str());
+        let mut names: Vec<_> = paths.iter().map(|found| name(&found.path)).collect();
+        names.retain(|name| !stands_in(name));
+        let mut told: Vec<_> = lines.iter().map(|found| name(&found.path)).collect();
+        names.sort();
+        told.sort();
+        (names.join(" "), told.join(" "))
+    };
+    assert_eq!(find(scene.policy()).await, ("plain sub sub/told".into(), "sub/told".into()));
+    let outside = (
+        ".env closed closed/file key.pem plain sub sub/late.pem sub/told".into(),
+        ".env closed/file key.pem sub/late.pem sub/told".into(),
+    );
+    assert_eq!(find(None).await, outside);
+    for name in ["workspace/closed", "workspace/closed/file", "workspace/sub/late.pem", "workspace/sub/way"] {
+        let lines = FsSearchParams {
+            sandbox: scene.policy(),
+            ..FsSearchParams::new(uri(scene.path(name)), "the secret")
+        };
+        let outcome = all(scene.files.search(lines)).await;
+        let found = outcome.map(|(found, _)| found).unwrap_or_default();
+        assert_eq!(found, [], "{name}");
+    }
+    scene.is_whole().await;
 }

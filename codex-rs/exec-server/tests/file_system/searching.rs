@@ -1,6 +1,6 @@
 //! Finding paths by their names and lines by their content.
 
-use codex_exec_server_core::service::{FileSearch, FileSystem as _, Found, FsError, SearchEnd};
+use codex_exec_server_core::service::{FileSearch, Found, FsError, SearchEnd};
 use codex_exec_server_protocol::fs::{
     FsEntryKind, FsGlobParams, FsSearchMatch, FsSearchParams, FsSearchScope, FsWalkEntry, MAX_SEARCH_MATCHES,
     MAX_SEARCH_PATTERN_BYTES, MAX_SEARCH_RANGES,
@@ -10,7 +10,7 @@ use codex_exec_server_testkit::patiently;
 use crate::metadata::of;
 use crate::place::{Place, code, uri};
 
-cases! {
+file_cases! {
     everywhere {
         a_machine_that_can_not_search_says_so
     }
@@ -30,24 +30,8 @@ cases! {
     }
 }
 
-#[tokio::test]
-async fn a_search_that_is_to_be_confined_is_refused() {
-    let sandboxed = crate::sandboxed::Sandboxed::new();
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = uri(folder.path());
-    let outcomes = [
-        all(sandboxed.glob(FsGlobParams::new(path.clone(), vec!["*".into()]))).await.map(|_| ()),
-        all(sandboxed.search(FsSearchParams::new(path, "x"))).await.map(|_| ()),
-    ];
-    for outcome in outcomes {
-        let refusal = outcome.expect_err("it is refused").to_string();
-        assert!(refusal.starts_with("a search can't be confined by this server"), "{refusal}");
-        assert!(refusal.ends_with("(-32602)"), "{refusal}");
-    }
-}
-
 /// Everything that a search finds, and how it ends.
-async fn all<T: std::fmt::Debug + PartialEq>(
+pub(crate) async fn all<T: std::fmt::Debug + PartialEq>(
     mut search: Box<dyn FileSearch<T>>,
 ) -> Result<(Vec<T>, SearchEnd), FsError> {
     let mut found = Vec::new();

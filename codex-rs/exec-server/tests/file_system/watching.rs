@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use codex_exec_server_core::service::{FileWatch, FsError};
+use codex_exec_server_core::service::{FileSystem as _, FileWatch, FsError};
 use codex_exec_server_protocol::fs::{FsChangeKind, FsWatchParams, WatchId};
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_testkit::patiently;
@@ -23,6 +23,19 @@ cases! {
         who_takes_changes_too_slowly_is_told_to_look_again: "it has no such method"
         a_watch_that_makes_no_sense_is_refused: "it has no such method"
     }
+}
+
+#[tokio::test]
+async fn a_watch_that_is_to_be_confined_is_refused() {
+    let sandboxed = crate::sandboxed::Sandboxed::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let outcome = sandboxed.watch(watch(uri(folder.path()), /*recursive*/ true)).await;
+    let refusal = outcome.map(drop).expect_err("it is refused").to_string();
+    assert!(
+        refusal.starts_with("a watch can't be confined by this server, so nothing is watched"),
+        "{refusal}"
+    );
+    assert!(refusal.ends_with("(-32602)"), "{refusal}");
 }
 
 fn watch(path: PathUri, recursive: bool) -> FsWatchParams {

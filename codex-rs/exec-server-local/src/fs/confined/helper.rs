@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use codex_exec_server_core::fs_fault::FsFault;
+use codex_exec_server_core::service::SearchEnd;
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_linux_sandbox::Held;
 use codex_linux_sandbox::intent::Policy;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::super::host::Interest;
 use super::frame::{self, Frame};
-use super::request::{Answer, Request};
+use super::request::{Answer, Asked};
+use super::search::Told;
 use crate::os;
 use crate::sandbox::{Sandbox, unenforceable};
 
@@ -72,20 +75,53 @@ impl Helper {
     }
 
     /// Asks, and waits for the answer. Fails where none came: the helper has ended, or `interest` has.
-    pub(super) fn ask(&self, request: &Request, data: &[u8], interest: &Interest) -> io::Result<Reply> {
+    pub(super) fn ask(&self, request: &Asked, data: &[u8], interest: &Interest) -> io::Result<Reply> {
         let connection = self.connection()?;
         interest.watched_by(&connection);
         frame::write(&*connection, request, data, /*file*/ None)?;
         let answered = frame::read(&*connection)?;
         let Frame { text, data, file } = answered.ok_or(io::ErrorKind::UnexpectedEof)?;
-        // One that was given up meanwhile is shut, and no good for others.
+        self.keep(connection, interest);
+        Ok((text, data, file))
+    }
+
+    /// Has something found, bit by bit, until there is no more of it or `put` fails. Fails as [`Self::ask`] does.
+    pub(super) fn find<T: DeserializeOwned>(
+        &self,
+        search: &Asked,
+        interest: &Interest,
+        put: &mut impl FnMut(Vec<T>) -> Result<(), FsFault>,
+    ) -> io::Result<Result<SearchEnd, FsFault>> {
+        let connection = self.connection()?;
+        interest.watched_by(&connection);
+        frame::write(&*connection, search, &[], /*file*/ None)?;
+        let end = loop {
+            let told = frame::read::<Result<Told<T>, RpcError>>(&*connection)?;
+            match told.ok_or(io::ErrorKind::UnexpectedEof)?.text {
+                Ok(Told::Found(found)) => {
+                    if let Err(fault) = put(found) {
+                        // What it finds next has nowhere to go, which ends it.
+                        return Ok(Err(fault));
+                    }
+                }
+                Ok(Told::End { matches, truncated, unreadable }) => {
+                    break Ok(SearchEnd { matches, truncated, unreadable });
+                }
+                Err(error) => break Err(FsFault::Relayed(error)),
+            }
+        };
+        self.keep(connection, interest);
+        Ok(end)
+    }
+
+    /// Keeps a connection over which everything was said. One that was given up meanwhile is shut, and no good for others.
+    fn keep(&self, connection: Arc<OwnedFd>, interest: &Interest) {
         if interest.let_go() {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             if idle.len() < KEPT_CONNECTIONS {
                 idle.push(connection);
             }
         }
-        Ok((text, data, file))
     }
 
     fn connection(&self) -> io::Result<Arc<OwnedFd>> {

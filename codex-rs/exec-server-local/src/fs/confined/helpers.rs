@@ -8,13 +8,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_core::limits::FileLimits;
+use codex_exec_server_core::service::SearchEnd;
 use codex_linux_sandbox::intent::Policy;
+use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
 use super::super::host::Interest;
 use super::helper::{Helper, Settings};
-use super::request::{Answer, Request};
+use super::request::{Answer, Asked, Request};
+use super::search::Search;
 use crate::sandbox::Sandbox;
 
 /// See the module.
@@ -72,6 +75,7 @@ impl Helpers {
         let turns = turns.ok_or_else(|| FsFault::io(&about, rustix::io::Errno::NFILE))?;
         let data = request.strip();
         let mut may_repeat = request.only_looks();
+        let request = Asked::Do(request);
         loop {
             let (place, helper) = self.helper(policy, turns)?;
             match helper.ask(&request, &data, interest) {
@@ -83,6 +87,43 @@ impl Helpers {
                     tracing::warn!(%error, path = %about, "a process for file operations ended over a request");
                     forget(&place, &helper);
                     if !may_repeat {
+                        return Err(FsFault::HelperLost(about));
+                    }
+                    may_repeat = false;
+                }
+            }
+        }
+    }
+
+    /// Has something found under `policy`, and shows it to `put` bit by bit. Begins once more when a helper dies before anything
+    /// was found.
+    pub(in crate::fs) fn find<T: DeserializeOwned>(
+        self: &Arc<Self>,
+        policy: &Policy,
+        mut search: Search,
+        interest: &Interest,
+        turns: Option<&OwnedFd>,
+        mut put: impl FnMut(Vec<T>) -> Result<(), FsFault>,
+    ) -> Result<SearchEnd, FsFault> {
+        let about = search.path().clone();
+        let turns = turns.ok_or_else(|| FsFault::io(&about, rustix::io::Errno::NFILE))?;
+        search.strip();
+        let search = Asked::Find(search);
+        let mut may_repeat = true;
+        loop {
+            let (place, helper) = self.helper(policy, turns)?;
+            let mut found_any = false;
+            let mut put = |found| {
+                found_any = true;
+                put(found)
+            };
+            match helper.find(&search, interest, &mut put) {
+                Ok(end) => return end,
+                Err(error) => {
+                    interest.check(&about)?;
+                    tracing::warn!(%error, path = %about, "a process for file operations ended over a search");
+                    forget(&place, &helper);
+                    if found_any || !may_repeat {
                         return Err(FsFault::HelperLost(about));
                     }
                     may_repeat = false;

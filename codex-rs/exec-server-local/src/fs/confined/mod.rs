@@ -12,8 +12,10 @@ mod frame;
 mod helper;
 mod helpers;
 mod request;
+mod search;
 mod serve;
 
 pub(super) use self::helpers::Helpers;
 pub(super) use self::request::{Answer, Opened, Request};
+pub(super) use self::search::Search;
 pub use self::serve::serve;

@@ -19,6 +19,16 @@ use super::super::handle::open_file;
 use super::super::host::{FsHost, Interest};
 use super::super::read::WholeFile;
 use super::super::{copy, digest, directory, link, metadata, read, remove, rename, walk, write};
+use super::search::Search;
+
+/// What is sent over a connection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Asked {
+    /// To be answered once.
+    Do(Request),
+    /// To be answered bit by bit.
+    Find(Search),
+}
 
 /// See the module. Content travels beside it, as it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]

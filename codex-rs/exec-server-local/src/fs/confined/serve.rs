@@ -12,7 +12,8 @@ use super::super::guard;
 use super::super::host::{FsHost, Interest};
 use super::frame;
 use super::helper::Settings;
-use super::request::{Answer, Request};
+use super::request::{Answer, Asked};
+use super::search;
 
 /// Serves files by `rules`. Through `socket` comes what keeps writers apart, and then connections, each with a thread of its
 /// own: how many there are is bounded by who asks. Returns when the server has closed it.
@@ -33,16 +34,19 @@ pub fn serve(rules: FileRules, settings: &[u8], socket: OwnedFd) {
 fn attend(host: &FsHost, connection: OwnedFd) {
     let connection = Arc::new(connection);
     let interest = Interest::of_peer(Arc::clone(&connection));
-    while let Ok(Some(asked)) = frame::read::<Request>(&*connection) {
-        let sent = match asked.text.perform(asked.data, host, &interest) {
-            Ok((answer, data, file)) => {
-                let file = file.as_ref().map(std::os::fd::AsFd::as_fd);
-                frame::write(&*connection, &Ok::<Answer, RpcError>(answer), &data, file)
-            }
-            Err(fault) => {
-                let error = RpcError::from(&ServiceError::Fs(fault));
-                frame::write(&*connection, &Err::<Answer, RpcError>(error), &[], /*file*/ None)
-            }
+    while let Ok(Some(frame::Frame { text, data, .. })) = frame::read::<Asked>(&*connection) {
+        let sent = match text {
+            Asked::Find(wanted) => search::serve(&connection, wanted, &interest),
+            Asked::Do(request) => match request.perform(data, host, &interest) {
+                Ok((answer, data, file)) => {
+                    let file = file.as_ref().map(std::os::fd::AsFd::as_fd);
+                    frame::write(&*connection, &Ok::<Answer, RpcError>(answer), &data, file)
+                }
+                Err(fault) => {
+                    let error = RpcError::from(&ServiceError::Fs(fault));
+                    frame::write(&*connection, &Err::<Answer, RpcError>(error), &[], /*file*/ None)
+                }
+            },
         };
         if sent.is_err() {
             return;

@@ -35,8 +35,15 @@ const MAX_PATTERN_MEMORY_BYTES: usize = 8 << 20;
 const MATCH_BYTES: usize = 64;
 const RANGE_BYTES: usize = 32;
 
+/// What a find takes in memory, about.
+pub(super) fn weight(found: &FsSearchMatch) -> usize {
+    let around = found.before.iter().chain(&found.after).map(|line| line.len() + 4).sum::<usize>();
+    let bytes = found.path.as_str().len() + found.text.len() + around;
+    bytes + MATCH_BYTES + RANGE_BYTES * found.ranges.len()
+}
+
 /// See the module.
-pub(super) fn find(params: &FsSearchParams, feed: &Feed<FsSearchMatch>) -> Result<SearchEnd, FsFault> {
+pub(in crate::fs) fn find(params: &FsSearchParams, feed: &Feed<FsSearchMatch>) -> Result<SearchEnd, FsFault> {
     let wanted = wanted(params.max_matches)?;
     if params.context_lines > MAX_CONTEXT_LINES {
         return Err(SearchFault::ContextLines(params.context_lines).into());
@@ -225,9 +232,7 @@ impl Lines<'_> {
     }
 
     fn tell(&self, found: FsSearchMatch) -> Result<(), FsFault> {
-        let around = found.before.iter().chain(&found.after).map(|line| line.len() + 4).sum::<usize>();
-        let bytes = found.path.as_str().len() + found.text.len() + around;
-        let bytes = bytes + MATCH_BYTES + RANGE_BYTES * found.ranges.len();
+        let bytes = weight(&found);
         self.feed.put(found, bytes)
     }
 

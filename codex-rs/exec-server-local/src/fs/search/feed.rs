@@ -9,6 +9,8 @@ use codex_exec_server_core::service::{Found, SearchEnd};
 use codex_exec_server_protocol::path_uri::PathUri;
 use tokio::sync::Notify;
 
+use super::super::host::Interest;
+
 /// What is taken at once, about: small enough to take its turn among other messages.
 const TAKEN_BYTES: usize = 64 << 10;
 
@@ -19,6 +21,8 @@ struct Shared<T> {
     room: Condvar,
     /// The reader may look again.
     news: Notify,
+    /// The same for one who waits on a thread.
+    arrived: Condvar,
     /// The reader has gone.
     gone: AtomicBool,
 }
@@ -36,36 +40,55 @@ impl<T> Shared<T> {
         // Nothing under this lock panics halfway.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// There is something for the reader.
+    fn tell(&self) {
+        self.news.notify_one();
+        self.arrived.notify_one();
+    }
 }
 
 /// Where a search puts what it finds.
 #[derive(Debug)]
-pub(super) struct Feed<T> {
+pub(in crate::fs) struct Feed<T> {
     shared: Arc<Shared<T>>,
     path: PathUri,
     ahead_bytes: usize,
+    /// Of somebody behind the reader.
+    interest: Option<Interest>,
 }
 
 /// Where it is taken from. Dropping it ends the search.
 #[derive(Debug)]
-pub(super) struct Taker<T>(Arc<Shared<T>>);
+pub(in crate::fs) struct Taker<T>(Arc<Shared<T>>);
 
 /// For a search below `path`, which waits when `ahead_bytes` were not taken.
-pub(super) fn open<T>(path: &PathUri, ahead_bytes: usize) -> (Feed<T>, Taker<T>) {
+pub(in crate::fs) fn open<T>(path: &PathUri, ahead_bytes: usize) -> (Feed<T>, Taker<T>) {
     let state = State { waiting: VecDeque::new(), bytes: 0, end: None };
     let shared = Arc::new(Shared {
         state: Mutex::new(state),
         room: Condvar::new(),
         news: Notify::new(),
+        arrived: Condvar::new(),
         gone: AtomicBool::new(false),
     });
-    (Feed { shared: Arc::clone(&shared), path: path.clone(), ahead_bytes }, Taker(shared))
+    let feed = Feed { shared: Arc::clone(&shared), path: path.clone(), ahead_bytes, interest: None };
+    (feed, Taker(shared))
 }
 
 impl<T> Feed<T> {
     /// Whether nobody wants to know any more.
     pub(super) fn is_abandoned(&self) -> bool {
         self.shared.gone.load(Ordering::Relaxed)
+            || self.interest.as_ref().is_some_and(|interest| interest.check(&self.path).is_err())
+    }
+
+    /// The same feed, of which nobody wants to know any more when `interest` ends either.
+    pub(in crate::fs) fn watched_by(self, interest: Interest) -> Self {
+        // It tells of its end when it is dropped, so it can't be taken apart.
+        let mut feed = self;
+        feed.interest = Some(interest);
+        feed
     }
 
     /// Fails if nobody wants to know any more.
@@ -83,12 +106,12 @@ impl<T> Feed<T> {
         state.bytes += bytes;
         state.waiting.push_back((found, bytes));
         drop(state);
-        self.shared.news.notify_one();
+        self.shared.tell();
         Ok(())
     }
 
     /// There is nothing more.
-    pub(super) fn end(self, outcome: Result<SearchEnd, FsFault>) {
+    pub(in crate::fs) fn end(self, outcome: Result<SearchEnd, FsFault>) {
         self.shared.lock().end = Some(outcome);
         // Whoever reads is told when this is dropped.
     }
@@ -98,7 +121,7 @@ impl<T> Drop for Feed<T> {
     fn drop(&mut self) {
         // Without an end only if the search panicked.
         self.shared.lock().end.get_or_insert_with(|| Err(FsFault::GivenUp(self.path.clone())));
-        self.shared.news.notify_one();
+        self.shared.tell();
     }
 }
 
@@ -110,6 +133,19 @@ impl<T> Taker<T> {
                 return found;
             }
             self.0.news.notified().await;
+        }
+    }
+
+    /// The same on a thread that may wait.
+    pub(in crate::fs) fn wait(&self) -> Result<Found<T>, FsFault> {
+        loop {
+            if let Some(found) = self.take() {
+                return found;
+            }
+            let state = self.0.lock();
+            if state.waiting.is_empty() && state.end.is_none() {
+                drop(self.0.arrived.wait(state).unwrap_or_else(PoisonError::into_inner));
+            }
         }
     }
 

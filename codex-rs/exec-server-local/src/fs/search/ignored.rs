@@ -13,6 +13,7 @@ use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat};
 
+use super::super::guard;
 use super::super::metadata::{kind, look, look_at};
 
 /// A longer list counts as unreadable.
@@ -127,5 +128,6 @@ pub(super) fn open(path: &Path) -> std::io::Result<File> {
     if kind(&look_at(&file)?) != FileType::RegularFile {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
+    guard::may_read(&file)?;
     Ok(file.into())
 }

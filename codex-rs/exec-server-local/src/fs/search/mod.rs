@@ -4,9 +4,9 @@
 //! scope (globs, ignored) → tree → names | contents (line) → feed → LocalSearch
 //! ```
 //!
-//! A search runs on a thread of its own, with less of a claim on the processor than everything else here; there are a
-//! bounded number of them ([`Searches`]). It waits when its reader does not take what it found, and ends soon after its
-//! reader has gone.
+//! A search runs on a thread of its own, under a policy in a helper, with less of a claim on the processor than everything
+//! else here; there are a bounded number of them ([`Searches`]). It waits when its reader does not take what it found, and
+//! ends soon after its reader has gone.
 
 mod contents;
 mod feed;
@@ -31,9 +31,13 @@ use rustix::process::{getpriority_process, setpriority_process};
 use rustix::thread::gettid;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use self::feed::{Feed, Taker};
-use super::host::FsHost;
-use super::sandbox;
+pub(super) use self::contents::find as find_lines;
+use self::feed::Taker;
+pub(super) use self::feed::{Feed, open as open_feed};
+pub(super) use self::names::find as find_paths;
+use super::confined::Search;
+use super::host::{FsHost, Interest, Interested};
+use super::sandbox::Confined;
 
 /// How much less than others a search claims of the processor: a tenth.
 const NICENESS: i32 = 10;
@@ -62,6 +66,8 @@ pub struct LocalSearch<T> {
     host: Arc<FsHost>,
     path: PathUri,
     stage: Stage<T>,
+    /// Tells a helper when this is dropped.
+    _interested: Interested,
 }
 
 enum Stage<T> {
@@ -81,16 +87,26 @@ impl<T> fmt::Debug for LocalSearch<T> {
 impl LocalSearch<FsWalkEntry> {
     /// `fs/glob`
     pub(super) fn glob(host: &Arc<FsHost>, params: FsGlobParams) -> Self {
-        let allowed = sandbox::unconfined(host, params.sandbox.as_ref(), "a search");
-        Self::new(host, params.path.clone(), allowed, move |feed| names::find(&params, feed))
+        let (policy, path) = (Confined::new(host, params.sandbox.as_ref()), params.path.clone());
+        Self::new(host, path, policy, move |policy, interest, feed| match policy {
+            None => names::find(&params, feed),
+            Some(policy) => {
+                policy.find(Search::Paths(params), interest, |found| pass(feed, found, names::weight))
+            }
+        })
     }
 }
 
 impl LocalSearch<FsSearchMatch> {
     /// `fs/search`
     pub(super) fn search(host: &Arc<FsHost>, params: FsSearchParams) -> Self {
-        let allowed = sandbox::unconfined(host, params.sandbox.as_ref(), "a search");
-        Self::new(host, params.path.clone(), allowed, move |feed| contents::find(&params, feed))
+        let (policy, path) = (Confined::new(host, params.sandbox.as_ref()), params.path.clone());
+        Self::new(host, path, policy, move |policy, interest, feed| match policy {
+            None => contents::find(&params, feed),
+            Some(policy) => {
+                policy.find(Search::Lines(params), interest, |found| pass(feed, found, contents::weight))
+            }
+        })
     }
 }
 
@@ -98,14 +114,15 @@ impl<T: Send + 'static> LocalSearch<T> {
     fn new(
         host: &Arc<FsHost>,
         path: PathUri,
-        allowed: Result<(), FsFault>,
-        work: impl FnOnce(&Feed<T>) -> Result<SearchEnd, FsFault> + Send + 'static,
+        policy: Result<Option<Confined>, FsFault>,
+        work: impl FnOnce(Option<&Confined>, &Interest, &Feed<T>) -> Result<SearchEnd, FsFault> + Send + 'static,
     ) -> Self {
-        let stage = match allowed {
-            Ok(()) => Stage::Asked(Some(Box::new(work))),
+        let (interest, interested) = Interest::new();
+        let stage = match policy {
+            Ok(policy) => Stage::Asked(Some(Box::new(move |feed| work(policy.as_ref(), &interest, feed)))),
             Err(fault) => Stage::Refused(fault),
         };
-        Self { host: Arc::clone(host), path, stage }
+        Self { host: Arc::clone(host), path, stage, _interested: interested }
     }
 
     /// As [`FileSearch::next`], with the fault as it is.
@@ -145,9 +162,17 @@ impl<T: Send + 'static> FileSearch<T> for LocalSearch<T> {
     }
 }
 
+/// Hands on what was found elsewhere.
+fn pass<T>(feed: &Feed<T>, found: Vec<T>, weight: fn(&T) -> usize) -> Result<(), FsFault> {
+    found.into_iter().try_for_each(|one| {
+        let bytes = weight(&one);
+        feed.put(one, bytes)
+    })
+}
+
 /// Gives way to the server's other threads, on which keystrokes travel. Without the right to do so, or where the kernel
 /// has no such thing, the search is as good without.
-fn step_back() {
+pub(super) fn step_back() {
     let thread = Some(gettid());
     if let Ok(present) = getpriority_process(thread) {
         let _ = setpriority_process(thread, present.saturating_add(NICENESS));

@@ -15,8 +15,13 @@ use super::wanted;
 /// What an entry takes besides its path, in memory and on the wire, about.
 const ENTRY_BYTES: usize = 32;
 
+/// What a find takes in memory, about.
+pub(super) fn weight(found: &FsWalkEntry) -> usize {
+    found.path.as_str().len() + ENTRY_BYTES
+}
+
 /// See the module.
-pub(super) fn find(params: &FsGlobParams, feed: &Feed<FsWalkEntry>) -> Result<SearchEnd, FsFault> {
+pub(in crate::fs) fn find(params: &FsGlobParams, feed: &Feed<FsWalkEntry>) -> Result<SearchEnd, FsFault> {
     let wanted = wanted(params.max_matches)?;
     let patterns = Globs::new(&params.patterns)?;
     if patterns.is_empty() {
@@ -32,9 +37,10 @@ pub(super) fn find(params: &FsGlobParams, feed: &Feed<FsWalkEntry>) -> Result<Se
             return Ok(Go::On);
         }
         let Ok(path) = PathUri::try_from(entry.path) else { return Ok(Go::On) };
-        let bytes = path.as_str().len() + ENTRY_BYTES;
         let kind = if entry.is_directory { FsEntryKind::Directory } else { FsEntryKind::File };
-        feed.put(FsWalkEntry { path, kind }, bytes)?;
+        let found = FsWalkEntry { path, kind };
+        let bytes = weight(&found);
+        feed.put(found, bytes)?;
         matches += 1;
         Ok(if matches == wanted { Go::Stop } else { Go::On })
     })?;

@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, CWD, FileType};
 
 use super::super::directory::list;
 use super::super::globs::Globs;
+use super::super::guard;
 use super::super::metadata::{device, kind, look};
 use super::super::place::native;
 use super::ignored::Rules;
@@ -123,6 +124,9 @@ impl Tree<'_> {
         let mut go = Go::On;
         let listed = list(&path, |name, itself, dir| {
             if go == Go::Stop || (!self.scope.include_hidden && name.as_bytes().starts_with(b".")) {
+                return Ok(());
+            }
+            if guard::hides(&real, name) {
                 return Ok(());
             }
             let is_directory = match itself {
