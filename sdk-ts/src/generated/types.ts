@@ -873,6 +873,8 @@ export type FsSetPermissionsParams = {
   readonly path: PathUri;
   /** The new permission bits, 0 to 0o7777, otherwise -32602. */
   readonly mode: number;
+  /** When it is to have been changed last, in milliseconds since 1970; what a copy keeps of its original. Flag `fsTransfer`. */
+  readonly modifiedAtMs?: number;
   /** Whether symbolic links may stand in the path; yes if absent. */
   readonly followSymlinks?: boolean;
   /** Confines this call. */

@@ -11,7 +11,10 @@ use codex_exec_server_protocol::fs::{
     FsSetPermissionsParams, FsStatManyParams, FsStatManyResponse, FsStatResult, MAX_STAT_PATHS,
 };
 use codex_exec_server_protocol::path_uri::PathUri;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags, StatxTimestamp, openat, statx};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags, StatxTimestamp, Timespec, Timestamps,
+    UTIME_OMIT, openat, statx,
+};
 
 use super::host::{FsHost, Interest};
 use super::place::{Links, Place, native};
@@ -133,7 +136,13 @@ pub(super) fn set_permissions(params: &FsSetPermissionsParams) -> Result<(), FsF
         return Err(FsFault::SymbolicLink(params.path.clone()));
     }
     // A descriptor of this kind takes no permissions itself, but has a name that leads to the same file.
-    rustix::fs::chmod(descriptor_path(&file), mode).map_err(fault)
+    rustix::fs::chmod(descriptor_path(&file), mode).map_err(fault)?;
+    let Some(ms) = params.modified_at_ms else { return Ok(()) };
+    let times = Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: ms.div_euclid(1000), tv_nsec: ms.rem_euclid(1000) * 1_000_000 },
+    };
+    rustix::fs::utimensat(CWD, descriptor_path(&file), &times, AtFlags::empty()).map_err(fault)
 }
 
 /// A name for an open file that nobody can give to another.

@@ -137,6 +137,10 @@ pub struct FsSetPermissionsParams {
     pub path: PathUri,
     /// The new permission bits, 0 to 0o7777, otherwise -32602.
     pub mode: u32,
+    /// When it is to have been changed last, in milliseconds since 1970; what a copy keeps of its original. Flag `fsTransfer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub modified_at_ms: Option<i64>,
     /// Whether symbolic links may stand in the path; yes if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use self::progress::Progress;
 use self::spots::{Spot, Way};
-use self::tree::Copying;
+use self::tree::{Copying, What};
 use super::Failure;
 use super::files::Host;
 use super::reach::ReachArgs;
@@ -40,6 +40,8 @@ A file appears under its name when all of it is there, with the permissions of t
 same. Until then it is `.NAME.partial` beside it. A connection that breaks meanwhile is made again; a copy that was interrupted \
 goes on with what is there when the same command is given again, as far as that is still a beginning of the original.
 
+With -p copies keep the time at which the original was changed last; links have the time of their making.
+
 With -r links are copied as links, except those that are named. Nothing is written through a link at the destination: it is \
 replaced. What cannot be copied is told, the rest is copied, and the exit code is 1.
 
@@ -57,6 +59,9 @@ pub(super) struct CpArgs {
     /// Copy directories with everything in them
     #[arg(short, long)]
     recursive: bool,
+    /// Keep when files and directories were changed last, to the millisecond
+    #[arg(short, long)]
+    preserve: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -120,7 +125,8 @@ async fn copy(host: &Host, args: &CpArgs, way: Way, progress: &Rc<Progress>) -> 
         Way::Down => (host, &here),
     };
     let destination = to.path(Spot::of(&args.destination).path())?;
-    let copying = Copying::new(from, to, args.recursive, Rc::clone(progress));
+    let what = What { directories: args.recursive, times: args.preserve };
+    let copying = Copying::new(from, to, what, Rc::clone(progress));
     let mut sources = Vec::with_capacity(args.sources.len());
     for source in &args.sources {
         sources.push(from.path(Spot::of(source).path())?);

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
 
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
@@ -132,6 +133,45 @@ fn a_tree_goes_to_the_machine_and_back_as_it_is() {
         // Once more, into what is there already.
         home.says(&words("cp", &server, &["-r", &there(&copy), text(&back)]));
         assert!(tree(&back.join("copy")) == expected, "{:?}", tree(&back).keys());
+    }
+}
+
+/// When things below a folder were changed last, in milliseconds, without links.
+fn times(folder: &Path) -> BTreeMap<PathBuf, u128> {
+    let all = tree(folder).into_iter().filter(|(_, (kind, ..))| *kind != 'l');
+    all.map(|(name, _)| {
+        let changed =
+            fs::metadata(folder.join(&name)).expect("it is there").modified().expect("it has a time");
+        (name, changed.duration_since(UNIX_EPOCH).expect("it is later").as_millis())
+    })
+    .collect()
+}
+
+#[test]
+fn what_was_long_ago_stays_so_where_that_is_asked_for() {
+    for server in Server::each() {
+        let home = Home::new();
+        let [original, copy, back, plain] =
+            ["original", "copy", "back", "plain"].map(|name| home.path().join(name));
+        fs::create_dir_all(original.join("d/empty")).expect("it can be made");
+        fs::write(original.join("d/f"), "text").expect("it can be written");
+        fs::write(original.join("g"), "").expect("it can be written");
+        symlink("g", original.join("link")).expect("it can be made");
+        // Those within others first.
+        for (name, ms) in [("d/f", 1_234_567_890_123), ("d/empty", 5), ("d", 1_000_000_000_000), ("g", 999)] {
+            let time = UNIX_EPOCH + Duration::from_millis(ms);
+            let file = File::open(original.join(name)).expect("it is there");
+            file.set_modified(time).expect("it is ours");
+        }
+        permit(&original.join("d"), /*mode*/ 0o500);
+        let expected = times(&original);
+        assert_eq!(expected.len(), 4);
+        home.says(&words("cp", &server, &["-r", "-p", text(&original), &there(&copy)]));
+        home.says(&words("cp", &server, &["-r", "--preserve", &there(&copy), text(&back)]));
+        assert_eq!((times(&copy), times(&back)), (expected.clone(), expected.clone()));
+        assert_eq!(mode(&back.join("d")), 0o500);
+        home.says(&words("cp", &server, &["-r", &there(&copy), text(&plain)]));
+        assert!(times(&plain).iter().all(|(name, time)| *time > expected[name]), "{:?}", times(&plain));
     }
 }
 
@@ -262,7 +302,8 @@ fn a_copy_shows_how_far_it_is_and_one_that_is_interrupted_goes_on_when_it_is_ask
     let (original, copy) = (home.path().join("f"), home.path().join("copy"));
     fs::write(&original, &content).expect("it can be written");
     let proxy = Proxy::stalling(&server, /*after_bytes*/ 3 << 20);
-    let mut copying = Watched::start(home.command(&["cp", "--connect", &proxy.url, &there(&original), text(&copy)]));
+    let mut copying =
+        Watched::start(home.command(&["cp", "--connect", &proxy.url, &there(&original), text(&copy)]));
     let is_under_way = |said: &str| {
         let mut lines = said.split("codex-exec-server: ");
         lines.any(|line| line.contains(" of 10.0 MiB, ") && !line.starts_with("0.0 "))
@@ -274,8 +315,7 @@ fn a_copy_shows_how_far_it_is_and_one_that_is_interrupted_goes_on_when_it_is_ask
     assert_eq!(names(home.path()), [".copy.partial", "f"]);
     let left = fs::read(home.path().join(".copy.partial")).expect("it is there");
     assert!(!left.is_empty());
-    let args = words("cp", &server, &["--json", &there(&original), text(&copy)]);
-    let told = home.json(&args);
+    let told = home.json(&words("cp", &server, &["--json", &there(&original), text(&copy)]));
     // One that was being written when the signal came may have been written before another in front of it.
     let resumed = if content.starts_with(&left) { left.len() } else { 0 };
     assert_eq!((&told["resumedBytes"], &told["verified"]), (&json!(resumed), &json!(true)));

@@ -26,6 +26,7 @@ file_cases! {
         a_write_happens_only_to_the_file_that_was_meant: "it has no conditions"
         of_writers_that_race_one_wins_and_the_others_are_told: "it has no conditions"
         permissions_are_set: "it has no such method"
+        the_time_of_the_last_change_is_set_with_them: "it has no such method"
         bytes_are_appended_in_one_piece: "it has no such method"
         a_part_is_read_without_opening: "it has no such method"
         many_paths_are_described_at_once: "it has no such method"
@@ -215,7 +216,9 @@ async fn permissions_are_set(place: Place) {
     place.link("f", "link");
     let set = |name: &str, mode, follow| {
         let follow_symlinks = Some(follow);
-        let params = FsSetPermissionsParams { path: place.uri(name), mode, follow_symlinks, sandbox: None };
+        let path = place.uri(name);
+        let params =
+            FsSetPermissionsParams { path, mode, modified_at_ms: None, follow_symlinks, sandbox: None };
         place.set_permissions(params)
     };
     set("f", /*mode*/ 0o1711, /*follow*/ true).await.expect("it is ours");
@@ -233,9 +236,34 @@ async fn permissions_are_set(place: Place) {
 
 async fn a_file_is_made_to_run_as_its_owner(place: Place) {
     let path = place.file("f", "");
-    let params = FsSetPermissionsParams { path, mode: 0o4711, follow_symlinks: None, sandbox: None };
+    let params = FsSetPermissionsParams {
+        path,
+        mode: 0o4711,
+        modified_at_ms: None,
+        follow_symlinks: None,
+        sandbox: None,
+    };
     place.set_permissions(params).await.expect("it is ours");
     assert_eq!(mode(&place, "f"), 0o4711);
+}
+
+async fn the_time_of_the_last_change_is_set_with_them(place: Place) {
+    place.file("f", "");
+    place.folder("d");
+    for name in ["f", "d"] {
+        for ms in [1_000_000_000_123, 0, -1] {
+            let params = FsSetPermissionsParams {
+                path: place.uri(name),
+                mode: 0o700,
+                modified_at_ms: Some(ms),
+                follow_symlinks: None,
+                sandbox: None,
+            };
+            place.set_permissions(params).await.expect("it is ours");
+            let found = place.get_metadata(of(place.uri(name))).await.expect("it is there");
+            assert_eq!((found.modified_at_ms, mode(&place, name)), (ms, 0o700), "{name}");
+        }
+    }
 }
 
 async fn bytes_are_appended_in_one_piece(place: Place) {

@@ -16,6 +16,7 @@ file_cases! {
         a_path_of_another_kind_of_host_is_refused
     }
     not_on_reference {
+        a_path_that_is_too_long_is_refused: "its words are the system's alone"
         a_separator_that_hides_in_a_name_is_refused: "it takes it for a separator"
         a_full_disk_is_told_and_leaves_the_old_content_of_an_atomic_write: "nothing to compare with"
     }
@@ -35,6 +36,23 @@ async fn a_path_of_another_kind_of_host_is_refused(place: Place) {
         let error = outcome.expect_err("not of this host");
         assert_eq!(error.to_string(), format!("'{path}' is invalid on 'linux' (-32600)"));
     }
+}
+
+async fn a_path_that_is_too_long_is_refused(place: Place) {
+    let too_long = || (-32603, "ENAMETOOLONG".to_owned());
+    // A name, and a path of names of which none is.
+    for name in ["n".repeat(256), vec!["n"; 2100].join("/")] {
+        let path = place.uri(&name);
+        assert_eq!(errno(place.read_file(read(path.clone())).await), too_long());
+        assert_eq!(errno(place.get_metadata(of(path.clone())).await), too_long());
+        for atomic in [false, true] {
+            let params = FsWriteFileParams { atomic, ..write(path.clone(), "x") };
+            assert_eq!(errno(place.write_file(params).await), too_long(), "{atomic}");
+        }
+        assert_eq!(errno(place.remove(remove(path)).await), too_long());
+    }
+    assert_eq!(std::fs::read_dir(place.path("")).expect("it is there").count(), 0);
+    place.write_file(write(place.uri("n".repeat(255)), "x")).await.expect("it is just short enough");
 }
 
 async fn a_separator_that_hides_in_a_name_is_refused(place: Place) {
@@ -124,6 +142,17 @@ async fn a_full_disk_is_told_and_leaves_the_old_content_of_an_atomic_write(place
     assert_eq!(std::fs::read_dir(place.path("disk")).expect("it is there").count(), 1);
     let plain = write(place.uri("disk/g"), vec![b'x'; 2 << 20]);
     assert_eq!(errno(place.write_file(plain).await), (-32603, "ENOSPC".into()));
+    // Of what was there nothing is left behind what could be written.
+    place.remove(remove(place.uri("disk/g"))).await.expect("it can be removed");
+    let longer = place.file("disk/h", vec![b'o'; 900 << 10]);
+    let outcome = place.write_file(write(longer.clone(), vec![b'x'; 2 << 20])).await;
+    assert_eq!(errno(outcome), (-32603, "ENOSPC".into()));
+    let left = place.content("disk/h");
+    assert!(left.len() >= 900 << 10 && left.iter().all(|byte| *byte == b'x'), "{}", left.len());
+    place.write_file(write(longer.clone(), "short")).await.expect("it is shorter than what is there");
+    assert_eq!(place.content("disk/h"), b"short");
+    place.remove(remove(longer)).await.expect("it can be removed");
+    place.file("disk/g", vec![b'x'; 1 << 19]);
     let more = FsAppendParams {
         path: path.clone(),
         data_base64: vec![b'x'; 2 << 20].into(),

@@ -60,6 +60,8 @@ pub(super) struct Between<'a> {
     pub(super) to: &'a Arc<dyn FileSystem>,
     pub(super) progress: &'a Progress,
     pub(super) large: &'a Semaphore,
+    /// Whether copies keep the time of the last change.
+    pub(super) keeps_times: bool,
 }
 
 impl Between<'_> {
@@ -67,9 +69,9 @@ impl Between<'_> {
     pub(super) async fn copy(&self, from: &Path, to: &Path) -> Result<FileCopied, Failure> {
         let partial = Partial::beside(to)?;
         let (mut reading, left) = try_join(Reading::open(self.from, from), partial.left(&**self.to)).await?;
-        let size = reading.metadata.size;
+        let size = reading.metadata().size;
         let _turn = if size > LARGE_BYTES { Some(self.large.acquire().await?) } else { None };
-        let (from_uri, etag) = (uri(from)?, reading.metadata.etag.clone());
+        let (from_uri, etag) = (uri(from)?, reading.metadata().etag.clone());
         let resumed_bytes = match left {
             Some(left) => self.resume(&from_uri, &partial, left, size).await?,
             None => 0,
@@ -78,7 +80,8 @@ impl Between<'_> {
         Progress::add(&self.progress.known_bytes, size);
         Progress::add(&self.progress.resumed_bytes, resumed_bytes);
         let bytes = self.blocks(&mut reading, &partial, resumed_bytes).await?;
-        let mode = reading.metadata.mode.map(|mode| mode & COPIED_BITS);
+        let mode = reading.metadata().mode.map(|mode| mode & COPIED_BITS);
+        let modified_at_ms = self.keeps_times.then_some(reading.metadata().modified_at_ms);
         drop(reading);
 
         let sums = try_join(self.sum(&from_uri, from), partial.sum(&**self.to)).await?;
@@ -99,7 +102,7 @@ impl Between<'_> {
                 true
             }
         };
-        partial.finish(&**self.to, to, mode).await?;
+        partial.finish(&**self.to, to, mode, modified_at_ms).await?;
         Progress::add(&self.progress.files, /*by*/ 1);
         Ok(FileCopied { bytes, resumed_bytes, verified })
     }
@@ -271,11 +274,19 @@ impl Partial {
         on.digest(digest(self.uri.clone(), /*len*/ None)).await.map_err(|error| about(self.name(), &error))
     }
 
-    /// Gives it its permissions and its name.
-    async fn finish(&self, on: &dyn FileSystem, to: &Path, mode: Option<u32>) -> Result<(), Failure> {
-        if let Some(mode) = mode {
-            let path = self.uri.clone();
-            let params = FsSetPermissionsParams { path, mode, follow_symlinks: None, sandbox: None };
+    /// Gives it its permissions, its time if it is to have one, and its name.
+    async fn finish(
+        &self,
+        on: &dyn FileSystem,
+        to: &Path,
+        mode: Option<u32>,
+        modified_at_ms: Option<i64>,
+    ) -> Result<(), Failure> {
+        // A machine that tells no permissions still tells times; then the copy stays private.
+        if mode.is_some() || modified_at_ms.is_some() {
+            let (path, mode) = (self.uri.clone(), mode.unwrap_or(PRIVATE));
+            let params =
+                FsSetPermissionsParams { path, mode, modified_at_ms, follow_symlinks: None, sandbox: None };
             on.set_permissions(params).await.map_err(|error| about(self.name(), &error))?;
         }
         let params = FsRenameParams {

@@ -34,14 +34,22 @@ const OWNER: u32 = 0o700;
 pub(super) struct Copying {
     from: Arc<dyn FileSystem>,
     to: Arc<dyn FileSystem>,
-    recursive: bool,
+    what: What,
     progress: Rc<Progress>,
     large: Semaphore,
     copied: RefCell<Copied>,
-    /// Directories that were made and don't have their final permissions yet, parents first.
-    unfinished: RefCell<Vec<(PathBuf, u32)>>,
+    /// Directories that were made and don't have their final permissions or time yet, parents first.
+    unfinished: RefCell<Vec<(PathBuf, u32, Option<i64>)>>,
     /// The directories that trees become: one that is met as a source would be copied into itself for ever.
     roots: RefCell<HashSet<Identity>>,
+}
+
+/// What is copied, besides files and their permissions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct What {
+    pub(super) directories: bool,
+    /// When things were changed last.
+    pub(super) times: bool,
 }
 
 /// What tells a directory from all others, as far as its machine says.
@@ -58,11 +66,11 @@ struct Job {
 }
 
 impl Copying {
-    pub(super) fn new(from: &Host, to: &Host, recursive: bool, progress: Rc<Progress>) -> Self {
+    pub(super) fn new(from: &Host, to: &Host, what: What, progress: Rc<Progress>) -> Self {
         Self {
             from: Arc::clone(&from.files),
             to: Arc::clone(&to.files),
-            recursive,
+            what,
             progress,
             large: Semaphore::new(1),
             copied: RefCell::new(Copied { verified: true, ..Copied::default() }),
@@ -131,7 +139,7 @@ impl Copying {
     async fn job(&self, source: &Path, target: &Path, is_folder: bool) -> Result<Job, Failure> {
         let found = find(&*self.from, source).await?;
         let kind = match (found.is_directory, found.is_file) {
-            (true, _) if !self.recursive => {
+            (true, _) if !self.what.directories => {
                 return Err(format!("{}: is a directory; copy it with -r", shown(source)).into());
             }
             (true, _) => Kind::Directory,
@@ -155,8 +163,13 @@ impl Copying {
                 return Err(format!("{}: is a device, pipe or socket, and not copied", shown(&from)).into());
             }
             Kind::File => {
-                let between =
-                    Between { from: &self.from, to: &self.to, progress: &self.progress, large: &self.large };
+                let between = Between {
+                    from: &self.from,
+                    to: &self.to,
+                    progress: &self.progress,
+                    large: &self.large,
+                    keeps_times: self.what.times,
+                };
                 let done = between.copy(&from, &to).await?;
                 if done.resumed_bytes > 0 {
                     let (name, bytes) = (shown(&to), done.resumed_bytes);
@@ -199,9 +212,11 @@ impl Copying {
         if self.make_directory(&to).await? {
             let mode = original.mode.map(|mode| mode & COPIED_BITS);
             if let Some(mode) = mode {
-                self.permit(&to, mode | OWNER).await?;
-                if mode | OWNER != mode {
-                    self.unfinished.borrow_mut().push((to.clone(), mode));
+                self.permit(&to, mode | OWNER, /*modified_at_ms*/ None).await?;
+                if self.what.times || mode | OWNER != mode {
+                    // Whatever is put into it changes its time.
+                    let time = self.what.times.then_some(original.modified_at_ms);
+                    self.unfinished.borrow_mut().push((to.clone(), mode, time));
                 }
             }
             self.copied.borrow_mut().directories += 1;
@@ -255,16 +270,22 @@ impl Copying {
         }
     }
 
-    async fn permit(&self, path: &Path, mode: u32) -> Result<(), Failure> {
-        let params = FsSetPermissionsParams { path: uri(path)?, mode, follow_symlinks: None, sandbox: None };
+    async fn permit(&self, path: &Path, mode: u32, modified_at_ms: Option<i64>) -> Result<(), Failure> {
+        let params = FsSetPermissionsParams {
+            path: uri(path)?,
+            mode,
+            modified_at_ms,
+            follow_symlinks: None,
+            sandbox: None,
+        };
         self.to.set_permissions(params).await.map_err(|error| about(shown(path), &error))
     }
 
-    /// Gives directories the permissions that would have been in the way, those within others first.
+    /// Gives directories the permissions that would have been in the way, and their times, those within others first.
     async fn finish(&self) -> Result<(), Failure> {
         let unfinished = self.unfinished.take();
-        for (path, mode) in unfinished.iter().rev() {
-            if let Err(error) = self.permit(path, *mode).await {
+        for (path, mode, time) in unfinished.iter().rev() {
+            if let Err(error) = self.permit(path, *mode, *time).await {
                 self.note(error)?;
             }
         }
