@@ -298,15 +298,16 @@ impl Drop for Watched {
 #[test]
 fn a_copy_shows_how_far_it_is_and_one_that_is_interrupted_goes_on_when_it_is_asked_for_again() {
     let (home, server) = (Home::new(), Server::websocket(&[]));
-    let content = noise(/*len*/ 10 << 20);
+    let content = noise(/*len*/ 12 << 20);
     let (original, copy) = (home.path().join("f"), home.path().join("copy"));
     fs::write(&original, &content).expect("it can be written");
-    let proxy = Proxy::stalling(&server, /*after_bytes*/ 3 << 20);
+    // More than is asked for ahead: whatever comes first, what has come begins with the file's beginning.
+    let proxy = Proxy::stalling(&server, /*after_bytes*/ 9 << 20);
     let mut copying =
         Watched::start(home.command(&["cp", "--connect", &proxy.url, &there(&original), text(&copy)]));
     let is_under_way = |said: &str| {
         let mut lines = said.split("codex-exec-server: ");
-        lines.any(|line| line.contains(" of 10.0 MiB, ") && !line.starts_with("0.0 "))
+        lines.any(|line| line.contains(" of 12.0 MiB, ") && !line.starts_with("0.0 "))
     };
     copying.await_words(is_under_way);
     kill(pid(&copying.child), Signal::SIGINT).expect("it takes signals");
