@@ -418,7 +418,7 @@ async fn searches_find_nothing_that_is_denied_and_no_word_in_it() {
         ".env closed closed/file key.pem plain sub sub/late.pem sub/told".into(),
         ".env closed/file key.pem sub/late.pem sub/told".into(),
     );
-    assert_eq!(find(None).await, outside);
+    assert_eq!(find(/*sandbox*/ None).await, outside);
     for name in ["workspace/closed", "workspace/closed/file", "workspace/sub/late.pem", "workspace/sub/way"] {
         let lines = FsSearchParams {
             sandbox: scene.policy(),

@@ -173,7 +173,7 @@ async fn a_file_that_shrinks_while_it_is_read_ends_early(place: Place) {
 }
 
 async fn a_long_file_is_read_bit_by_bit_to_its_end_and_no_further(place: Place) {
-    let content = noise(20_000_001);
+    let content = noise(/*len*/ 20_000_001);
     let path = place.file("long", &content);
     for (skipped, expected) in [(0, &content[..]), (19_999_999, &content[19_999_999..]), (20_000_001, &[])] {
         let opened = FileReading::open(place.files(), path.clone(), /*sandbox*/ None).await;
