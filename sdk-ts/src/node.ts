@@ -5,7 +5,7 @@ import { type Client, type ConnectOptions, connectWith } from "./client.js";
 import { type CommandOptions, dialCommand } from "./node/stdio.js";
 
 export * from "./index.js";
-export { RemoteChildProcess, type SpawnOptions, spawn } from "./node/child_process.js";
+export { RemoteChildProcess, type SpawnOptions, type Stdio, spawn } from "./node/child_process.js";
 export { type CommandOptions, dialCommand } from "./node/stdio.js";
 
 /** How to run a server here. */

@@ -34,11 +34,15 @@ export function dialCommand(argv: readonly string[], { cwd, env }: CommandOption
   return (events, signal) =>
     new Promise<Transport>((resolve, reject) => {
       signal.throwIfAborted();
-      const child: Child = spawn(program, args, {
-        stdio: ["pipe", "pipe", "pipe"],
+      const child = run(program, args, {
         ...(cwd !== undefined && { cwd }),
         ...(env !== undefined && { env }),
       });
+      const aborted = (): void => {
+        reject(signal.reason);
+        child.kill("SIGKILL");
+      };
+      signal.addEventListener("abort", aborted, { once: true });
       const words = wordsOf(child);
       let isOver = false;
       const end = (reason: string): void => {
@@ -47,10 +51,11 @@ export function dialCommand(argv: readonly string[], { cwd, env }: CommandOption
         events.onEnd({ code: undefined, reason });
       };
       child.once("error", (cause) => {
+        signal.removeEventListener("abort", aborted);
         if (child.pid !== undefined) return end(cause.message);
         reject(
           new ExecError("connectFailed", `${program} can't be run: ${cause.message}`, {
-            hint: "is it installed, and on the PATH?",
+            hint: `is it installed, and on the PATH${cwd === undefined ? "" : `, and is there a ${cwd}`}?`,
             cause,
           }),
         );
@@ -68,8 +73,22 @@ export function dialCommand(argv: readonly string[], { cwd, env }: CommandOption
         const said = words();
         end(`${program} ended (${how})${said === "" ? "" : `: ${said}`}`);
       });
-      child.once("spawn", () => resolve(transportOf(child, () => end("closed"))));
+      child.once("spawn", () => {
+        signal.removeEventListener("abort", aborted);
+        resolve(transportOf(child, () => end("closed")));
+      });
     });
+}
+
+function run(program: string, args: readonly string[], options: CommandOptions): Child {
+  try {
+    return spawn(program, args, { ...options, stdio: ["pipe", "pipe", "pipe"] });
+  } catch (cause) {
+    // What no system takes, such as a text with a null in it.
+    throw new ExecError("invalidArgument", `${JSON.stringify(program)} can't be run: ${String(cause)}`, {
+      cause,
+    });
+  }
 }
 
 function transportOf(child: Child, end: () => void): Transport {

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Client, connect, connectCommand, connectLocal, spawn } from "../../src/node.js";
+import { type Client, connect, connectCommand, connectLocal, dialCommand, spawn } from "../../src/node.js";
 import { serverProgram, TestServer } from "../support/server.js";
 
 describe("a server behind a command", () => {
@@ -44,6 +44,7 @@ describe("a server behind a command", () => {
   test.each([
     [["/no/such/program"], "connectFailed"],
     [[], "invalidArgument"],
+    [["a\0b"], "invalidArgument"],
     [["sh", "-c", "echo oops >&2; exit 7"], "disconnected"],
     [["echo", "hello"], "protocol"],
     [["sh", "-c", "cat >/dev/null"], "timeout"],
@@ -52,6 +53,18 @@ describe("a server behind a command", () => {
     await expect(attempt).rejects.toMatchObject({ kind });
     if (kind === "disconnected") await expect(attempt).rejects.toThrow(/exit code 7.*oops/);
   });
+});
+
+test("a command that is given up while it starts is ended", async () => {
+  const running = (): number =>
+    process.getActiveResourcesInfo().filter((name) => name === "ProcessWrap").length;
+  const before = running();
+  const stop = new AbortController();
+  const dialled = dialCommand(["cat"])({ onMessage: () => {}, onEnd: () => {} }, stop.signal);
+  expect(running()).toBe(before + 1);
+  stop.abort("enough");
+  await expect(dialled).rejects.toBe("enough");
+  while (running() > before) await new Promise((resolve) => setImmediate(resolve));
 });
 
 describe("spawn", () => {
@@ -100,10 +113,46 @@ describe("spawn", () => {
     expect(child.kill()).toBe(false);
   });
 
-  test("tells a program that is not there as an error", async () => {
-    const child = spawn(client, "/no/such");
-    const [error] = await once(child, "error");
-    expect(error).toMatchObject({ kind: "notFound" });
+  test("tells a program that is not there as an error, as Node does, and once", async () => {
+    const child = spawn(client, "/no/such", ["x"]);
+    const errors: unknown[] = [];
+    child.on("error", (error) => errors.push(error));
+    expect(child.kill()).toBe(true);
+    await once(child.stdout, "close");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(errors).toMatchObject([
+      { kind: "notFound", code: "ENOENT", syscall: "spawn /no/such", path: "/no/such", spawnargs: ["x"] },
+    ]);
+  });
+
+  test("tells the exit, and the close, whoever leaves a stream unread", async () => {
+    const child = spawn(client, "sh", ["-c", "head -c 3000000 /dev/zero >&2; echo out; exit 3"]);
+    const exited = once(child, "exit");
+    const closed = once(child, "close");
+    expect(await text(child.stdout)).toBe("out\n");
+    expect([await exited, await closed]).toEqual([
+      [3, null],
+      [3, null],
+    ]);
+  });
+
+  test("leads streams to nowhere where that is asked for", async () => {
+    const child = spawn(client, "sh", ["-c", "cat; echo out; echo err >&2"], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const closed = once(child, "close");
+    expect(await text(child.stdout)).toBe("out\n");
+    expect(await closed).toEqual([0, null]);
+    expect([child.stdin.destroyed, child.stderr.destroyed]).toEqual([true, true]);
+  });
+
+  test("says whether a process runs", async () => {
+    const child = spawn(client, "cat");
+    expect(child.kill(0)).toBe(true);
+    expect(child.killed).toBe(false);
+    child.stdin.end();
+    await once(child, "close");
+    expect(child.kill(0)).toBe(false);
   });
 
   test("runs a shell where that is asked for", async () => {
@@ -111,11 +160,20 @@ describe("spawn", () => {
     expect(await text(child.stdout)).toBe("2\n");
   });
 
-  test("ends what is aborted", async () => {
+  test("ends what is aborted, and says so", async () => {
     const stop = new AbortController();
     const child = spawn(client, "sleep", ["1000"], { signal: stop.signal });
     await once(child, "spawn");
-    stop.abort();
-    expect(await once(child, "exit")).toEqual([null, "SIGKILL"]);
+    const told = new Promise((resolve) => child.once("error", resolve));
+    const exited = new Promise((resolve) => child.once("exit", (...how) => resolve(how)));
+    stop.abort("enough");
+    expect(await told).toMatchObject({ name: "AbortError", code: "ABORT_ERR", cause: "enough" });
+    expect(await exited).toEqual([null, "SIGKILL"]);
+  });
+
+  test("starts nothing that was aborted before", async () => {
+    const child = spawn(client, "sleep", ["1000"], { signal: AbortSignal.abort("before") });
+    const told = new Promise((resolve) => child.once("error", resolve));
+    expect(await told).toMatchObject({ name: "AbortError", cause: "before" });
   });
 });
