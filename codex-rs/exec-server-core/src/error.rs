@@ -197,6 +197,9 @@ impl From<&ServiceError> for RpcError {
             ServiceError::Http(failure) => Some(json!({ "cause": failure.cause })),
             // So that no program has to read the words.
             ServiceError::ReadOnly(_) => Some(json!({ "readOnly": true })),
+            ServiceError::Observe(ObserveError::TooMany { limit, .. }) => {
+                Some(json!({ "observersPerSession": limit }))
+            }
             ServiceError::Fs(fault) => fault.data().map(|data| json!(data)),
             _ => None,
         };
@@ -267,6 +270,15 @@ mod tests {
         );
         assert_eq!(error.data, Some(json!({"cause": "dns"})));
         assert_eq!(failure(HttpStage::Stream).to_string(), "example.test has no address");
+    }
+
+    #[test]
+    fn one_observer_too_many_is_told_apart_from_a_session_that_is_gone() {
+        let session = SessionId::from("s");
+        let data = |refusal: ObserveError| RpcError::from(&ServiceError::from(refusal)).data;
+        let too_many = ObserveError::TooMany { session: session.clone(), limit: 64 };
+        assert_eq!(data(too_many), Some(json!({"observersPerSession": 64})));
+        assert_eq!(data(ObserveError::Unknown(session)), None);
     }
 
     #[test]

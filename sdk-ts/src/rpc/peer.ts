@@ -176,6 +176,12 @@ function initializeRefusal(error: RpcError, wanted: Wanted): ExecError {
     });
   }
   if (isObserved(wanted)) {
+    const { code, message, data } = error;
+    // It is there, and full.
+    if (isObject(data) && typeof data["observersPerSession"] === "number") {
+      const hint = "try again when somebody has left, or share an observer that there is";
+      return new ExecError("refused", `session can't be observed: ${message}`, { code, data, hint });
+    }
     return new ExecError("sessionLost", `session ${session} can't be observed: ${error.message}`, {
       code: error.code,
       hint: "ask whoever holds it for its present token",

@@ -235,6 +235,35 @@ describe.skipIf(!hasBrowser)("the console", () => {
     expect(await watcher.locator("#watching").isVisible()).toBe(false);
   });
 
+  test("watches a session by its id, or takes it, by the keyboard alone", async () => {
+    const [holder, watcher] = [await open(), await open()];
+    await start(holder, "echo ready; exec cat");
+    await says(holder, "ready");
+    const id = await holder.evaluate(() => {
+      return JSON.parse(sessionStorage.getItem("codex-exec-server-console") ?? "").session as string;
+    });
+    const openDialog = async (): Promise<void> => {
+      await watcher.locator("#open-session").focus();
+      await watcher.keyboard.press("Enter");
+      await watcher.locator("#session-id:focus").waitFor();
+      await watcher.keyboard.type(id);
+    };
+    await openDialog();
+    await watcher.keyboard.press("Tab");
+    await watcher.keyboard.press("Tab");
+    await watcher.locator("#session-watch:focus").waitFor();
+    await watcher.keyboard.press("Enter");
+    await watching(watcher);
+    await says(watcher, "ready");
+    await type(holder, "still mine");
+    await says(watcher, "still mine");
+    expect(await holder.locator(".notice").count()).toBe(0);
+    await openDialog();
+    await watcher.keyboard.press("Enter");
+    await connected(watcher);
+    await holder.getByText("was opened by another tab or program").waitFor();
+  });
+
   test("says that there is nothing left to watch", async () => {
     const page = await open();
     const other = await connect(server.url, { token: TOKEN, detachedLifetimeMs: 0 });
@@ -246,7 +275,7 @@ describe.skipIf(!hasBrowser)("the console", () => {
     await page.reload();
     await watching(page);
     await other.close();
-    await page.getByText("can't be watched any more").waitFor();
+    await page.getByText("can't be watched: it is over").waitFor();
   });
 
   test("stops a process with every descendant", async () => {

@@ -1,7 +1,14 @@
 // A session outlives its client: it is kept where the next page looks for it, found again, and taken back.
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Client, type ConnectionState, connect, type SessionStore, storedIn } from "../../src/index.js";
+import {
+  type Client,
+  type ConnectionState,
+  connect,
+  isExecError,
+  type SessionStore,
+  storedIn,
+} from "../../src/index.js";
 import { FaultyProxy } from "../support/proxy.js";
 import { TestServer } from "../support/server.js";
 
@@ -166,6 +173,26 @@ describe("an observer", () => {
     await seen[Symbol.asyncDispose]();
     await running.closeStdin();
     expect((await running.exited).exitCode).toBe(0);
+  });
+
+  test("is one of as many as the server says, and the next is refused until one goes", async () => {
+    const most = holder.server.limits?.observersPerSession;
+    expect(most).toBe(64);
+    const observers = await Promise.all(Array.from({ length: 64 }, () => holder.sessions.observe()));
+    const refused = holder.sessions.observe();
+    await expect(refused).rejects.toMatchObject({ kind: "refused" });
+    await expect(refused).rejects.toThrow(/64 observers.*when somebody has left/);
+    await observers.pop()?.close();
+    const again = async (): Promise<Client> => {
+      for (;;) {
+        // The server notices by and by that one has gone.
+        const next = await holder.sessions.observe().catch((error: unknown) => error);
+        if (!isExecError(next, "refused")) return next as Client;
+      }
+    };
+    observers.push(await again());
+    await Promise.all(observers.map((observer) => observer.close()));
+    await holder.ping();
   });
 
   test("ends with the session, which tells it apart from a cut", async () => {

@@ -204,6 +204,7 @@ async fn no_more_may_observe_than_the_settings_say_and_each_that_goes_makes_room
         let error = third.refused("initialize", params.clone()).await;
         assert_eq!(error.code, -32600);
         assert!(error.message.contains("2 observers"), "{}", error.message);
+        assert_eq!(error.data, Some(json!({"observersPerSession": 2})));
         second.close().await;
         // Its end is noticed by and by.
         let room = async { while third.call("initialize", params.clone()).await.is_err() {} };

@@ -7,7 +7,7 @@ import { drawSession, drawTerminal, oncePerFrame } from "./drawing.js";
 import { FilesView } from "./files.js";
 import { recall, remember } from "./memory.js";
 import { SessionSet } from "./session-set.js";
-import { Sidebar } from "./sessions.js";
+import { Sidebar } from "./sidebar.js";
 import { Terminals } from "./terminals.js";
 
 const VIEWS = ["processes", "terminal", "files", "activity"] as const;
@@ -122,11 +122,11 @@ export class Console {
     byId("open-session").addEventListener("click", () =>
       byId<HTMLDialogElement>("session-dialog").showModal(),
     );
-    byId("session-form").addEventListener("submit", () => {
+    byId<HTMLFormElement>("session-form").addEventListener("submit", ({ submitter }) => {
       const field = byId<HTMLInputElement>("session-id");
       const id = field.value.trim();
       field.value = "";
-      if (id !== "") this.#sessions.add(id);
+      if (id !== "") this.#sessions.add(id, /* isWatched */ submitter === byId("session-watch"));
     });
     byId("session-cancel").addEventListener("click", () => byId<HTMLDialogElement>("session-dialog").close());
     byId("interrupt").addEventListener("click", () => void this.#actions.interrupt());

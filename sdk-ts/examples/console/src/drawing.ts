@@ -4,7 +4,7 @@
 import { byId, setText } from "./dom.js";
 import { bytes, commandLine, latency } from "./format.js";
 import type { SessionModel } from "./session.js";
-import { describeSession, describeState } from "./sessions.js";
+import { describeSession, describeState } from "./sidebar.js";
 import type { TerminalView } from "./terminal.js";
 
 /** `draw`, called once the browser draws next, however often it was asked for meanwhile. */

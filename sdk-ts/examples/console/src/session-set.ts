@@ -56,11 +56,13 @@ export class SessionSet {
     for (const model of this.#all) void model.open();
   }
 
-  /** Takes up the session `id`, or a new one, and looks at it. */
-  add(id: string | undefined): void {
+  /** Takes up the session `id`, or a new one, and looks at it; `isWatched` leaves it to whoever holds it. */
+  add(id: string | undefined, isWatched = false): void {
     const known = this.#all.find((session) => id !== undefined && session.id === id);
     if (known !== undefined) {
       this.choose(known);
+      // What this page holds itself it need not watch.
+      if (known.isWatched && !isWatched) this.takeBack(known);
       return;
     }
     if (this.#all.length >= MAX_SESSIONS) {
@@ -68,9 +70,10 @@ export class SessionSet {
       notify({ kind: "error", topic: "sessions", text });
       return;
     }
-    const model = this.#model(id);
+    const model = this.#model(id, isWatched);
     this.#all = [...this.#all, model];
     this.choose(model);
+    if (isWatched) this.#events.watched();
     void model.open();
   }
 
@@ -171,7 +174,7 @@ export class SessionSet {
           notify({
             kind: "error",
             topic,
-            text: `Session ${session.name} can't be watched any more: it is over, or too many watch it already.`,
+            text: `Session ${session.name} can't be watched: it is over, or its id is not known.`,
             remedies: [again, fresh],
           });
           return;

@@ -2,12 +2,13 @@
 // the same after a reload.
 
 import { FitAddon } from "@xterm/addon-fit";
-import { type ITheme, Terminal } from "@xterm/xterm";
+import { Terminal } from "@xterm/xterm";
 import type { ProcessEvent, ProcessHandle, ProcessSummary } from "codex-exec-server-sdk";
 import { download, el } from "./dom.js";
 import { bytes } from "./format.js";
 import { notify, tell } from "./notices.js";
 import type { SessionModel } from "./session.js";
+import { THEMES } from "./terminal-themes.js";
 
 /** Lines to scroll back; a terminal of that size takes 20 MB or so. All that is retained can be saved. */
 const SCROLLBACK_LINES = 10_000;
@@ -17,56 +18,6 @@ const MAX_EARLY = 256;
 const REPLY = /^(?:\[[?>=]?[\d;]*[cRntuy]|\]|P)/;
 /** Bytes that may wait to be drawn. Beyond that the reader pauses, and its own rules say what becomes of the rest. */
 const MAX_UNDRAWN_BYTES = 512 * 1024;
-
-/** Colours that are readable on the page's light and dark ground. */
-const THEMES: Readonly<Record<"light" | "dark", ITheme>> = {
-  light: {
-    background: "#ffffff",
-    foreground: "#1f2430",
-    cursor: "#1f2430",
-    cursorAccent: "#ffffff",
-    selectionBackground: "#b9d4ff",
-    black: "#1f2430",
-    red: "#b3261e",
-    green: "#1a6b36",
-    yellow: "#7a5600",
-    blue: "#1a56c4",
-    magenta: "#8a2b8f",
-    cyan: "#0b6670",
-    white: "#5b6270",
-    brightBlack: "#5b6270",
-    brightRed: "#c5352b",
-    brightGreen: "#1f7a3f",
-    brightYellow: "#8a6200",
-    brightBlue: "#2864d8",
-    brightMagenta: "#9c38a1",
-    brightCyan: "#0e7682",
-    brightWhite: "#1f2430",
-  },
-  dark: {
-    background: "#11141a",
-    foreground: "#e3e6ec",
-    cursor: "#e3e6ec",
-    cursorAccent: "#11141a",
-    selectionBackground: "#34507d",
-    black: "#2a2f3a",
-    red: "#ff7b72",
-    green: "#63d287",
-    yellow: "#e6bd5a",
-    blue: "#79b0ff",
-    magenta: "#dd9bf0",
-    cyan: "#5fd0de",
-    white: "#c6ccd6",
-    brightBlack: "#8b93a3",
-    brightRed: "#ffa198",
-    brightGreen: "#86e0a3",
-    brightYellow: "#f2d27e",
-    brightBlue: "#a3c8ff",
-    brightMagenta: "#e9bcf6",
-    brightCyan: "#8de3ee",
-    brightWhite: "#ffffff",
-  },
-};
 
 /**
  * What is drawn between two frames. Everything else on the page, and the answers on the same connection, which a browser

@@ -1,0 +1,53 @@
+// The colours of terminals.
+
+import type { ITheme } from "@xterm/xterm";
+
+/** Colours that are readable on the page's light and dark ground. */
+export const THEMES: Readonly<Record<"light" | "dark", ITheme>> = {
+  light: {
+    background: "#ffffff",
+    foreground: "#1f2430",
+    cursor: "#1f2430",
+    cursorAccent: "#ffffff",
+    selectionBackground: "#b9d4ff",
+    black: "#1f2430",
+    red: "#b3261e",
+    green: "#1a6b36",
+    yellow: "#7a5600",
+    blue: "#1a56c4",
+    magenta: "#8a2b8f",
+    cyan: "#0b6670",
+    white: "#5b6270",
+    brightBlack: "#5b6270",
+    brightRed: "#c5352b",
+    brightGreen: "#1f7a3f",
+    brightYellow: "#8a6200",
+    brightBlue: "#2864d8",
+    brightMagenta: "#9c38a1",
+    brightCyan: "#0e7682",
+    brightWhite: "#1f2430",
+  },
+  dark: {
+    background: "#11141a",
+    foreground: "#e3e6ec",
+    cursor: "#e3e6ec",
+    cursorAccent: "#11141a",
+    selectionBackground: "#34507d",
+    black: "#2a2f3a",
+    red: "#ff7b72",
+    green: "#63d287",
+    yellow: "#e6bd5a",
+    blue: "#79b0ff",
+    magenta: "#dd9bf0",
+    cyan: "#5fd0de",
+    white: "#c6ccd6",
+    brightBlack: "#8b93a3",
+    brightRed: "#ffa198",
+    brightGreen: "#86e0a3",
+    brightYellow: "#f2d27e",
+    brightBlue: "#a3c8ff",
+    brightMagenta: "#e9bcf6",
+    brightCyan: "#8de3ee",
+    brightWhite: "#ffffff",
+  },
+};
