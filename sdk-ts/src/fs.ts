@@ -135,7 +135,7 @@ export class FileSystemClient {
   }
 
   /** SHA-256 of a file, or of its first `length` bytes, taken where it is. Flag `fsTransfer`. */
-  digest(path: string, options: FsLinkOptions & { readonly length?: number } = {}): Promise<FsDigest> {
+  async digest(path: string, options: FsLinkOptions & { readonly length?: number } = {}): Promise<FsDigest> {
     this.#session.demand("fsTransfer");
     const { length, ...rest } = options;
     const params = {
@@ -157,16 +157,16 @@ export class FileSystemClient {
 
   /** A file as a stream, however large. Nothing is opened before somebody reads. */
   readStream(path: string, options: FsOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return FileHandle.readable(() => this.open(path, "read", options));
+    return FileHandle.readable(() => this.open(path, "read", options), options);
   }
 
   /** A file to be replaced by what is written to the stream. */
   writeStream(path: string, options: FsOptions = {}): WritableStream<Uint8Array | string> {
-    return FileHandle.writable(() => this.open(path, "replace", options));
+    return FileHandle.writable(() => this.open(path, "replace", options), options);
   }
 
   /** Describes a file. */
-  stat(path: string, options: FsLinkOptions = {}): Promise<FsStat> {
+  async stat(path: string, options: FsLinkOptions = {}): Promise<FsStat> {
     return this.#read("fs/getMetadata", { path: this.#paths.uri(path), ...wire(options) }, options);
   }
 
@@ -333,8 +333,8 @@ export class FileSystemClient {
    * Resolves as soon as one of these paths, or the first missing parent of one, comes into existence; at once if one exists, or
    * where the server can't watch for it, as behind a link. So look, and wait again. One wait at a time. Flag `fsWatchMissing`.
    */
-  waitFor(paths: readonly string[], { signal }: FsOptions = {}): Promise<void> {
-    return watchMissing(
+  async waitFor(paths: readonly string[], { signal }: FsOptions = {}): Promise<void> {
+    await watchMissing(
       this.#session,
       paths.map((path) => this.#paths.uri(path)),
       signal,

@@ -77,14 +77,17 @@ export class FileHandle implements AsyncDisposable {
   }
 
   /** @internal */
-  static readable(open: () => Promise<FileHandle>): ReadableStream<Uint8Array<ArrayBuffer>> {
+  static readable(
+    open: () => Promise<FileHandle>,
+    options: CallSignal,
+  ): ReadableStream<Uint8Array<ArrayBuffer>> {
     let handle: FileHandle | undefined;
     let offset = 0;
     return new ReadableStream<Uint8Array<ArrayBuffer>>(
       {
         async pull(controller) {
           handle ??= await open();
-          const bytes = await handle.read(offset, STREAM_BLOCK_BYTES);
+          const bytes = await orClose(handle, handle.read(offset, STREAM_BLOCK_BYTES, options));
           offset += bytes.length;
           if (bytes.length > 0) controller.enqueue(bytes);
           if (bytes.length < STREAM_BLOCK_BYTES) {
@@ -101,7 +104,7 @@ export class FileHandle implements AsyncDisposable {
   }
 
   /** @internal */
-  static writable(open: () => Promise<FileHandle>): WritableStream<Uint8Array | string> {
+  static writable(open: () => Promise<FileHandle>, options: CallSignal): WritableStream<Uint8Array | string> {
     let handle: FileHandle | undefined;
     let offset = 0;
     return new WritableStream<Uint8Array | string>({
@@ -109,8 +112,9 @@ export class FileHandle implements AsyncDisposable {
         handle = await open();
       },
       async write(chunk) {
+        if (handle === undefined) return;
         const bytes = typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk;
-        await handle?.write(offset, bytes);
+        await orClose(handle, handle.write(offset, bytes, options));
         offset += bytes.length;
       },
       async close() {
@@ -135,5 +139,15 @@ export class FileHandle implements AsyncDisposable {
     throw new ExecError("disconnected", `${method}: connection was lost, and the open file with it`, {
       hint: "open it again and go on where you were",
     });
+  }
+}
+
+/** What `call` comes to. A stream that it fails is of no more use, and is told nothing further: so the file is closed. */
+async function orClose<T>(handle: FileHandle, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    void handle.close().catch(() => {});
+    throw error;
   }
 }

@@ -135,7 +135,7 @@ export class ProcessHandle implements AsyncIterable<ProcessEvent>, AsyncDisposab
    * Reads everything until the close. Rejects with kind `gap` where output is gone, unless `onGap` is `tell`, and with
    * `outputTooLarge` beyond `maxBytes`.
    */
-  output(options: OutputOptions & CallSignal = {}): Promise<Output> {
+  async output(options: OutputOptions & CallSignal = {}): Promise<Output> {
     const { onGap = "fail", signal } = options;
     return collect(this.events({ onGap, signal }), options);
   }
@@ -200,18 +200,11 @@ export class ProcessHandle implements AsyncIterable<ProcessEvent>, AsyncDisposab
    * Ends the process and every descendant. With `graceMs`, which needs the flag `processTerminateGrace`, they get SIGTERM
    * first and that much time. `survivors`, where the server tells, is 0 when the kill is complete.
    */
-  async terminate({
-    graceMs,
-    signal,
-  }: CallSignal & { readonly graceMs?: number } = {}): Promise<ProcessTerminateResponse> {
-    if (graceMs !== undefined) this.#session.demand("processTerminateGrace");
-    const params = { processId: this.id, ...(graceMs !== undefined && { graceMs }) };
-    try {
-      return await this.#session.call("process/terminate", params, this.#call("always", signal));
-    } catch (error) {
-      if (error instanceof ExecError && error.kind === "unknownProcess") return { running: false };
-      throw error;
-    }
+  async terminate(
+    options: CallSignal & { readonly graceMs?: number } = {},
+  ): Promise<ProcessTerminateResponse> {
+    this.#check();
+    return this.#terminate(options);
   }
 
   /** Lets go of the handle; the process runs on in the session. Subscriptions end. */
@@ -229,9 +222,23 @@ export class ProcessHandle implements AsyncIterable<ProcessEvent>, AsyncDisposab
     this.#release();
     if (!this.#feed.isOver && !this.#session.peer.isObserver) {
       // Where that can't be said any more, the session's time is over some day, and the process's with it.
-      await this.terminate().catch(() => {});
+      await this.#terminate({}).catch(() => {});
     }
     this.#feed.abandon();
+  }
+
+  async #terminate({
+    graceMs,
+    signal,
+  }: CallSignal & { readonly graceMs?: number }): Promise<ProcessTerminateResponse> {
+    if (graceMs !== undefined) this.#session.demand("processTerminateGrace");
+    const params = { processId: this.id, ...(graceMs !== undefined && { graceMs }) };
+    try {
+      return await this.#session.call("process/terminate", params, this.#call("always", signal));
+    } catch (error) {
+      if (error instanceof ExecError && error.kind === "unknownProcess") return { running: false };
+      throw error;
+    }
   }
 
   #check(): void {

@@ -65,7 +65,7 @@ export class SessionsClient {
    * Another client of this session, which takes it over from whoever holds it: after `takenOver` the way back. This client
    * ends thereby, if it has not yet. Flag `sessionTakeover`.
    */
-  takeOver(options: ReopenOptions = {}): Promise<Client> {
+  async takeOver(options: ReopenOptions = {}): Promise<Client> {
     this.#session.demand("sessionTakeover");
     return this.#reopen({ type: "existing", sessionId: this.token, takeover: true }, options);
   }
@@ -79,7 +79,7 @@ export class SessionsClient {
    * Another client that only watches this session, at a pace of its own: nobody waits for it. It sees processes that are
    * running and those to come, and ends with `sessionLost` when the session does. Flag `observers`.
    */
-  observe(options: ReopenOptions = {}): Promise<Client> {
+  async observe(options: ReopenOptions = {}): Promise<Client> {
     this.#session.demand("observers");
     return this.#reopen({ type: "observed", sessionId: this.token }, options);
   }

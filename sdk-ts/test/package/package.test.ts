@@ -99,3 +99,54 @@ test("a program whose connection failed, timed out or was closed ends by itself"
   `;
   expect(await runToEnd(script)).toEqual({ code: 0, text: "connectFailed,timeout,TimeoutError,closed\n" });
 });
+
+test("a program whose client was closed while it looked for its server ends by itself, and every wait with it", async () => {
+  const script = `
+    import { WebSocketServer } from "ws";
+    import { connect } from "${manifest.name}";
+    import { ExecutorTransport } from "${manifest.name}/mcp";
+    const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+    await new Promise((resolve) => server.once("listening", resolve));
+    const capabilities = { fsWatch: true, processList: true };
+    const environmentInfo = { shell: { name: "sh", path: "/bin/sh" }, cwd: "file:///", capabilities };
+    server.on("connection", (socket) => socket.on("message", (data) => {
+      const { id, method, params } = JSON.parse(data);
+      const result = {
+        initialize: { sessionId: "s", environmentInfo },
+        "process/start": { processId: params?.processId },
+      }[method];
+      if (result !== undefined) socket.send(JSON.stringify({ id, result }));
+    }));
+    let lost;
+    const recovering = new Promise((resolve) => (lost = resolve));
+    const client = await connect("ws://127.0.0.1:" + server.address().port, {
+      onState: ({ status }) => status === "recovering" && lost(),
+    });
+    const handle = await client.process.start({ argv: ["x"], stdin: "pipe" });
+    const mcp = new ExecutorTransport(client, { argv: ["x"], graceMs: 60_000 });
+    const over = new Promise((resolve) => (mcp.onclose = resolve));
+    await mcp.start();
+    const waits = [
+      handle.exited,
+      handle.output(),
+      handle.write("x"),
+      handle.lines().next(),
+      client.process.run({ argv: ["x"] }),
+      client.process.list(),
+      client.fs.readText("/x"),
+      client.fs.watch("/x").next(),
+      client.http.fetch("http://x/"),
+    ];
+    const kinds = waits.map((wait) => wait.then(() => "none", (error) => error.kind));
+    for (const socket of server.clients) socket.terminate();
+    server.close();
+    await recovering;
+    await client.close();
+    await over;
+    await handle[Symbol.asyncDispose]();
+    console.log((await Promise.all(kinds)).join());
+  `;
+  const sent = "outcomeUnknown";
+  const text = `${["closed", "closed", "closed", "closed", "closed", "closed", "closed", "closed", sent].join()}\n`;
+  expect(await runToEnd(script)).toEqual({ code: 0, text });
+});
