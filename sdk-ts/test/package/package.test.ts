@@ -55,6 +55,11 @@ test("npm pack holds what is meant to be in it, and nothing else", async () => {
   }
 });
 
+test("every public name is described", async () => {
+  // Whatever lacks words is an error there.
+  await promisify(execFile)("npx", ["--no-install", "typedoc", "--emit", "none"], { cwd: ROOT });
+});
+
 test("every entry can be imported by its name", async () => {
   const names = Object.keys(manifest.exports).filter((name) => name !== "./package.json");
   const script = names.map((name) => `await import("${manifest.name}${name.slice(1)}");`).join("\n");
