@@ -3,6 +3,8 @@
 //! What can't be enforced is refused before anything runs. Whether the machine can is found out by really running a
 //! sandbox in which everything is tried that must fail.
 
+mod standbys;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +19,7 @@ use codex_linux_sandbox::intent::{Files, Intent, IntentError, Policy, resolve};
 use codex_linux_sandbox::places::{MINIMAL, Places};
 use codex_linux_sandbox::{Extras, Launcher, Prepared, prepare, prepare_file_server, prepare_trial};
 
+use self::standbys::Standbys;
 use crate::os;
 
 /// How the refusal of what can't be enforced begins. Peers know these words.
@@ -41,6 +44,7 @@ struct Inner {
     hidden: Vec<PathBuf>,
     support: OnceLock<Support>,
     is_trial_announced: AtomicBool,
+    standbys: Option<Arc<Standbys>>,
 }
 
 /// What this machine can enforce.
@@ -59,30 +63,44 @@ impl Sandbox {
     /// Sandboxes by way of `launcher`.
     #[must_use]
     pub fn new(launcher: Launcher) -> Self {
-        Self::with(Some(launcher), Vec::new())
+        Self::with(Some(launcher), Vec::new(), /*stands_by*/ false)
     }
 
     /// None: every profile is refused. For programs that are no launcher and know of none.
     #[must_use]
     pub fn unavailable() -> Self {
-        Self::with(/*launcher*/ None, Vec::new())
+        Self::with(/*launcher*/ None, Vec::new(), /*stands_by*/ false)
     }
 
     /// The same, with files that nobody inside may see whatever his profile says, such as a credential of the server.
     #[must_use]
     pub fn hiding(&self, hidden: Vec<PathBuf>) -> Self {
-        Self::with(self.inner.launcher.clone(), hidden)
+        Self::with(self.inner.launcher.clone(), hidden, self.inner.standbys.is_some())
     }
 
-    fn with(launcher: Option<Launcher>, hidden: Vec<PathBuf>) -> Self {
+    /// The same, with launchers that stand by for the next processes once there was one. For programs that go on.
+    #[must_use]
+    pub fn standing_by(&self) -> Self {
+        Self::with(self.inner.launcher.clone(), self.inner.hidden.clone(), /*stands_by*/ true)
+    }
+
+    fn with(launcher: Option<Launcher>, hidden: Vec<PathBuf>, stands_by: bool) -> Self {
+        let standbys = launcher.clone().filter(|_| stands_by).map(Standbys::new);
         Self {
             inner: Arc::new(Inner {
                 launcher,
                 hidden,
                 support: OnceLock::new(),
                 is_trial_announced: AtomicBool::new(false),
+                standbys,
             }),
         }
+    }
+
+    /// How many processes were started by launchers that stood by.
+    #[must_use]
+    pub fn stood_by(&self) -> u64 {
+        self.inner.standbys.as_ref().map_or(0, |standbys| standbys.served())
     }
 
     /// What this machine can enforce. The first to ask waits some milliseconds while it is tried.
@@ -150,6 +168,23 @@ impl Sandbox {
         let terminal = matches!(command.stdio, os::Stdio::Pty(_));
         let extras = Extras { terminal, limits, listen };
         prepare(launcher, &policy, program, extras).map(Some).map_err(|error| refused(&error))
+    }
+
+    /// Starts `command` in the sandbox that was made ready for it. Blocks until its program runs.
+    pub(crate) fn spawn(
+        &self,
+        command: &os::Command,
+        prepared: Prepared,
+    ) -> Result<os::Confined, os::SpawnError> {
+        let Some(standbys) = self.inner.standbys.as_ref().filter(|_| prepared.suits_standby()) else {
+            return os::spawn_confined(command, prepared);
+        };
+        let confined = match standbys.take() {
+            Some(standby) => os::spawn_confined_by(standby, command, prepared, || standbys.count()),
+            None => os::spawn_confined(command, prepared),
+        };
+        standbys.restock();
+        confined
     }
 
     /// What files a context allows; `None` if it restricts none. Of the network nothing is asked.

@@ -11,6 +11,8 @@ mod place;
 mod ending;
 #[path = "exec_process/environment.rs"]
 mod environment;
+#[path = "exec_process/environment_policy.rs"]
+mod environment_policy;
 #[path = "exec_process/events.rs"]
 mod events;
 #[path = "exec_process/handles.rs"]

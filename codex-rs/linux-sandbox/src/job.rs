@@ -25,6 +25,14 @@ pub const MOST_LISTENERS: usize = 8;
 /// Descriptors that come with one message: the program's process, its mounts, those listeners, and a report.
 pub(crate) const MOST_DESCRIPTORS: usize = MOST_LISTENERS + 3;
 
+/// What a launcher is started for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Task {
+    Now(Box<Job>),
+    /// To make what does not depend on the job, and to wait for one; see `standby`.
+    StandBy,
+}
+
 /// Everything that the launcher needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Job {
@@ -171,12 +179,14 @@ pub(crate) enum Told {
     Trial(Vec<String>),
     /// From here on the socket belongs to whoever serves files.
     Serving,
+    /// Whoever stands by waits for a job.
+    Ready,
 }
 
 /// The longest message; one attempt's name or one path with some words.
 pub(crate) const TOLD_BYTES: usize = 16 * 1024;
 
-impl Job {
+impl Task {
     /// The sealed file that the launcher reads.
     pub(crate) fn to_memfd(&self) -> io::Result<OwnedFd> {
         sealed("sandbox", &postcard::to_stdvec(self).map_err(io::Error::other)?)

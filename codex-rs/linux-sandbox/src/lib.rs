@@ -51,8 +51,8 @@ pub use self::{
     job::{CARRIED, Failure, JOB, MOST_LISTENERS, Program, STATUS, Stage},
     launcher::{Launcher, NAME, Serve},
     prepare::{
-        Extras, FileServer, Held, PrepareError, Prepared, Running, Started, WaitError, prepare,
-        prepare_file_server, prepare_trial, trial_names,
+        Extras, FileServer, Held, PrepareError, Prepared, Ready, Running, Started, WaitError, prepare,
+        prepare_file_server, prepare_standby, prepare_trial, trial_names,
     },
     survey::SurveyError,
 };

@@ -1,5 +1,9 @@
 //! A sandbox that is ready to be started: what the launcher needs, and what has to be held meanwhile.
 
+mod standby;
+
+pub use standby::{Ready, prepare_standby};
+
 use std::collections::BTreeMap;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -16,7 +20,7 @@ use crate::denial::{Denial, Denials, REPORT_BYTES};
 use crate::file_rules::FileRules;
 use crate::intent::{Files, Policy};
 use crate::job::{
-    Failure, Job, MOST_DESCRIPTORS, MOST_LISTENERS, Program, TOLD_BYTES, Told, Witnessing, Work,
+    Failure, Job, MOST_DESCRIPTORS, MOST_LISTENERS, Program, TOLD_BYTES, Task, Told, Witnessing, Work,
 };
 use crate::launcher::Launcher;
 use crate::placeholder::Placeholder;
@@ -46,6 +50,7 @@ pub struct Prepared {
     /// Theirs is gone once the launcher has it.
     theirs: OwnedFd,
     running: Running,
+    suits_standby: bool,
 }
 
 /// What is held while a sandboxed process lives.
@@ -218,13 +223,11 @@ impl Prepared {
             terminal,
             work,
         };
-        // Messages stay whole, and the end of the one side is seen by the other.
-        let (status, theirs) =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-                .map_err(io::Error::from)?;
+        let suits_standby = standby::suits(&job);
+        let (status, theirs) = status()?;
         Ok(Self {
             launcher: launcher.clone(),
-            job: job.to_memfd()?,
+            job: Task::Now(Box::new(job)).to_memfd()?,
             theirs,
             running: Running {
                 status,
@@ -233,6 +236,7 @@ impl Prepared {
                 sight: survey.sight,
                 listeners,
             },
+            suits_standby,
         })
     }
 
@@ -253,6 +257,11 @@ impl Prepared {
     pub fn launched(self) -> Running {
         self.running
     }
+}
+
+/// Both ends of what a launcher tells through. Messages stay whole, and the end of the one side is seen by the other.
+fn status() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }
 
 /// How denials of a program are noticed.
@@ -285,7 +294,7 @@ impl Running {
                 None => break,
                 Some((Told::Command, descriptors)) => told = descriptors,
                 Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
-                Some((Told::Trial(_) | Told::Serving, _)) => {}
+                Some((Told::Trial(_) | Told::Serving | Told::Ready, _)) => {}
             }
         }
         Ok(self.started(told)?.0)
@@ -304,7 +313,7 @@ impl Running {
                 Some((Told::Command, descriptors)) => told = descriptors,
                 Some((Told::Serving, _)) => serving = true,
                 Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
-                Some((Told::Trial(_), _)) => {}
+                Some((Told::Trial(_) | Told::Ready, _)) => {}
             }
         }
         let (started, socket) = self.started(told)?;
@@ -333,7 +342,7 @@ impl Running {
                 None => return Err(WaitError::Silent),
                 Some((Told::Trial(through), _)) => return Ok(through),
                 Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
-                Some((Told::Command | Told::Serving, _)) => {}
+                Some((Told::Command | Told::Serving | Told::Ready, _)) => {}
             }
         }
     }

@@ -21,6 +21,7 @@ mod escape {
     pub(crate) mod runner;
     pub(crate) mod scene;
     mod secrets;
+    mod standby;
     mod work;
 
     use attempt::Attempt;
@@ -61,12 +62,22 @@ use escape::{ELSEWHERE, attempts, runner};
 
 #[test]
 fn every_attempt_is_blocked_and_honest_work_goes_on() {
-    runner::run_all(&attempts());
+    runner::run_all(&attempts(), runner::backend);
 }
 
 #[test]
 fn the_same_holds_for_an_ordinary_user() {
     runner::run_all_as_ordinary_user("every_attempt_is_blocked_and_honest_work_goes_on");
+}
+
+#[test]
+fn every_attempt_is_blocked_where_launchers_stand_by() {
+    runner::run_all(&attempts(), || runner::backend_standing_by().0);
+}
+
+#[test]
+fn the_same_holds_for_an_ordinary_users_launchers_that_stand_by() {
+    runner::run_all_as_ordinary_user("every_attempt_is_blocked_where_launchers_stand_by");
 }
 
 #[test]

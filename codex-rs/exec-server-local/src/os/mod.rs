@@ -46,7 +46,7 @@ pub use carried::Carried;
 pub use child::{Child, Exit, Status, Usage};
 pub use command::{Command, Limit, LimitKind, Stdin, Stdio};
 pub use confined::{Confined, program_of, spawn_confined};
-pub(crate) use confined::{spawn_file_server, try_sandbox, wait_for};
+pub(crate) use confined::{Standby, spawn_confined_by, spawn_file_server, try_sandbox, wait_for};
 pub use error::{SpawnError, Stage};
 pub use heap::{Heap, share_heap};
 pub use low::expect_many;

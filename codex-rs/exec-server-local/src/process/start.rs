@@ -223,7 +223,7 @@ pub(super) fn spawn(
         Err(PrepareError::Command(error)) => return Err(start_error(error)),
     };
     let os::Confined { spawned, held, listeners } =
-        os::spawn_confined(command, prepared).map_err(start_error)?;
+        host.sandbox.spawn(command, prepared).map_err(start_error)?;
     let bridges = listeners.into_iter().zip(bridges.into_iter().map(|bridge| bridge.target)).collect();
     Ok(Born { spawned, held: Some(held), bridges })
 }

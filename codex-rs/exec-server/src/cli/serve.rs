@@ -135,7 +135,7 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
         Some(auth) => Some(authenticator(auth).await?),
         None => None,
     };
-    let sandbox = sandbox().hiding(secrets);
+    let sandbox = sandbox().hiding(secrets).standing_by();
     sandbox.announce_trial();
     let mut config = ServerConfig { sandbox: sandbox.clone(), ..ServerConfig::with_limits(limits) };
     if let Some(directory) = state_directory {

@@ -31,7 +31,8 @@ impl Devices {
         Ok(Self { nodes, terminal: if terminal { Some(open_terminal()?) } else { None } })
     }
 
-    pub(super) fn add(self, root: &Root) -> io::Result<()> {
+    /// Returns those mounts among them that are there to be written to.
+    pub(super) fn add(self, root: &Root) -> io::Result<Vec<OwnedFd>> {
         let dev = tmpfs("0755", "64k", "64")?;
         // Its places are made before it is attached; the nodes come after, since only an attached tree takes mounts.
         for node in NODES {
@@ -56,15 +57,17 @@ impl Devices {
         for (name, node) in NODES.iter().zip(&self.nodes) {
             put(node, &dev, name)?;
         }
-        put(&terminals()?, &dev, "pts")?;
-        put(&tmpfs("1777", SHARED_MEMORY, "16k")?, &dev, "shm")?;
+        let (terminals, memory) = (terminals()?, tmpfs("1777", SHARED_MEMORY, "16k")?);
+        put(&terminals, &dev, "pts")?;
+        put(&memory, &dev, "shm")?;
         if let Some(terminal) = &self.terminal {
             put(terminal, &dev, "console")?;
             take_terminal(&dev)?;
         }
         let read_only =
             Attributes { set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOEXEC, ..Attributes::default() };
-        set_attributes(&dev, "", /*recursive*/ false, read_only)
+        set_attributes(&dev, "", /*recursive*/ false, read_only)?;
+        Ok(vec![terminals, memory])
     }
 }
 

@@ -5,6 +5,8 @@
 //!                     └─ command   builds the view, gives up every right, becomes the program
 //! ```
 //!
+//! A launcher may also be started before it is known for what; see [`standby`].
+//!
 //! The launcher stays outside the new pid namespace: nobody inside can name it, so nobody inside can stop it from ending
 //! everything, and its own end is that of the program, code or signal alike. It is one thread from beginning to end, so
 //! the processes that it forks may do whatever it may.
@@ -16,6 +18,7 @@ mod judge;
 mod mounts;
 mod namespaces;
 mod program;
+mod standby;
 pub(crate) mod trial;
 mod witness;
 
@@ -29,9 +32,10 @@ use rustix::net::{
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::job::{Failure, JOB, Job, MOST_DESCRIPTORS, STATUS, Stage, TOLD_BYTES, Told, Work};
+use crate::job::{Failure, JOB, Job, MOST_DESCRIPTORS, STATUS, Stage, TOLD_BYTES, Task, Told, Work};
 use crate::launcher::Serve;
 use forks::{Command, End, Fork, Init};
+use mounts::Ground;
 use witness::Witness;
 
 /// What a launcher ends with when no program runs; the server has been told why.
@@ -45,7 +49,9 @@ pub(crate) fn run(serve: Option<Serve>) -> ! {
     // SAFETY: the server placed these for this program, and nothing else here uses them.
     let (job, status) = unsafe { (OwnedFd::from_raw_fd(JOB), Status(OwnedFd::from_raw_fd(STATUS))) };
     match launch(job, &status, serve) {
-        Ok(launched) => {
+        // Nobody needs it any more.
+        Ok(None) => forks::exit(/*code*/ 0),
+        Ok(Some(launched)) => {
             // The server takes the socket's end as the news that the program runs.
             drop(status);
             end_as(launched)
@@ -65,15 +71,20 @@ struct Launched {
     watch: Option<(Witness, OwnedFd)>,
 }
 
-fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<Launched, Failure> {
+fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<Option<Launched>, Failure> {
     forks::close_on_exec(status.0.as_fd()).map_err(at(Stage::Job))?;
-    let task = Job::from_memfd(&job).map_err(at(Stage::Job))?;
+    let task = Task::from_memfd(&job).map_err(at(Stage::Job))?;
     drop(job);
+    // Whoever stands by does so for programs that are watched, in a closed network that nobody listens in.
+    let (own_network, is_watched, listen) = match &task {
+        Task::Now(job) => (job.own_network, job.witness.is_some(), &job.listen[..]),
+        Task::StandBy => (true, true, &[][..]),
+    };
     // Numbers mean something in this table that they don't in the one inside.
-    let processes = task.witness.as_ref().and_then(|_| watching_place());
-    namespaces::enter(task.own_network)?;
+    let processes = if is_watched { watching_place() } else { None };
+    namespaces::enter(own_network)?;
     let mounts = namespaces::mounts().map_err(at(Stage::Namespaces))?;
-    let listeners = namespaces::listen(&task.listen)?;
+    let listeners = namespaces::listen(listen)?;
     let init = Init::fork().map_err(at(Stage::Fork))?;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(at(Stage::Fork))?;
@@ -81,13 +92,31 @@ fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<Launche
         Fork::Child => {
             drop((init, ours, listeners, mounts));
             let teller = processes.is_some().then_some(theirs);
-            become_command(task, status, serve, teller)
+            match task {
+                Task::Now(job) => {
+                    let built = mounts::build(&job.view, job.terminal);
+                    become_command(*job, built, status, serve, teller)
+                }
+                Task::StandBy => stand_by(status, serve, teller),
+            }
         }
         Fork::Parent(command) => command,
     };
     drop(theirs);
     forks::close_stdio();
-    let watch = match (processes, task.witness) {
+    let job = match task {
+        Task::Now(job) => *job,
+        Task::StandBy => match standby::receive(&status.0).map_err(at(Stage::Job))? {
+            Some(order) => order.job,
+            None => {
+                // It ends for the same reason. Nobody inside is gone before whoever made him has collected him.
+                let _ = command.wait();
+                init.end();
+                return Ok(None);
+            }
+        },
+    };
+    let watch = match (processes, job.witness) {
         (Some(processes), Some(witnessing)) => {
             // It comes when the filter holds, and never if there is none: then the end of the socket comes.
             listener(&ours).zip(pipe_with(PipeFlags::CLOEXEC).ok()).map(|(listener, pipe)| {
@@ -102,7 +131,7 @@ fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<Launche
     status.tell(&Told::Command, &told);
     drop((listeners, mounts));
     let watch = watch.map(|(witness, (_, report))| (witness, report));
-    Ok(Launched { init, command, watch })
+    Ok(Some(Launched { init, command, watch }))
 }
 
 /// The machine's process table, held open.
@@ -145,9 +174,36 @@ fn end_as(launched: Launched) -> ! {
     end.map_or_else(|_| forks::exit(NOT_RUN), End::repeat)
 }
 
-/// In the command process: either it is the program then, or the server has been told why not.
-fn become_command(job: Job, status: &Status, serve: Option<Serve>, teller: Option<OwnedFd>) -> ! {
-    let failure = match prepare(&job, teller) {
+/// In the command process of a launcher that stands by.
+fn stand_by(status: &Status, serve: Option<Serve>, teller: Option<OwnedFd>) -> ! {
+    let failure = match Ground::lay_ahead() {
+        Ok(ground) => {
+            status.tell(&Told::Ready, &[]);
+            match standby::receive(&status.0) {
+                Ok(Some(mut order)) => {
+                    let placed = order.place_streams().map_err(at(Stage::Job));
+                    let built = placed.and_then(|()| ground.build(&order.job.view));
+                    become_command(order.job, built, status, serve, teller)
+                }
+                Ok(None) => forks::exit(/*code*/ 0),
+                Err(error) => at(Stage::Job)(error),
+            }
+        }
+        Err(failure) => failure,
+    };
+    status.tell(&Told::Failed(failure), &[]);
+    forks::exit(NOT_RUN)
+}
+
+/// In the command process, when its view is built: either it is the program then, or the server has been told why not.
+fn become_command(
+    job: Job,
+    built: Result<(), Failure>,
+    status: &Status,
+    serve: Option<Serve>,
+    teller: Option<OwnedFd>,
+) -> ! {
+    let failure = match built.and_then(|()| prepare(&job, teller)) {
         Ok(()) => match job.work {
             Work::Program(program) => program::execute(&program),
             Work::Trial => {
@@ -171,7 +227,6 @@ fn become_command(job: Job, status: &Status, serve: Option<Serve>, teller: Optio
 }
 
 fn prepare(job: &Job, teller: Option<OwnedFd>) -> Result<(), Failure> {
-    mounts::build(&job.view, job.terminal)?;
     forks::new_session(job.terminal).map_err(at(Stage::Terminal))?;
     confine::set_limits(&job.limits).map_err(at(Stage::Limits))?;
     confine::give_up_capabilities().map_err(at(Stage::Capabilities))?;

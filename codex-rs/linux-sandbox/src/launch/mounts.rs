@@ -29,48 +29,93 @@ pub(super) const QUIET: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
 
 /// Builds `view` and enters it. `terminal` tells whether descriptor 0 is a terminal, which then gets a place in it.
 pub(super) fn build(view: &View, terminal: bool) -> Result<(), Failure> {
-    // Nothing that is done here reaches the machine's own tree.
-    set_attributes(CWD, "/", /*recursive*/ true, Attributes { private: true, ..Attributes::default() })
-        .map_err(failed("/"))?;
+    detach()?;
     let sources = open_sources(view)?;
-    // Where the machine's own devices are kept, a terminal has its place already.
-    let devices = match view.host_devices {
-        true => None,
-        false => Some(Devices::open(terminal).map_err(failed("/dev"))?),
-    };
-    let root = Root::stand(view).map_err(failed("the new root"))?;
-    // On an empty base the places for these are made; they come first, so that rules about what is below them hold.
-    let masks = Masks::new(&root).map_err(failed("masks"))?;
-    root.add_proc(&masks).map_err(failed("/proc"))?;
-    if let Some(devices) = devices {
-        devices.add(&root).map_err(failed("/dev"))?;
+    let ground = Ground::lay(view.base == Base::Empty, view.host_devices, terminal)?;
+    ground.finish(view, sources)
+}
+
+/// Nothing that is done here from now on reaches the machine's own tree, nor the other way round.
+fn detach() -> Result<(), Failure> {
+    set_attributes(CWD, "/", /*recursive*/ true, Attributes { private: true, ..Attributes::default() })
+        .map_err(failed("/"))
+}
+
+/// What views have in common: a root, a process table and devices of their own. Nothing is read-only yet that a step could
+/// show to be written.
+pub(super) struct Ground {
+    root: Root,
+    masks: Masks,
+    /// Of the devices; these stay so.
+    writable: Vec<OwnedFd>,
+}
+
+impl Ground {
+    /// The ground of views of the machine's tree, without a terminal, before it is known which.
+    pub(super) fn lay_ahead() -> Result<Self, Failure> {
+        detach()?;
+        Self::lay(/*empty*/ false, /*host_devices*/ false, /*terminal*/ false)
     }
-    let mut around = Vec::new();
-    for (step, source) in view.steps.iter().zip(sources) {
-        match (step, source) {
-            (Step::Show { path, identity, .. }, Some(source)) => {
-                root.put(&source, path, Some(identity.directory)).map_err(failed_at(path))?;
+
+    /// Builds `view`, which has this ground, and enters it.
+    pub(super) fn build(self, view: &View) -> Result<(), Failure> {
+        let sources = open_sources(view)?;
+        self.finish(view, sources)
+    }
+
+    fn lay(empty: bool, host_devices: bool, terminal: bool) -> Result<Self, Failure> {
+        // Where the machine's own devices are kept, a terminal has its place already.
+        let devices = match host_devices {
+            true => None,
+            false => Some(Devices::open(terminal).map_err(failed("/dev"))?),
+        };
+        let root = Root::stand(empty, host_devices).map_err(failed("the new root"))?;
+        // On an empty base the places for these are made; they come first, so that rules about what is below them hold.
+        let masks = Masks::new(&root).map_err(failed("masks"))?;
+        root.add_proc(&masks).map_err(failed("/proc"))?;
+        let writable = match devices {
+            Some(devices) => devices.add(&root).map_err(failed("/dev"))?,
+            None => Vec::new(),
+        };
+        Ok(Self { root, masks, writable })
+    }
+
+    fn finish(self, view: &View, sources: Vec<Option<OwnedFd>>) -> Result<(), Failure> {
+        let Self { root, masks, writable } = self;
+        let read_only = Attributes { set: libc::MOUNT_ATTR_RDONLY, ..Attributes::default() };
+        if view.base == (Base::Machine { writable: false }) {
+            set_attributes(CWD, "/", /*recursive*/ true, read_only).map_err(failed("/"))?;
+            for mount in &writable {
+                let attributes = Attributes { clear: libc::MOUNT_ATTR_RDONLY, ..Attributes::default() };
+                set_attributes(mount, "", /*recursive*/ false, attributes).map_err(failed("/dev"))?;
             }
-            (Step::Show { .. }, None) => {}
-            (Step::Hide { path, directory }, _) => {
-                masks.hide(&root, path, *directory).map_err(failed_at(path))?;
-            }
-            (Step::HideAround { path }, _) => {
-                let hidden = tmpfs("0111", "64k", "64").map_err(failed_at(path))?;
-                root.put(&hidden, path, /*make*/ None).map_err(failed_at(path))?;
-                around.push(hidden);
-            }
-            (Step::Link { path, target }, _) => root.link(path, target).map_err(failed_at(path))?,
         }
+        let mut around = Vec::new();
+        for (step, source) in view.steps.iter().zip(sources) {
+            match (step, source) {
+                (Step::Show { path, identity, .. }, Some(source)) => {
+                    root.put(&source, path, Some(identity.directory)).map_err(failed_at(path))?;
+                }
+                (Step::Show { .. }, None) => {}
+                (Step::Hide { path, directory }, _) => {
+                    masks.hide(&root, path, *directory).map_err(failed_at(path))?;
+                }
+                (Step::HideAround { path }, _) => {
+                    let hidden = tmpfs("0111", "64k", "64").map_err(failed_at(path))?;
+                    root.put(&hidden, path, /*make*/ None).map_err(failed_at(path))?;
+                    around.push(hidden);
+                }
+                (Step::Link { path, target }, _) => root.link(path, target).map_err(failed_at(path))?,
+            }
+        }
+        if !view.host_devices && view.base != Base::Empty {
+            masks.hide_control_groups(&root).map_err(failed("/sys/fs/cgroup"))?;
+        }
+        for mount in around.iter().chain((view.base == Base::Empty).then_some(&root.tree)) {
+            set_attributes(mount, "", /*recursive*/ false, read_only).map_err(failed("the new root"))?;
+        }
+        root.enter().map_err(failed("the new root"))
     }
-    if !view.host_devices && view.base != Base::Empty {
-        masks.hide_control_groups(&root).map_err(failed("/sys/fs/cgroup"))?;
-    }
-    let read_only = Attributes { set: libc::MOUNT_ATTR_RDONLY, ..Attributes::default() };
-    for mount in around.iter().chain((view.base == Base::Empty).then_some(&root.tree)) {
-        set_attributes(mount, "", /*recursive*/ false, read_only).map_err(failed("the new root"))?;
-    }
-    root.enter().map_err(failed("the new root"))
 }
 
 /// What each step shows, before anything is changed.
@@ -92,28 +137,17 @@ pub(super) struct Root {
 }
 
 impl Root {
-    fn stand(view: &View) -> io::Result<Self> {
-        match view.base {
-            Base::Machine { writable } => {
-                let devices = if view.host_devices { 0 } else { libc::MOUNT_ATTR_NODEV };
-                let read_only = if writable { 0 } else { libc::MOUNT_ATTR_RDONLY };
-                let set = libc::MOUNT_ATTR_NOSUID | devices | read_only;
-                // The root must be a mount for this, or it fails: what is around it would keep its rights.
-                set_attributes(
-                    CWD,
-                    "/",
-                    /*recursive*/ true,
-                    Attributes { set, ..Attributes::default() },
-                )?;
-                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                Ok(Self { tree: rustix::fs::open("/", flags, Mode::empty())?, empty: false })
-            }
-            Base::Empty => {
-                let tree = tmpfs("0755", "1m", "4k")?;
-                move_mount(&tree, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
-                Ok(Self { tree, empty: true })
-            }
+    fn stand(empty: bool, host_devices: bool) -> io::Result<Self> {
+        if empty {
+            let tree = tmpfs("0755", "1m", "4k")?;
+            move_mount(&tree, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            return Ok(Self { tree, empty });
         }
+        let set = libc::MOUNT_ATTR_NOSUID | if host_devices { 0 } else { libc::MOUNT_ATTR_NODEV };
+        // The root must be a mount for this, or it fails: what is around it would keep its rights.
+        set_attributes(CWD, "/", /*recursive*/ true, Attributes { set, ..Attributes::default() })?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self { tree: rustix::fs::open("/", flags, Mode::empty())?, empty })
     }
 
     /// Puts a detached tree at `path`. Where nothing is on an empty base, a place is made for a folder or a file.
@@ -325,8 +359,10 @@ fn create(at: &OwnedFd, name: &[u8], mode: u32) -> io::Result<OwnedFd> {
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Attributes {
-    /// `MOUNT_ATTR_…` that are added; none is ever taken away.
+    /// `MOUNT_ATTR_…` that are added.
     pub(super) set: u64,
+    /// Those that are taken away, of mounts that were made here.
+    pub(super) clear: u64,
     /// Whether mounts stop to be passed on to and from others.
     pub(super) private: bool,
 }
@@ -340,7 +376,7 @@ pub(super) fn set_attributes(
     let path = CString::new(path)?;
     let attr = libc::mount_attr {
         attr_set: attributes.set,
-        attr_clr: 0,
+        attr_clr: attributes.clear,
         propagation: if attributes.private { libc::MS_PRIVATE } else { 0 },
         userns_fd: 0,
     };

@@ -52,18 +52,34 @@ impl Ran {
 
 /// A backend with sandboxes.
 pub(crate) fn backend() -> LocalBackend {
+    backend_with(&sandbox())
+}
+
+/// The sandboxes of this machine.
+pub(crate) fn sandbox() -> Sandbox {
     let launcher = Launcher::open(&launcher_program()).expect("the launcher was built");
     let sandbox = Sandbox::new(launcher);
     if let Support::None { reason } = sandbox.support() {
         panic!("no sandbox can be enforced here: {reason}");
     }
+    sandbox
+}
+
+pub(crate) fn backend_with(sandbox: &Sandbox) -> LocalBackend {
     let environment = [
         ("SERVER_SECRET".into(), "server".into()),
         ("SERVER_NAME".into(), "plain".into()),
         ("PATH".into(), "/usr/bin:/bin".into()),
     ]
     .into();
-    LocalBackend::with_sandbox(environment, Limits::default(), /*state_directory*/ None, sandbox)
+    LocalBackend::with_sandbox(environment, Limits::default(), /*state_directory*/ None, sandbox.clone())
+}
+
+/// A backend whose launchers stand by.
+pub(crate) fn backend_standing_by() -> (LocalBackend, Sandbox) {
+    let sandbox = sandbox().standing_by();
+    assert_eq!(sandbox.support(), &Support::Full);
+    (backend_with(&sandbox), sandbox)
 }
 
 /// The launcher, as it can be run in any directory. Inside, the one who tries is told where it is.
@@ -166,8 +182,8 @@ pub(crate) async fn finish(process: &dyn ExecProcess) -> Ran {
     }
 }
 
-/// Tries every attempt, and fails with the list of what got through.
-pub(crate) fn run_all(attempts: &[Attempt]) {
+/// Tries every attempt on `backend`, and fails with the list of what got through.
+pub(crate) fn run_all(attempts: &[Attempt], backend: impl FnOnce() -> LocalBackend) {
     if std::env::var_os(ATTEMPT).is_some() {
         return;
     }

@@ -1,0 +1,110 @@
+//! Launchers that are started before it is known for what, from the server's side; see `launch::standby`.
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, sendmsg, shutdown};
+
+use super::{Prepared, Running, WaitError, status};
+use crate::job::{Job, Task, Told, Work};
+use crate::launcher::Launcher;
+use crate::rules::Rules;
+use crate::survey::Sight;
+use crate::view::{Base, Step};
+
+/// A launcher that waits for a job. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Ready {
+    status: OwnedFd,
+}
+
+/// A launcher that is to stand by, to be started as any other.
+///
+/// # Errors
+/// When the system has no room for it.
+pub fn prepare_standby(launcher: &Launcher) -> io::Result<Prepared> {
+    let (status, theirs) = status()?;
+    let running = Running {
+        status,
+        rules: Rules::default(),
+        placeholders: Vec::new(),
+        sight: Sight::default(),
+        listeners: 0,
+    };
+    let job = Task::StandBy.to_memfd()?;
+    Ok(Prepared { launcher: launcher.clone(), job, theirs, running, suits_standby: false })
+}
+
+/// Whether whoever stands by has made what `job` needs, and nothing else.
+pub(super) fn suits(job: &Job) -> bool {
+    // What the machine has there is covered already.
+    let is_covered = |step: &Step| match step {
+        Step::Show { path, .. }
+        | Step::Hide { path, .. }
+        | Step::HideAround { path }
+        | Step::Link { path, .. } => path.starts_with(b"/dev/") || path.starts_with(b"/proc/"),
+    };
+    matches!(job.work, Work::Program(_))
+        && job.own_network
+        && job.witness.is_some()
+        && job.listen.is_empty()
+        && !job.terminal
+        && matches!(job.view.base, Base::Machine { .. })
+        && !job.view.host_devices
+        && !job.view.steps.iter().any(is_covered)
+}
+
+impl Running {
+    /// Waits until a launcher that was to stand by does.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_until_ready(self) -> Result<Ready, WaitError> {
+        match self.receive()? {
+            Some((Told::Ready, _)) => Ok(Ready { status: self.status }),
+            Some((Told::Failed(failure), _)) => Err(WaitError::Failed(failure)),
+            Some(_) | None => Err(WaitError::Silent),
+        }
+    }
+}
+
+impl Prepared {
+    /// Whether somebody who stands by may carry this out.
+    #[must_use]
+    pub fn suits_standby(&self) -> bool {
+        self.suits_standby
+    }
+
+    /// Has it carried out by `ready`; the program gets the streams as descriptors 0 (without one, the launcher's), 1 and 2.
+    ///
+    /// # Errors
+    /// This is given back where that is not possible: nothing has run then.
+    pub fn hand_to(
+        self,
+        ready: Ready,
+        stdin: Option<BorrowedFd<'_>>,
+        stdout: BorrowedFd<'_>,
+        stderr: BorrowedFd<'_>,
+    ) -> Result<Running, Box<Self>> {
+        if !self.suits_standby {
+            return Err(Box::new(self));
+        }
+        let descriptors: Vec<_> = [self.job.as_fd(), stdout, stderr].into_iter().chain(stdin).collect();
+        let send = || {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            control.push(SendAncillaryMessage::ScmRights(&descriptors));
+            sendmsg(&ready.status, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)
+        };
+        // For the launcher and for its command; the socket has room for both.
+        if send().is_err() {
+            return Err(Box::new(self));
+        }
+        if send().is_err() {
+            // Whoever has taken the first may be running the program by now: it must not be run again. The other ends it.
+            let _ = shutdown(&ready.status, Shutdown::Both);
+        }
+        Ok(Running { status: ready.status, ..self.running })
+    }
+}
