@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use codex_exec_server_client::{Client, ClientConfig, HttpAnswer, HttpBody};
+use codex_exec_server_client::{Client, ClientConfig, HttpAnswer, HttpBody, RequestError};
 use codex_exec_server_protocol::bytes::Base64Bytes;
 use codex_exec_server_protocol::http::{
-    HttpHeader, HttpRedirectPolicy, HttpRequestHeader, HttpRequestId, HttpRequestParams,
+    HttpFailureCause, HttpHeader, HttpRedirectPolicy, HttpRequestHeader, HttpRequestId, HttpRequestParams,
 };
 use serde::Serialize;
 use tempfile::NamedTempFile;
@@ -33,8 +33,10 @@ The machine's own resolver, certificates and proxies count, and what it can reac
 Examples:
   codex-exec-server fetch --env box http://127.0.0.1:8080/health
   codex-exec-server fetch --env box -o image.tar https://registry.example.org/image.tar
-  codex-exec-server fetch --env box -H 'Content-Type: application/json' --data '{}' http://127.0.0.1:8080/jobs
-  codex-exec-server fetch --env box --header-var 'Authorization: Bearer =API_TOKEN' https://example.org/";
+  codex-exec-server fetch --env box --data 'a=b' http://127.0.0.1:8080/jobs
+  codex-exec-server fetch --env box --header-var 'Authorization: Bearer =TOKEN' https://a.example/
+
+The last one sends `Bearer ` and what the variable TOKEN of the machine's server holds; it does not come here.";
 
 /// Flags of `fetch`.
 #[derive(Debug, clap::Args)]
@@ -162,7 +164,8 @@ impl FetchArgs {
         params: HttpRequestParams,
     ) -> Result<ExitCode, Failure> {
         let asking = client.http_stream(params);
-        let answer = Teller::default().waiting(format_args!("waiting for {}", self.url), asking).await?;
+        let answer = Teller::default().waiting(format_args!("waiting for {}", self.url), asking).await;
+        let answer = answer.map_err(|error| explained(&error))?;
         let HttpAnswer { status, headers, mut body } = answer;
         if self.include {
             let mut head = format!("HTTP {status}\n");
@@ -185,6 +188,38 @@ impl FetchArgs {
             super::print_json(&Fetched { server: goal, status, headers, body_bytes, base64, output })?;
         }
         Ok(if self.fail && status >= 400 { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+    }
+}
+
+/// What went wrong, and what can be done about it.
+fn explained(error: &RequestError) -> String {
+    let hint = match error {
+        RequestError::Refused(refusal) => refusal
+            .data
+            .as_ref()
+            .and_then(|data| serde_json::from_value(data.get("cause")?.clone()).ok())
+            .and_then(hint),
+        _ => None,
+    };
+    match hint {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}
+
+/// What to look at. The machine that asks may be another one than the one where somebody wonders why.
+const fn hint(cause: HttpFailureCause) -> Option<&'static str> {
+    match cause {
+        HttpFailureCause::Dns => Some("the machine that asks does not know that name: try an address"),
+        HttpFailureCause::Connect => Some(
+            "nothing answers there, as seen from the machine that asks: is the site up, and its port right?",
+        ),
+        HttpFailureCause::Tls => {
+            Some("the machine that asks does not trust the site, or it speaks no TLS there")
+        }
+        HttpFailureCause::Timeout => Some("give it longer with --timeout"),
+        HttpFailureCause::Redirect => Some("see where it leads with --no-follow -i"),
+        HttpFailureCause::Protocol | HttpFailureCause::TooLarge | HttpFailureCause::Cancelled => None,
     }
 }
 

@@ -12,14 +12,14 @@ use super::stop::Stop;
 /// What `--help` says below the flags.
 const HELP: &str = "\
 For the configuration of an MCP client. The tools are exec_command, write_stdin, read, list and terminate for commands; \
-read_file, write_file and list_directory for files. Whatever the client asks for is done: let it ask you first.
+read_file, write_file, list_directory, find_files and search_files for files. Whatever the client asks for is done: let it ask you first.
 
 A lost connection to the machine is resumed while calls wait. A call that the client cancels ends its command. When the \
 client goes away, or on SIGTERM, SIGINT or SIGHUP, everything that still runs is ended.
 
 Examples:
   codex-exec-server mcp                                      on this machine
-  codex-exec-server mcp --env buildbox                       on another, by its name in environments.toml
+  codex-exec-server mcp --env buildbox                       on another, by its name
   codex-exec-server mcp --connect ws://127.0.0.1:8765        on another, by its address";
 
 /// Flags of `mcp`.

@@ -70,6 +70,9 @@ fn what_fails_is_told_and_leaves_no_file() {
     let path = home.path().join("out");
     let said = home.fails(&["fetch", "-o", path.to_str().expect("text"), "http://127.0.0.1:1/"]);
     assert!(said.contains("http/request failed: ") && said.contains("Connection refused"), "{said}");
+    assert!(said.contains("as seen from the machine that asks"), "{said}");
+    let said = home.fails(&["fetch", "http://no-such-host.invalid/"]);
+    assert!(said.contains("does not know that name"), "{said}");
     assert!(!path.exists());
     let said = home.fails(&["fetch", "ftp://127.0.0.1/"]);
     assert!(said.contains("http/request only supports http and https URLs, got ftp"), "{said}");
