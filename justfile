@@ -85,6 +85,10 @@ release *args:
 release-check *args:
     ../tools/release-check.sh {{ args }}
 
+# Feed a fuzz target of tools/fuzz/ for some seconds (nightly): `just fuzz intent 600`; `intent` or `paths`
+fuzz *args:
+    ../tools/fuzz.sh {{ args }}
+
 # Run every test 25 times and more, also on a busy machine: `just flakes --runs 100 --load both //codex-rs/...`
 flakes *args:
     ../tools/bazel/flakes.py {{ args }}
