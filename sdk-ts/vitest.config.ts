@@ -6,6 +6,7 @@ const at = (path: string): string => new URL(path, import.meta.url).pathname;
 
 /** What is built is tested by itself; everything else, examples included, is of the sources. */
 const alias = [
+  { find: "#crc32c", replacement: at("./src/core/crc32c_wasm.ts") },
   { find: "#websocket", replacement: at("./src/transport/websocket-node.ts") },
   { find: /^codex-exec-server-sdk$/, replacement: at("./src/index.ts") },
   { find: /^codex-exec-server-sdk\/(\w+)$/, replacement: at("./src/$1.ts") },

@@ -36,6 +36,7 @@ export async function consoleFiles() {
     banner: { js: banner, css: banner },
     alias: {
       "codex-exec-server-sdk": `${SDK}src/index.ts`,
+      "#crc32c": `${SDK}src/core/crc32c.ts`,
       "#websocket": `${SDK}src/transport/websocket-global.ts`,
     },
     tsconfigRaw: {},

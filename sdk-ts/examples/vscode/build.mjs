@@ -22,6 +22,7 @@ export function bundle(platform, outdir) {
     alias: {
       "codex-exec-server-sdk": `${SDK}src/index.ts`,
       "codex-exec-server-sdk/vscode": `${SDK}src/vscode.ts`,
+      "#crc32c": `${SDK}src/core/crc32c${isWeb ? "" : "_wasm"}.ts`,
       "#websocket": `${SDK}src/transport/websocket-${isWeb ? "global" : "node"}.ts`,
     },
     tsconfigRaw: {},

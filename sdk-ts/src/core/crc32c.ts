@@ -4,7 +4,7 @@ const POLYNOMIAL = 0x82f63b78;
 /** Where reading whole words pays. */
 const MIN_BYTES_FOR_WORDS = 64;
 /** Words of memory are read as the tables expect them. */
-const IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+export const IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 /** Sixteen tables of 256, one behind the other, made at the first use. Signed, since engines compute with nothing else as fast. */
 let tables: Int32Array | undefined;

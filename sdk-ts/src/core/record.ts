@@ -1,7 +1,8 @@
 // What a process did, in order but not yet vouched for; and what a subscriber's own count makes of it.
 
+import { crc32c } from "#crc32c";
 import type { ExitReason, OutputStream, ProcessUsage, SandboxDenial } from "../generated/types.js";
-import { crc32c, formatCrc32c } from "./crc32c.js";
+import { formatCrc32c } from "./crc32c.js";
 
 /** How a process ended. Old servers tell less. */
 export interface Exit {

@@ -1,9 +1,8 @@
-// Bytes, checksums and paths: as the protocol spells them.
+// Bytes and paths: as the protocol spells them.
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeBase64, encodeBase64 } from "../../src/core/base64.js";
-import { crc32c, formatCrc32c } from "../../src/core/crc32c.js";
 import { fromPathUri, toPathUri } from "../../src/core/path_uri.js";
 
 test("any bytes come back from base64 as they were", () => {
@@ -22,22 +21,6 @@ test.each(["a", "ab", "abc", "AA=A", "A===", "AB==", "AAB=", "AA\n==", "A A=", "
     expect(decodeBase64(text)).toBeUndefined();
   },
 );
-
-test("a checksum is that of the standard, in however many pieces", () => {
-  const text = new TextEncoder().encode("123456789");
-  expect(formatCrc32c(crc32c(0, text))).toBe("e3069283");
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(200), (bytes, at) => {
-      const pieces = crc32c(crc32c(0, bytes.subarray(0, at)), bytes.subarray(at));
-      let whole = 0xffffffff;
-      for (const byte of bytes) {
-        whole ^= byte;
-        for (let bit = 0; bit < 8; bit++) whole = whole & 1 ? (whole >>> 1) ^ 0x82f63b78 : whole >>> 1;
-      }
-      expect(pieces).toBe(~whole >>> 0);
-    }),
-  );
-});
 
 describe("a path", () => {
   test.each([

@@ -43,6 +43,15 @@ describe("in a browser", () => {
   });
 });
 
+test("checksums are by WebAssembly in Node, and by tables in a page, whose policy may refuse it", async () => {
+  const inputs = async (platform: "browser" | "node"): Promise<readonly string[]> => {
+    const entry = 'export { connect } from "./dist/index.js";';
+    return Object.keys((await bundle(entry, platform)).metafile.inputs);
+  };
+  expect(await inputs("node")).toContain("dist/core/crc32c_wasm.js");
+  expect(await inputs("browser")).not.toContain("dist/core/crc32c_wasm.js");
+});
+
 test("npm pack holds what is meant to be in it, and nothing else", async () => {
   const { stdout } = await promisify(execFile)("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
     cwd: ROOT,

@@ -1,0 +1,2 @@
+export function kernel(): Uint8Array<ArrayBuffer>;
+export function source(): string;
