@@ -179,12 +179,13 @@ impl Sandbox {
         let Some(standbys) = self.inner.standbys.as_ref().filter(|_| prepared.suits_standby()) else {
             return os::spawn_confined(command, prepared);
         };
-        let confined = match standbys.take() {
+        let standby = standbys.take();
+        // The next one is made while this one runs, on another processor if there is one.
+        standbys.restock();
+        match standby {
             Some(standby) => os::spawn_confined_by(standby, command, prepared, || standbys.count()),
             None => os::spawn_confined(command, prepared),
-        };
-        standbys.restock();
-        confined
+        }
     }
 
     /// What files a context allows; `None` if it restricts none. Of the network nothing is asked.

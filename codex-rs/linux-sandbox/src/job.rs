@@ -31,6 +31,15 @@ pub(crate) enum Task {
     Now(Box<Job>),
     /// To make what does not depend on the job, and to wait for one; see `standby`.
     StandBy,
+    /// To make others that stand by; see `zygote`.
+    Zygote,
+}
+
+/// What a zygote is asked for. The socket of the new launcher comes with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Birth {
+    /// Resource, soft and hard limit that the new one begins with.
+    pub(crate) limit: Option<(u32, u64, u64)>,
 }
 
 /// Everything that the launcher needs to know.
@@ -181,6 +190,10 @@ pub(crate) enum Told {
     Serving,
     /// Whoever stands by waits for a job.
     Ready,
+    /// A zygote has made a launcher of this number. A descriptor of the process comes with this.
+    Born {
+        os_pid: i32,
+    },
 }
 
 /// The longest message; one attempt's name or one path with some words.

@@ -51,8 +51,8 @@ pub use self::{
     job::{CARRIED, Failure, JOB, MOST_LISTENERS, Program, STATUS, Stage},
     launcher::{Launcher, NAME, Serve},
     prepare::{
-        Extras, FileServer, Held, PrepareError, Prepared, Ready, Running, Started, WaitError, prepare,
-        prepare_file_server, prepare_standby, prepare_trial, trial_names,
+        Born, Extras, FileServer, Held, PrepareError, Prepared, Ready, Running, Started, WaitError, Zygote,
+        prepare, prepare_file_server, prepare_standby, prepare_trial, prepare_zygote, trial_names,
     },
     survey::SurveyError,
 };

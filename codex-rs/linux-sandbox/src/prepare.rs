@@ -1,8 +1,10 @@
 //! A sandbox that is ready to be started: what the launcher needs, and what has to be held meanwhile.
 
 mod standby;
+mod zygote;
 
 pub use standby::{Ready, prepare_standby};
+pub use zygote::{Born, Zygote, prepare_zygote};
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSliceMut};
@@ -283,6 +285,12 @@ fn witnessing(policy: &Policy, rules: &Rules, work: &Work) -> Option<Witnessing>
 }
 
 impl Running {
+    /// Of a launcher that has no policy yet.
+    fn without_rules(status: OwnedFd) -> Self {
+        let (rules, sight) = (Rules::default(), Sight::default());
+        Self { status, rules, placeholders: Vec::new(), sight, listeners: 0 }
+    }
+
     /// Waits until the program runs or certainly does not.
     ///
     /// # Errors
@@ -294,7 +302,7 @@ impl Running {
                 None => break,
                 Some((Told::Command, descriptors)) => told = descriptors,
                 Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
-                Some((Told::Trial(_) | Told::Serving | Told::Ready, _)) => {}
+                Some((Told::Trial(_) | Told::Serving | Told::Ready | Told::Born { .. }, _)) => {}
             }
         }
         Ok(self.started(told)?.0)
@@ -313,7 +321,7 @@ impl Running {
                 Some((Told::Command, descriptors)) => told = descriptors,
                 Some((Told::Serving, _)) => serving = true,
                 Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
-                Some((Told::Trial(_) | Told::Ready, _)) => {}
+                Some((Told::Trial(_) | Told::Ready | Told::Born { .. }, _)) => {}
             }
         }
         let (started, socket) = self.started(told)?;
@@ -342,7 +350,7 @@ impl Running {
                 None => return Err(WaitError::Silent),
                 Some((Told::Trial(through), _)) => return Ok(through),
                 Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
-                Some((Told::Command | Told::Serving | Told::Ready, _)) => {}
+                Some((Told::Command | Told::Serving | Told::Ready | Told::Born { .. }, _)) => {}
             }
         }
     }

@@ -3,13 +3,11 @@
 //! What is born is the launcher; the program is its child. Owns what that means for a start: it is over when the program
 //! runs, the child that is handed out stands for both, and an error names what would be named without a sandbox.
 
-use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use codex_linux_sandbox as sandbox;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 
 use super::birth::{FIRST_FREE, HeldProgram};
@@ -18,8 +16,8 @@ use super::child::Child;
 use super::command::Command;
 use super::error::{SpawnError, Stage};
 use super::image::{Image, candidates};
+use super::mark::Mark;
 use super::spawn::{Spawned, resource_of, spawn_held};
-use super::wiring::Wiring;
 
 /// What a sandbox's launcher is to run for `command`, and the limits that it sets for it.
 ///
@@ -72,37 +70,15 @@ pub struct Confined {
 /// # Errors
 /// See [`SpawnError`]. There is no child then.
 pub fn spawn_confined(command: &Command, prepared: sandbox::Prepared) -> Result<Confined, SpawnError> {
-    let (spawned, running) = spawn_launcher(command, prepared)?;
+    let (spawned, running) = spawn_launcher(command, prepared, Mark::fresh())?;
     confined(command, spawned, running)
 }
 
-/// The same by a launcher that stands by, if that can do it; `served` is called then.
-///
-/// # Errors
-/// As for [`spawn_confined`].
-pub(crate) fn spawn_confined_by(
-    standby: Standby,
+pub(super) fn confined(
     command: &Command,
-    prepared: sandbox::Prepared,
-    served: impl FnOnce(),
+    spawned: Spawned,
+    running: sandbox::Running,
 ) -> Result<Confined, SpawnError> {
-    let wiring = Wiring::open(command.stdio)?;
-    let Some((child, ready)) = standby.take() else { return spawn_confined(command, prepared) };
-    let (stdin, stdout, stderr) = wiring.child.by_number();
-    match prepared.hand_to(ready, stdin, stdout, stderr) {
-        Ok(running) => {
-            served();
-            let spawned = Spawned { child, stdin: wiring.stdin, output: wiring.output };
-            confined(command, spawned, running)
-        }
-        Err(prepared) => {
-            wait_for(&child);
-            spawn_confined(command, *prepared)
-        }
-    }
-}
-
-fn confined(command: &Command, spawned: Spawned, running: sandbox::Running) -> Result<Confined, SpawnError> {
     match running.wait() {
         Ok(started) => {
             let child = spawned.child.before(started.command);
@@ -116,68 +92,13 @@ fn confined(command: &Command, spawned: Spawned, running: sandbox::Running) -> R
     }
 }
 
-/// A launcher that was started before it is known for what. It shows the machine's mounts as they were then.
-#[derive(Debug)]
-pub(crate) struct Standby {
-    /// Closed before it is waited for: that is what ends it.
-    running: Option<sandbox::Running>,
-    child: Option<Child>,
-    /// Tells when mounts have changed since this was opened.
-    mounts: File,
-}
-
-impl Standby {
-    /// Starts one. It gets ready while nobody waits.
-    ///
-    /// # Errors
-    /// As for [`spawn_confined`].
-    pub(crate) fn start(launcher: &sandbox::Launcher) -> Result<Self, SpawnError> {
-        let failed = |error: io::Error| SpawnError::Confinement(error.to_string());
-        let mounts = File::open("/proc/self/mountinfo").map_err(failed)?;
-        let prepared = sandbox::prepare_standby(launcher).map_err(failed)?;
-        let (spawned, running) = spawn_launcher(&Command::new(["sandbox"], "/"), prepared)?;
-        Ok(Self { running: Some(running), child: Some(spawned.child), mounts })
-    }
-
-    /// Waits until it is ready, if it still shows what is there.
-    fn take(mut self) -> Option<(Child, sandbox::Ready)> {
-        if !self.is_current() {
-            return None;
-        }
-        let ready = self.running.take()?.wait_until_ready().ok()?;
-        // What changed until it was ready may have been seen or not.
-        if !self.is_current() {
-            // Lets go of it, which ends it.
-            drop(ready);
-            return None;
-        }
-        Some((self.child.take()?, ready))
-    }
-
-    fn is_current(&self) -> bool {
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let mut asked = [PollFd::new(&self.mounts, PollFlags::PRI)];
-        let polled = rustix::io::retry_on_intr(|| poll(&mut asked, Some(&now)));
-        polled.is_ok() && !asked[0].revents().intersects(PollFlags::PRI | PollFlags::ERR)
-    }
-}
-
-impl Drop for Standby {
-    fn drop(&mut self) {
-        drop(self.running.take());
-        if let Some(child) = self.child.take() {
-            wait_for(&child);
-        }
-    }
-}
-
 /// Lets a launcher try what must fail in a sandbox: the names of what did not.
 ///
 /// # Errors
 /// Why there is no sandbox at all.
 pub(crate) fn try_sandbox(prepared: sandbox::Prepared) -> Result<Vec<String>, SpawnError> {
     let nothing = Command::new(["sandbox"], "/");
-    let (spawned, running) = spawn_launcher(&nothing, prepared)?;
+    let (spawned, running) = spawn_launcher(&nothing, prepared, Mark::fresh())?;
     let through = running.wait_for_trial();
     bury(&spawned);
     through.map_err(|error| failure(&nothing, error))
@@ -191,7 +112,7 @@ pub(crate) fn spawn_file_server(
     prepared: sandbox::Prepared,
 ) -> Result<(Child, sandbox::FileServer), SpawnError> {
     let nothing = Command::new(["sandbox"], "/");
-    let (spawned, running) = spawn_launcher(&nothing, prepared)?;
+    let (spawned, running) = spawn_launcher(&nothing, prepared, Mark::fresh())?;
     match running.wait_for_file_server() {
         Ok(server) => Ok((spawned.child, server)),
         Err(error) => {
@@ -210,9 +131,10 @@ pub(crate) fn wait_for(child: &Child) {
     }
 }
 
-fn spawn_launcher(
+pub(super) fn spawn_launcher(
     command: &Command,
     prepared: sandbox::Prepared,
+    mark: Mark,
 ) -> Result<(Spawned, sandbox::Running), SpawnError> {
     // The launcher's own words and environment are constant: the request's are data to it.
     let name = sandbox::NAME.to_bytes();
@@ -222,7 +144,7 @@ fn spawn_launcher(
     let [job, status] = prepared.descriptors();
     let (job, status) = (beyond(job)?, beyond(status)?);
     let held = HeldProgram { program: program.as_raw_fd(), extra: [job.as_raw_fd(), status.as_raw_fd()] };
-    let spawned = spawn_held(&launcher, Some(held))?;
+    let spawned = spawn_held(&launcher, Some(held), mark)?;
     Ok((spawned, prepared.launched()))
 }
 

@@ -56,6 +56,12 @@ impl Ledger {
     }
 }
 
+/// A child that somebody else has made for this process is in the books from now until it is reaped or forgotten. One that was
+/// dead before may have been taken for an orphan.
+pub(super) fn adopt(os_pid: i32) {
+    lock().live.insert(os_pid);
+}
+
 /// A start that has not come to its end. Its pidfd must stay open for as long.
 pub(super) struct Flight {
     place: u64,

@@ -56,6 +56,11 @@ impl Mark {
         Self::numbered(NEXT.fetch_add(1, Relaxed), *OWN_HARD)
     }
 
+    /// None: whoever has it is in no tree, and leaves the limits of its children as they are.
+    pub(super) fn none() -> Self {
+        Self { brand: None, hard: 0 }
+    }
+
     fn numbered(number: u64, own_hard: u64) -> Self {
         let number = number & NUMBER;
         if own_hard == libc::RLIM64_INFINITY {

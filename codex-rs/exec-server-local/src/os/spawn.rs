@@ -46,17 +46,20 @@ pub struct Spawned {
 /// # Errors
 /// See [`SpawnError`]. There is no child then, and no descriptor either.
 pub fn spawn(command: &Command) -> Result<Spawned, SpawnError> {
-    spawn_held(command, /*held*/ None)
+    spawn_held(command, /*held*/ None, Mark::fresh())
 }
 
-/// The same, with `held` in place of the program that `command` names.
-pub(super) fn spawn_held(command: &Command, held: Option<HeldProgram>) -> Result<Spawned, SpawnError> {
+/// The same, with `held` in place of the program that `command` names, and with this mark.
+pub(super) fn spawn_held(
+    command: &Command,
+    held: Option<HeldProgram>,
+    mark: Mark,
+) -> Result<Spawned, SpawnError> {
     static KEEP_EXIT_STATUSES: Once = Once::new();
     KEEP_EXIT_STATUSES.call_once(sys::keep_exit_statuses);
 
     let image = Image::new(command)?;
     let wiring = Wiring::open(command.stdio)?;
-    let mark = Mark::fresh();
     let limits = kernel_limits(command, mark);
     let inherited = inherited().map_err(|errno| SpawnError::Setup { stage: Stage::Descriptors, errno })?;
 

@@ -1,7 +1,8 @@
 //! Launchers that stand by: they have made what does not depend on a policy before anybody asks for a sandbox.
 //!
-//! There are none until the first sandbox, one from then on, and more where starts come faster than they are made. They
-//! end when there was no start for a while: each of them holds on to the mounts that it was made with.
+//! There are none until the first sandbox, one from then on, and more where starts come before they are ready. A zygote makes
+//! them; where there is none, or it does not answer, each is started by itself. All end when there was no start for a while:
+//! each of them holds on to the mounts that it was made with.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,7 +12,7 @@ use codex_linux_sandbox::Launcher;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::os::Standby;
+use crate::os::{SpawnError, Standby, Zygote};
 
 /// More than that never stand by.
 const MOST: usize = 3;
@@ -23,7 +24,10 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(super) struct Standbys {
     launcher: Launcher,
     state: Mutex<State>,
+    /// Held while it is asked, which takes a moment.
+    zygote: Mutex<Option<Zygote>>,
     served: AtomicU64,
+    missed: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +46,13 @@ struct State {
 
 impl Standbys {
     pub(super) fn new(launcher: Launcher) -> Arc<Self> {
-        Arc::new(Self { launcher, state: Mutex::default(), served: AtomicU64::new(0) })
+        Arc::new(Self {
+            launcher,
+            state: Mutex::default(),
+            zygote: Mutex::default(),
+            served: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -50,15 +60,23 @@ impl Standbys {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One for a start, if one is there.
+    /// One for a start, if one is there or can be had at once.
     pub(super) fn take(&self) -> Option<Standby> {
         let mut state = self.state();
         state.used = Some(Instant::now());
-        if state.there.is_empty() {
-            state.wanted = (state.wanted + 1).min(MOST);
-            return None;
+        if let Some(ready) = state.there.iter().position(Standby::is_ready) {
+            return Some(state.there.remove(ready));
         }
-        Some(state.there.remove(0))
+        self.missed.fetch_add(1, Ordering::Relaxed);
+        state.wanted = (state.wanted + 1).min(MOST);
+        if !state.there.is_empty() {
+            // It is on its way, and so nearer than any other.
+            return Some(state.there.remove(0));
+        }
+        drop(state);
+        // Where somebody else asks it just now, waiting for that would gain nothing.
+        let mut zygote = self.zygote.try_lock().ok()?;
+        bear(&mut zygote).ok()
     }
 
     /// One of them has started a process.
@@ -69,6 +87,17 @@ impl Standbys {
     /// How many processes they have started.
     pub(super) fn served(&self) -> u64 {
         self.served.load(Ordering::Relaxed)
+    }
+
+    /// How many starts found none that was ready.
+    pub(super) fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// How many there are, and how many of these are ready.
+    pub(super) fn stock(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.there.len(), state.there.iter().filter(|standby| standby.is_ready()).count())
     }
 
     /// Sees to it that there are as many as are wanted, some time. Outside of a runtime there are none.
@@ -89,7 +118,7 @@ impl Standbys {
 
     fn start(&self, lacking: usize) {
         for _ in 0..lacking {
-            let started = Standby::start(&self.launcher);
+            let started = self.make();
             let mut state = self.state();
             state.coming -= 1;
             match started {
@@ -98,6 +127,15 @@ impl Standbys {
                 Err(error) => tracing::debug!(%error, "no sandbox launcher stands by"),
             }
         }
+    }
+
+    /// One more, by the zygote if there can be one.
+    fn make(&self) -> Result<Standby, SpawnError> {
+        let mut zygote = self.zygote.lock().unwrap_or_else(PoisonError::into_inner);
+        if zygote.is_none() {
+            *zygote = Zygote::start(&self.launcher).inspect_err(log).ok();
+        }
+        bear(&mut zygote).or_else(|_| Standby::start(&self.launcher))
     }
 
     /// Lets go of all if they were not needed for their time; when to look again otherwise.
@@ -112,8 +150,26 @@ impl Standbys {
         let ended = std::mem::take(&mut state.there);
         drop(state);
         drop(ended);
+        drop(self.zygote.lock().unwrap_or_else(PoisonError::into_inner).take());
         None
     }
+}
+
+/// One more by the zygote, which is let go of where it makes none; the next one is another.
+fn bear(zygote: &mut Option<Zygote>) -> Result<Standby, SpawnError> {
+    let born = match zygote {
+        Some(zygote) => zygote.bear(),
+        None => Err(SpawnError::Confinement("there is no zygote".into())),
+    };
+    born.inspect_err(|error| {
+        if zygote.take().is_some() {
+            log(error);
+        }
+    })
+}
+
+fn log(error: &SpawnError) {
+    tracing::debug!(%error, "no zygote makes sandbox launchers");
 }
 
 /// Ends those that are idle. Those that come while there is nobody to see to it stay for the next.

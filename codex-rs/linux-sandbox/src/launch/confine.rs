@@ -18,20 +18,14 @@ use crate::job::{Failure, Fence, Stage};
 
 /// Soft and hard alike.
 pub(super) fn set_limits(limits: &[(u32, u64)]) -> io::Result<()> {
-    for &(resource, value) in limits {
-        let limit = libc::rlimit64 { rlim_cur: value, rlim_max: value };
-        // SAFETY: the structure has the kernel's layout and outlives the call; nothing is written back.
-        check(unsafe {
-            libc::syscall(
-                libc::SYS_prlimit64,
-                0,
-                resource,
-                &raw const limit,
-                std::ptr::null_mut::<libc::rlimit64>(),
-            )
-        })?;
-    }
-    Ok(())
+    limits.iter().try_for_each(|&(resource, value)| set_limit(resource, value, value))
+}
+
+pub(super) fn set_limit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    let none = std::ptr::null_mut::<libc::rlimit64>();
+    // SAFETY: the structure has the kernel's layout and outlives the call; nothing is written back.
+    check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, &raw const limit, none) })
 }
 
 /// No program that is run from here on, by this process or by its children, gets any by its file.

@@ -5,7 +5,8 @@
 //!                     └─ command   builds the view, gives up every right, becomes the program
 //! ```
 //!
-//! A launcher may also be started before it is known for what; see [`standby`].
+//! A launcher may also be started before it is known for what; see [`standby`]. Those are copies of one that only makes
+//! them; see [`zygote`].
 //!
 //! The launcher stays outside the new pid namespace: nobody inside can name it, so nobody inside can stop it from ending
 //! everything, and its own end is that of the program, code or signal alike. It is one thread from beginning to end, so
@@ -21,6 +22,7 @@ mod program;
 mod standby;
 pub(crate) mod trial;
 mod witness;
+mod zygote;
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -48,7 +50,13 @@ pub(crate) fn run(serve: Option<Serve>) -> ! {
     #[allow(unsafe_code)]
     // SAFETY: the server placed these for this program, and nothing else here uses them.
     let (job, status) = unsafe { (OwnedFd::from_raw_fd(JOB), Status(OwnedFd::from_raw_fd(STATUS))) };
-    match launch(job, &status, serve) {
+    let begun = forks::close_on_exec(status.0.as_fd()).and_then(|()| Task::from_memfd(job));
+    let (task, status) = match begun {
+        Ok(Task::Zygote) => (Task::StandBy, zygote::serve(status)),
+        Ok(task) => (task, status),
+        Err(error) => give_up(&status, at(Stage::Job)(error)),
+    };
+    match launch(task, &status, serve) {
         // Nobody needs it any more.
         Ok(None) => forks::exit(/*code*/ 0),
         Ok(Some(launched)) => {
@@ -56,11 +64,14 @@ pub(crate) fn run(serve: Option<Serve>) -> ! {
             drop(status);
             end_as(launched)
         }
-        Err(failure) => {
-            status.tell(&Told::Failed(failure), &[]);
-            forks::exit(NOT_RUN)
-        }
+        Err(failure) => give_up(&status, failure),
     }
+}
+
+/// Tells the server why no program runs, and ends.
+fn give_up(status: &Status, failure: Failure) -> ! {
+    status.tell(&Told::Failed(failure), &[]);
+    forks::exit(NOT_RUN)
 }
 
 /// A program that runs, and those around it.
@@ -71,14 +82,11 @@ struct Launched {
     watch: Option<(Witness, OwnedFd)>,
 }
 
-fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<Option<Launched>, Failure> {
-    forks::close_on_exec(status.0.as_fd()).map_err(at(Stage::Job))?;
-    let task = Task::from_memfd(&job).map_err(at(Stage::Job))?;
-    drop(job);
+fn launch(task: Task, status: &Status, serve: Option<Serve>) -> Result<Option<Launched>, Failure> {
     // Whoever stands by does so for programs that are watched, in a closed network that nobody listens in.
     let (own_network, is_watched, listen) = match &task {
         Task::Now(job) => (job.own_network, job.witness.is_some(), &job.listen[..]),
-        Task::StandBy => (true, true, &[][..]),
+        Task::StandBy | Task::Zygote => (true, true, &[][..]),
     };
     // Numbers mean something in this table that they don't in the one inside.
     let processes = if is_watched { watching_place() } else { None };
@@ -97,7 +105,7 @@ fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<Option<
                     let built = mounts::build(&job.view, job.terminal);
                     become_command(*job, built, status, serve, teller)
                 }
-                Task::StandBy => stand_by(status, serve, teller),
+                Task::StandBy | Task::Zygote => stand_by(status, serve, teller),
             }
         }
         Fork::Parent(command) => command,
@@ -106,7 +114,7 @@ fn launch(job: OwnedFd, status: &Status, serve: Option<Serve>) -> Result<Option<
     forks::close_stdio();
     let job = match task {
         Task::Now(job) => *job,
-        Task::StandBy => match standby::receive(&status.0).map_err(at(Stage::Job))? {
+        Task::StandBy | Task::Zygote => match standby::receive(&status.0).map_err(at(Stage::Job))? {
             Some(order) => order.job,
             None => {
                 // It ends for the same reason. Nobody inside is gone before whoever made him has collected him.
@@ -191,8 +199,7 @@ fn stand_by(status: &Status, serve: Option<Serve>, teller: Option<OwnedFd>) -> !
         }
         Err(failure) => failure,
     };
-    status.tell(&Told::Failed(failure), &[]);
-    forks::exit(NOT_RUN)
+    give_up(status, failure)
 }
 
 /// In the command process, when its view is built: either it is the program then, or the server has been told why not.
@@ -222,8 +229,7 @@ fn become_command(
         },
         Err(failure) => failure,
     };
-    status.tell(&Told::Failed(failure), &[]);
-    forks::exit(NOT_RUN)
+    give_up(status, failure)
 }
 
 fn prepare(job: &Job, teller: Option<OwnedFd>) -> Result<(), Failure> {

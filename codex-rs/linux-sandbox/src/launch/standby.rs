@@ -48,7 +48,7 @@ pub(super) fn receive(socket: &OwnedFd) -> io::Result<Option<Order>> {
     let job = descriptors.remove(0);
     match Task::from_memfd(job)? {
         Task::Now(job) => Ok(Some(Order { job: *job, streams: descriptors })),
-        Task::StandBy => Err(io::ErrorKind::InvalidData.into()),
+        Task::StandBy | Task::Zygote => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 

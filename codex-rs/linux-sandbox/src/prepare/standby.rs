@@ -4,13 +4,12 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, sendmsg, shutdown};
 
 use super::{Prepared, Running, WaitError, status};
 use crate::job::{Job, Task, Told, Work};
 use crate::launcher::Launcher;
-use crate::rules::Rules;
-use crate::survey::Sight;
 use crate::view::{Base, Step};
 
 /// A launcher that waits for a job. It ends when this is dropped.
@@ -25,14 +24,8 @@ pub struct Ready {
 /// When the system has no room for it.
 pub fn prepare_standby(launcher: &Launcher) -> io::Result<Prepared> {
     let (status, theirs) = status()?;
-    let running = Running {
-        status,
-        rules: Rules::default(),
-        placeholders: Vec::new(),
-        sight: Sight::default(),
-        listeners: 0,
-    };
     let job = Task::StandBy.to_memfd()?;
+    let running = Running::without_rules(status);
     Ok(Prepared { launcher: launcher.clone(), job, theirs, running, suits_standby: false })
 }
 
@@ -56,6 +49,14 @@ pub(super) fn suits(job: &Job) -> bool {
 }
 
 impl Running {
+    /// Whether a launcher that was to stand by has something to say: that it does, as a rule. Never blocks.
+    #[must_use]
+    pub fn has_spoken(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let asked = &mut [PollFd::new(&self.status, PollFlags::IN)];
+        rustix::io::retry_on_intr(|| poll(asked, Some(&now))).is_ok_and(|spoken| spoken > 0)
+    }
+
     /// Waits until a launcher that was to stand by does.
     ///
     /// # Errors
