@@ -20,5 +20,5 @@ mod state;
 
 pub use backend::LocalBackend;
 pub use orphans::Orphans;
-pub use sandbox::{Sandbox, Support};
+pub use sandbox::{Sandbox, Standing, Support};
 pub use state::{StateDirectoryError, check_state_directory, default_state_directory};

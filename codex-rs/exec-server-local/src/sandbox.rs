@@ -20,6 +20,7 @@ use codex_linux_sandbox::places::{MINIMAL, Places};
 use codex_linux_sandbox::{Extras, Launcher, Prepared, prepare, prepare_file_server, prepare_trial};
 
 use self::standbys::Standbys;
+pub use self::standbys::Standing;
 use crate::os;
 
 /// How the refusal of what can't be enforced begins. Peers know these words.
@@ -97,10 +98,10 @@ impl Sandbox {
         }
     }
 
-    /// How many processes were started by launchers that stood by.
+    /// How launchers stand by; `None` where none are to.
     #[must_use]
-    pub fn stood_by(&self) -> u64 {
-        self.inner.standbys.as_ref().map_or(0, |standbys| standbys.served())
+    pub fn standing(&self) -> Option<Standing> {
+        self.inner.standbys.as_ref().map(|standbys| standbys.standing())
     }
 
     /// What this machine can enforce. The first to ask waits some milliseconds while it is tried.

@@ -21,7 +21,7 @@ use super::spawn::Spawned;
 use super::wiring::Wiring;
 
 /// A zygote answers within a millisecond. One that does not is of no use: it was stopped, or the machine is out of memory.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The same by a launcher that stands by, if that can do it; `served` is called then.
 ///
@@ -118,6 +118,11 @@ impl Zygote {
         // It bears no mark: each of those that it makes has one of its own.
         let (spawned, running) = spawn_launcher(&Command::new(["sandbox"], "/"), prepared, Mark::none())?;
         Ok(Self { zygote: Some(running.into_zygote()), child: spawned.child })
+    }
+
+    /// The number of its process.
+    pub(crate) fn os_pid(&self) -> i32 {
+        self.child.os_pid()
     }
 
     /// Has it make one. It gets ready while nobody waits.

@@ -30,6 +30,21 @@ pub(super) struct Standbys {
     missed: AtomicU64,
 }
 
+/// How launchers stand by at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// How many there are.
+    pub there: usize,
+    /// How many of these would begin at once.
+    pub ready: usize,
+    /// The process that makes them, if there is one.
+    pub zygote: Option<i32>,
+    /// How many processes they have started.
+    pub served: u64,
+    /// How many starts that they could have served found none ready.
+    pub missed: u64,
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// The oldest first: it is the one that is ready.
@@ -84,20 +99,17 @@ impl Standbys {
         self.served.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many processes they have started.
-    pub(super) fn served(&self) -> u64 {
-        self.served.load(Ordering::Relaxed)
-    }
-
-    /// How many starts found none that was ready.
-    pub(super) fn missed(&self) -> u64 {
-        self.missed.load(Ordering::Relaxed)
-    }
-
-    /// How many there are, and how many of these are ready.
-    pub(super) fn stock(&self) -> (usize, usize) {
+    pub(super) fn standing(&self) -> Standing {
+        let zygote = self.zygote.lock().unwrap_or_else(PoisonError::into_inner);
+        let zygote = zygote.as_ref().map(Zygote::os_pid);
         let state = self.state();
-        (state.there.len(), state.there.iter().filter(|standby| standby.is_ready()).count())
+        Standing {
+            there: state.there.len(),
+            ready: state.there.iter().filter(|standby| standby.is_ready()).count(),
+            zygote,
+            served: self.served.load(Ordering::Relaxed),
+            missed: self.missed.load(Ordering::Relaxed),
+        }
     }
 
     /// Sees to it that there are as many as are wanted, some time. Outside of a runtime there are none.
