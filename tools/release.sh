@@ -74,7 +74,7 @@ case $target in
   *-musl)
     # Half a MiB of relocations in a twentieth of that: musl has known the short form since 1.2.4, which is Rust's own copy.
     cargo rustc --locked --release -p "$name" --bin "$name" --target "$target" -- \
-      -C link-arg=-Wl,-z,pack-relative-relocs -C strip=symbols
+      -C link-arg=-Wl,-z,pack-relative-relocs
     ;;
 esac
 binary=$CARGO_TARGET_DIR/$target/release/$name
