@@ -4,24 +4,27 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-# Debian's browser, for the tests of pages; `CHROMIUM=/usr/bin/chromium` has them run in it. With a font, without which a
-# terminal has no width.
-install_browser() {
-  command -v chromium >/dev/null 2>&1 && return
+# Installs packages of Debian's for `what` they are needed for, unless `program` is there.
+install() {
+  local program=$1 what=$2
+  shift 2
+  command -v "$program" >/dev/null 2>&1 && return
   if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null 2>&1; then
-    echo "no chromium here: the tests in a browser will be skipped" >&2
+    echo "no $program here: $what will be skipped" >&2
     return
   fi
-  echo "installing chromium" >&2
+  echo "installing $program" >&2
   local quick=(-qq -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30)
   # An archive that hangs must hold nothing up.
   if ! timeout 2m apt-get "${quick[@]}" update >/dev/null ||
     ! DEBIAN_FRONTEND=noninteractive timeout 6m apt-get "${quick[@]}" install -y --no-install-recommends \
-      chromium fonts-dejavu-core >/dev/null; then
-    echo "chromium can't be had here: the tests in a browser will be skipped" >&2
+      "$@" >/dev/null; then
+    echo "$program can't be had here: $what will be skipped" >&2
   fi
 }
-install_browser
+# For the tests of pages; `CHROMIUM=/usr/bin/chromium` has them run in it. With a font, without which a terminal has no width.
+install chromium "the tests in a browser" chromium fonts-dejavu-core
+install zsh "the tests of its snapshots" zsh
 
 home=${CARGO_TARGET_DIR:-$PWD/../codex-rs/target}/test-peers
 if cmp -s test-peers/package-lock.json "$home/installed" && [[ -x $(command -v node) ]]; then

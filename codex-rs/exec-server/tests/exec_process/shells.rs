@@ -24,6 +24,7 @@ cases! {
         scopes_without_a_name_and_shells_of_other_kinds_are_refused
     }
     not_on_reference {
+        a_zsh_is_told_its_aliases_and_reads_its_command_with_them: "it has read the whole command before it learns of them"
         all_that_login_files_leave_is_there_each_time: "it leaves out variables that are not exported, and the umask"
         a_complaint_names_the_line_that_it_is_about: "what it puts before a command counts as lines of it"
         a_variable_of_the_first_start_is_not_found_by_the_next: "it is found there"
@@ -275,6 +276,39 @@ async fn all_that_login_files_leave_is_there_each_time(backend: Backend) {
                   (FIXED=2) 2> /dev/null || echo fixed; ls /proc/self/fd | wc -l; sh -c 'echo ${BASH_ENV}'";
     let told = says_the_same(&backend, |id| home.bash(id, script)).await;
     assert!(told.starts_with("two\nlines|b c|v w|1|1:|/dev/null|gone\n2\n0027\nfixed\n"), "{told}");
+}
+
+async fn a_zsh_is_told_its_aliases_and_reads_its_command_with_them(backend: Backend) {
+    if !Path::new("/bin/zsh").exists() {
+        println!("skipped: there is no /bin/zsh; tools/test-peers.sh installs it");
+        return;
+    }
+    let home = Home::with("");
+    home.write(
+        ".zprofile",
+        &format!(
+            "echo ran >> {}/ran\nalias say='echo said:' two='say \"it'\\''s\"; say'\nalias -g TWICE='| sed p'\n\
+             greet() {{ echo \"hello $1\"; }}\nsetopt extendedglob\nexport FROM=profile",
+            home.path().display()
+        ),
+    );
+    let script = "say 'it'\\''s' TWICE\ntwo more\n\ngreet $FROM; echo $0 $1 $# /etc/passwd(#q.) # the end\nsay \"\n\"";
+    let params = |id: &str| {
+        let mut params = home.shell("zsh", id, script);
+        params.argv.extend(["name", "first one"].map(str::to_owned));
+        params
+    };
+    let told = says_the_same(&backend, params).await;
+    assert_eq!(
+        told,
+        "said: it's\nsaid: it's\nsaid: it's\nsaid: more\nhello profile\nname first one 1 /etc/passwd\nsaid: \n\n"
+    );
+    // Plainly once, and once for the scope.
+    assert_eq!(home.ran(), 2);
+    for id in ["a", "b"] {
+        let seen = Seen::all(&start(&backend, home.shell("zsh", id, "say x; exit 7")).await).await;
+        assert_eq!((text(&seen.stdout).as_str(), seen.code()), ("said: x\n", 7), "{id}");
+    }
 }
 
 async fn a_complaint_names_the_line_that_it_is_about(backend: Backend) {

@@ -95,11 +95,12 @@ impl Capture {
 
     fn snapshot(&self, state: State) -> Result<Snapshot, CaptureError> {
         let before: Environment = self.command.env.iter().cloned().collect();
-        let State { script, env } = state;
+        let State { script, env, has_aliases } = state;
         let unset = before.keys().filter(|name| !env.contains_key(*name) && !self.dialect.is_own(name));
         let unset = unset.cloned().collect();
         let set = env.into_iter().filter(|(name, value)| before.get(name) != Some(value)).collect();
-        Ok(Snapshot { dialect: self.dialect, file: os::Carried::new(&script)?, set, unset })
+        let file = os::Carried::new(&script)?;
+        Ok(Snapshot { dialect: self.dialect, file, has_aliases, set, unset })
     }
 
     /// Runs `command` to its end, and gives what it said between the `nonce`s.

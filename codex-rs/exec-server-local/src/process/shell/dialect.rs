@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) script: Vec<u8>,
     /// All that was exported.
     pub(super) env: Environment,
+    /// Whether there are aliases that a command may be read with, beside those that every shell of the kind begins with.
+    pub(super) has_aliases: bool,
 }
 
 /// Where `BASH_ENV` waits meanwhile, if the command is to have one.
@@ -39,6 +41,9 @@ const OWN: [&str; 4] = ["_", "OLDPWD", "PWD", "SHLVL"];
 /// Options of a POSIX shell that say what a command does. Others say what the shell is.
 const POSIX_OPTIONS: [&str; 9] =
     ["allexport", "errexit", "ignoreeof", "noclobber", "noglob", "nounset", "pipefail", "verbose", "xtrace"];
+
+/// Aliases that every zsh begins with.
+const ZSH_ALIASES: [&[u8]; 2] = [b"alias run-help=man", b"alias which-command=whence"];
 
 /// Options of zsh that say what the shell is; it refuses to change some of them.
 const ZSH_KINDS: [&str; 10] = [
@@ -81,6 +86,7 @@ impl Dialect {
         let mut section = || parts.next();
         let options = section()?;
         let mut script = Vec::from(&b"exec 3<&-\n"[..]);
+        let mut has_aliases = false;
         match self {
             Self::Bash => {
                 let kinds = ["login_shell", "restricted_shell"].map(str::as_bytes);
@@ -104,9 +110,12 @@ impl Dialect {
                 push_line(&mut script, b"", options);
             }
             Self::Zsh => {
-                for _ in ["umask", "fpath", "functions", "aliases"] {
+                for _ in ["umask", "fpath", "functions"] {
                     push_line(&mut script, b"", section()?);
                 }
+                let aliases = section()?;
+                has_aliases = lines(aliases).any(|line| !ZSH_ALIASES.contains(&line));
+                push_line(&mut script, b"", aliases);
                 script.extend_from_slice(b"setopt rcs\n");
                 for option in
                     lines(options).filter(|option| !ZSH_KINDS.iter().any(|kind| kind.as_bytes() == *option))
@@ -129,7 +138,7 @@ impl Dialect {
         }
         let env = parts.filter(|entry| !entry.is_empty()).map(variable).collect::<Option<Environment>>()?;
         let env = env.into_iter().filter(|(name, _)| !self.is_own(name)).collect();
-        Some(State { script, env })
+        Some(State { script, env, has_aliases })
     }
 
     /// Whether a variable is not login files' to set, or is told in another way.
@@ -147,7 +156,8 @@ impl Dialect {
     }
 
     /// Has `argv`, which was `[shell, "-lc", command, …]`, read what it carries before its command, instead of login files.
-    pub(super) fn restore(self, argv: &mut [OsString], env: &mut Environment) {
+    /// `has_aliases` is what [`State`] says of it.
+    pub(super) fn restore(self, argv: &mut [OsString], env: &mut Environment, has_aliases: bool) {
         let file = format!("/dev/fd/{}", Carried::NUMBER);
         match self {
             // The command stays as it is, and so do the line numbers in what the shell says of it.
@@ -157,15 +167,43 @@ impl Dialect {
                     env.insert(SAVED_BASH_ENV.into(), meant);
                 }
             }
-            // No other shell reads a file of one's choice. A line of its own, so that the next is read with its aliases.
-            Self::Zsh | Self::Posix => {
-                argv[1] = if self == Self::Zsh { "-fc".into() } else { "-c".into() };
-                let mut command = OsString::from(format!(". {file}\n"));
-                command.push(&argv[2]);
-                argv[2] = command;
+            // No other shell reads a file of one's choice. A zsh reads all of its command before it runs any of it, so where
+            // there are aliases, the command has to be read once more. Not where there are none: then the shell can become
+            // its last program, as it does with `-lc`.
+            Self::Zsh => {
+                argv[1] = "-fc".into();
+                argv[2] = if has_aliases {
+                    join(&format!(". {file}; \\builtin eval "), &quoted(&argv[2]))
+                } else {
+                    join(&format!(". {file}; "), &argv[2])
+                };
+            }
+            // A line of its own, so that the next is read with its aliases.
+            Self::Posix => {
+                argv[1] = "-c".into();
+                argv[2] = join(&format!(". {file}\n"), &argv[2]);
             }
         }
     }
+}
+
+fn join(before: &str, text: &OsStr) -> OsString {
+    let mut joined = OsString::from(before);
+    joined.push(text);
+    joined
+}
+
+/// One word of a shell's, which stands for `text`.
+fn quoted(text: &OsStr) -> OsString {
+    let mut word = vec![b'\''];
+    for &byte in text.as_bytes() {
+        match byte {
+            b'\'' => word.extend_from_slice(br"'\''"),
+            byte => word.push(byte),
+        }
+    }
+    word.push(b'\'');
+    OsString::from_vec(word)
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {

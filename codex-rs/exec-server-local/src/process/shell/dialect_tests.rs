@@ -5,7 +5,7 @@ fn env(entries: &[(&str, &str)]) -> Environment {
 }
 
 fn state(dialect: Dialect, answer: &str) -> Option<(String, Environment)> {
-    let State { script, env } = dialect.state(answer.as_bytes())?;
+    let State { script, env, .. } = dialect.state(answer.as_bytes())?;
     Some((String::from_utf8(script).expect("it is text"), env))
 }
 
@@ -68,18 +68,34 @@ fn an_answer_with_too_little_in_it_is_none() {
 fn a_bash_keeps_its_command_and_gets_back_the_bash_env_that_was_meant() {
     let mut argv = ["/bin/bash", "-lc", "echo $0", "name"].map(OsString::from);
     let mut environment = env(&[("BASH_ENV", "/etc/mine")]);
-    Dialect::Bash.restore(&mut argv, &mut environment);
+    Dialect::Bash.restore(&mut argv, &mut environment, /*has_aliases*/ false);
     assert_eq!(argv, ["/bin/bash", "-c", "echo $0", "name"].map(OsString::from));
     assert_eq!(environment, env(&[("BASH_ENV", "/dev/fd/3"), (SAVED_BASH_ENV, "/etc/mine")]));
 }
 
 #[test]
-fn other_shells_read_what_they_carry_on_a_line_before_the_command() {
-    for (dialect, flags) in [(Dialect::Zsh, "-fc"), (Dialect::Posix, "-c")] {
-        let mut argv = ["/bin/it", "-lc", "echo", "name"].map(OsString::from);
+fn other_shells_read_what_they_carry_before_the_command() {
+    for (dialect, has_aliases, flags, command) in [
+        (Dialect::Zsh, false, "-fc", ". /dev/fd/3; echo 'it'"),
+        (Dialect::Zsh, true, "-fc", r". /dev/fd/3; \builtin eval 'echo '\''it'\'''"),
+        (Dialect::Posix, false, "-c", ". /dev/fd/3\necho 'it'"),
+    ] {
+        let mut argv = ["/bin/it", "-lc", "echo 'it'", "name"].map(OsString::from);
         let mut environment = Environment::new();
-        dialect.restore(&mut argv, &mut environment);
-        assert_eq!(argv, ["/bin/it", flags, ". /dev/fd/3\necho", "name"].map(OsString::from));
+        dialect.restore(&mut argv, &mut environment, has_aliases);
+        assert_eq!(argv, ["/bin/it", flags, command, "name"].map(OsString::from));
         assert_eq!(environment, Environment::new());
     }
+}
+
+#[test]
+fn aliases_that_every_zsh_has_are_no_reason_to_read_a_command_twice() {
+    let has_aliases = |aliases: &str| {
+        let answer = format!("\0umask 022\n\0fpath=( )\n\0\0{aliases}\0A=1\0");
+        Dialect::Zsh.state(answer.as_bytes()).expect("it is understood").has_aliases
+    };
+    assert!(!has_aliases("alias run-help=man\nalias which-command=whence\n"));
+    assert!(!has_aliases(""));
+    assert!(has_aliases("alias run-help=man\nalias which-command=type\n"));
+    assert!(has_aliases("alias -g G='| grep'\n"));
 }

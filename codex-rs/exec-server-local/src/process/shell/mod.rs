@@ -31,6 +31,8 @@ struct Snapshot {
     dialect: Dialect,
     /// What a shell reads in their place.
     file: os::Carried,
+    /// Whether a command may have to be read with aliases of theirs.
+    has_aliases: bool,
     /// Variables that they have set, or set differently.
     set: Environment,
     /// Variables that they have taken away.
@@ -48,7 +50,7 @@ impl Snapshot {
                 env.insert(name.clone(), value.clone());
             }
         }
-        self.dialect.restore(&mut command.argv, &mut env);
+        self.dialect.restore(&mut command.argv, &mut env, self.has_aliases);
         command.env = env.into_iter().collect();
         command.carried = Some(self.file.clone());
     }
