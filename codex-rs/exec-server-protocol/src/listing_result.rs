@@ -71,8 +71,12 @@ impl ListingResult {
         text.push_str(if self.is_empty { r#"{"fileName":"# } else { r#",{"fileName":"# });
         self.is_empty = false;
         push_string(text, file_name);
-        text.push_str(if is_directory { r#","isDirectory":true"# } else { r#","isDirectory":false"# });
-        text.push_str(if is_file { r#","isFile":true"# } else { r#","isFile":false"# });
+        text.push_str(match (is_directory, is_file) {
+            (false, true) => r#","isDirectory":false,"isFile":true"#,
+            (true, false) => r#","isDirectory":true,"isFile":false"#,
+            (false, false) => r#","isDirectory":false,"isFile":false"#,
+            (true, true) => r#","isDirectory":true,"isFile":true"#,
+        });
         if is_symlink {
             text.push_str(r#","isSymlink":true"#);
         }
@@ -92,12 +96,25 @@ impl ListingResult {
     }
 }
 
+/// Whether a byte stands for itself in a JSON string. A table, since a listing asks this of each byte of each name.
+static IS_PLAIN: [bool; 256] = {
+    let mut is_plain = [true; 256];
+    let mut byte = 0;
+    while byte < b' ' {
+        is_plain[byte as usize] = false;
+        byte += 1;
+    }
+    is_plain[b'"' as usize] = false;
+    is_plain[b'\\' as usize] = false;
+    is_plain
+};
+
 /// Appends `value` as a JSON string. Hardly a name has anything in it that must be escaped.
 fn push_string(text: &mut String, value: &str) {
-    if value.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-        text.push('"');
+    if value.bytes().all(|byte| IS_PLAIN[usize::from(byte)]) {
+        text.push_str("\"");
         text.push_str(value);
-        text.push('"');
+        text.push_str("\"");
     } else {
         text.push_str(&serde_json::to_string(value).expect("a string always serializes"));
     }

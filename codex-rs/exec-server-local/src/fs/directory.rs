@@ -1,5 +1,6 @@
 //! Making and listing directories.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ffi::{OsStr, OsString};
@@ -107,9 +108,13 @@ fn show(path: &Path, name: &OsStr, kind: FileType, dir: impl AsFd, put: &mut imp
     } else {
         kind
     };
-    let told = if name.to_str().is_none() { child(path, name) } else { None };
+    // Looked at once: of a long directory this is what takes time, beside the kernel.
+    let (file_name, told) = match name.to_str() {
+        Some(text) => (Cow::Borrowed(text), None),
+        None => (name.to_string_lossy(), child(path, name)),
+    };
     put(Entry {
-        file_name: &name.to_string_lossy(),
+        file_name: &file_name,
         is_directory: target == FileType::Directory,
         is_file: target == FileType::RegularFile,
         is_symlink,
