@@ -292,7 +292,8 @@ async fn a_zsh_is_told_its_aliases_and_reads_its_command_with_them(backend: Back
             home.path().display()
         ),
     );
-    let script = "say 'it'\\''s' TWICE\ntwo more\n\ngreet $FROM; echo $0 $1 $# /etc/passwd(#q.) # the end\nsay \"\n\"";
+    let script =
+        "say 'it'\\''s' TWICE\ntwo more\n\ngreet $FROM; echo $0 $1 $# /etc/passwd(#q.) # the end\nsay \"\n\"";
     let params = |id: &str| {
         let mut params = home.shell("zsh", id, script);
         params.argv.extend(["name", "first one"].map(str::to_owned));
