@@ -1,5 +1,6 @@
 // What a client is told when it is made: its name, its patience, and every bound on what it holds.
 
+import { OUTPUT_PACKING_MS } from "#websocket";
 import { DEFAULT_BOUNDS, type ProcessBounds } from "./core/limits.js";
 
 /** A client's settings, all of them optional in {@link ConnectOptions}. */
@@ -27,6 +28,13 @@ export interface ClientConfig {
   readonly callsInFlight: number;
   /** Bytes of each streamed HTTP body that may wait for its reader; more ends the body. Default 16 MiB. */
   readonly httpBodyBytes: number;
+  /**
+   * How long the server may gather small pieces of output, to send several in one message: what a process says after a pause
+   * comes at once, what follows up to so much later. Events stay what they are. For a page, to which a message costs more than
+   * its bytes; `null` asks for none of it. Servers without the flag `outputPacking` ignore it, others wait 100 ms at most.
+   * Default 16 ms, a frame, in browsers, and `null` elsewhere.
+   */
+  readonly outputPackingMs: number | null;
   /** Bounds of each process. */
   readonly process: ProcessBounds;
 }
@@ -43,5 +51,6 @@ export const DEFAULT_CONFIG: ClientConfig = {
   detachedLifetimeMs: undefined,
   callsInFlight: 1024,
   httpBodyBytes: 16 << 20,
+  outputPackingMs: OUTPUT_PACKING_MS,
   process: DEFAULT_BOUNDS,
 };

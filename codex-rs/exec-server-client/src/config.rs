@@ -23,6 +23,11 @@ pub struct ClientConfig {
     /// Whether the server may send output as it is, without base64 around it, where it can and the connection carries it.
     /// Default true.
     pub binary_output: bool,
+    /// How long the server may gather small pieces of output, to send several in one message, where it can and
+    /// `binary_output` is wanted: what a process says after a pause comes at once, what follows up to so much later. For those
+    /// to whom a message costs more than its bytes, as to a browser behind this. Servers without the flag `outputPacking`
+    /// ignore it, others wait 100 ms at most. Default `None`: each comes by itself, as soon as it can.
+    pub output_packing: Option<Duration>,
     /// Bounds of each connection.
     pub link: LinkLimits,
     /// Bounds of each process.
@@ -72,6 +77,7 @@ impl Default for ClientConfig {
             recovery_pause: Duration::from_millis(100),
             detached_lifetime: None,
             binary_output: true,
+            output_packing: None,
             link: LinkLimits { calls_in_flight: 1024, queued_messages: 64 },
             process: ProcessLimits::default(),
             http_body_bytes: 16 << 20,

@@ -382,6 +382,13 @@ impl Shared {
             BinaryMessage::Block { id, offset, response } => {
                 return self.answered(&id, Answer::Block { offset, response });
             }
+            BinaryMessage::Pack(records) => {
+                for record in records {
+                    let notification = ServerNotification::ProcessOutput(record);
+                    router.deliver(notification, |word| say_if_room(outgoing, word)).await;
+                }
+                return Ok(());
+            }
         };
         router.deliver(notification, |word| say_if_room(outgoing, word)).await;
         Ok(())

@@ -150,6 +150,10 @@ pub(crate) async fn begin<'a>(
         capabilities: ClientCapabilities {
             binary_output: config.binary_output,
             output_window_bytes: Some(config.process.window_bytes()),
+            output_packing_ms: config
+                .output_packing
+                .filter(|_| config.binary_output)
+                .map(|interval| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX)),
         },
     };
     match link.begin::<Initialize>(&params).await {

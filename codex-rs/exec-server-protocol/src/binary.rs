@@ -5,20 +5,23 @@
 //!
 //! | at | size | |
 //! | --- | --- | --- |
-//! | 0 | 1 | kind: 1 [`Head::Output`], 2 [`Head::Body`], 3 [`Head::Block`] |
-//! | 1 | 1 | detail: of output its stream (0 stdout, 1 stderr, 2 pty); of the others 1 for the last, otherwise 0 |
+//! | 0 | 1 | kind: 1 [`Head::Output`], 2 [`Head::Body`], 3 [`Head::Block`], 4 [`Pack`] |
+//! | 1 | 1 | detail: of output its stream (0 stdout, 1 stderr, 2 pty); of a pack 0; of the others 1 for the last, otherwise 0 |
 //! | 2 | 2 | length of the name in bytes |
 //! | 4 | 4 | length of the payload in bytes |
-//! | 8 | 8 | seq: of output and bodies as in JSON; 0 for a block |
-//! | 16 | 8 | offset of the payload's first byte |
-//! | 24 | | the name, which is UTF-8: process id, request id of the body, JSON text of the request's id |
+//! | 8 | 8 | seq: of output and bodies as in JSON; otherwise 0 |
+//! | 16 | 8 | offset of the payload's first byte; of a pack 0 |
+//! | 24 | | the name, which is UTF-8: process id, request id of the body, JSON text of the request's id; of a pack none |
 //! | | | the payload |
 //!
 //! The name stands in every message, so nothing has to be agreed on before the first one, and nothing is lost with a
 //! connection. The lengths make up the whole message, so one that was cut short is noticed. A kind is never a byte that
 //! JSON may begin with: JSON may come in binary messages, too.
 
+mod pack;
+
 use bytes::Bytes;
+pub use pack::Pack;
 
 use crate::fs::FsReadBlockResponse;
 use crate::http::{HttpBodyDeltaNotification, HttpRequestId};
@@ -104,6 +107,7 @@ enum Kind {
     Output = 1,
     Body = 2,
     Block = 3,
+    Pack = 4,
 }
 
 impl Kind {
@@ -112,6 +116,7 @@ impl Kind {
             1 => Some(Self::Output),
             2 => Some(Self::Body),
             3 => Some(Self::Block),
+            4 => Some(Self::Pack),
             _ => None,
         }
     }
@@ -138,6 +143,8 @@ pub enum BinaryMessage {
         /// The result.
         response: FsReadBlockResponse,
     },
+    /// Several `process/output`, as if each had come by itself. Never from a server that was not asked for packs.
+    Pack(Vec<ProcessOutputNotification>),
 }
 
 /// Why a binary message can't be understood.
@@ -160,7 +167,7 @@ pub enum BinaryError {
         /// The detail.
         detail: u8,
     },
-    /// A block has no `seq`.
+    /// A block has no `seq`, and a pack has none.
     #[error("binary message of kind {kind} has seq {seq} instead of 0")]
     Seq {
         /// Its kind.
@@ -176,8 +183,8 @@ pub enum BinaryError {
         /// What it should be.
         announced: u64,
     },
-    /// The name is no UTF-8.
-    #[error("name in a binary message is not UTF-8")]
+    /// The name is no UTF-8, or that of a pack.
+    #[error("name in a binary message is not UTF-8, or that of a pack, which has none")]
     Name,
     /// The name of a block is no id of a request.
     #[error("binary message answers {0:?}, which is no id of a request")]
@@ -198,17 +205,16 @@ impl BinaryMessage {
     pub fn decode(message: &Bytes) -> Result<Self, BinaryError> {
         let header: &[u8; HEADER_BYTES] =
             message.first_chunk().ok_or(BinaryError::Header { bytes: message.len() })?;
-        let [kind_byte, detail, n0, n1, p0, p1, p2, p3, numbers @ ..] = *header;
+        let [kind_byte, detail, n0, n1, _, _, _, _, numbers @ ..] = *header;
         let kind = Kind::of(kind_byte).ok_or(BinaryError::Kind(kind_byte))?;
         let name_bytes = usize::from(u16::from_le_bytes([n0, n1]));
-        let payload_bytes = u32::from_le_bytes([p0, p1, p2, p3]);
         let number = |at: usize| {
             let mut bytes = [0; 8];
             bytes.copy_from_slice(&numbers[at..at + 8]);
             u64::from_le_bytes(bytes)
         };
         let (seq, offset) = (number(/*at*/ 0), number(/*at*/ 8));
-        let announced = (HEADER_BYTES + name_bytes) as u64 + u64::from(payload_bytes);
+        let announced = announced_bytes(header);
         if message.len() as u64 != announced {
             return Err(BinaryError::Length { bytes: message.len(), announced });
         }
@@ -242,7 +248,10 @@ impl BinaryMessage {
                 };
                 Self::Body { offset, delta }
             }
-            Kind::Block if seq != 0 => return Err(BinaryError::Seq { kind: kind_byte, seq }),
+            Kind::Block | Kind::Pack if seq != 0 => return Err(BinaryError::Seq { kind: kind_byte, seq }),
+            Kind::Pack if detail != 0 => return Err(unknown_detail),
+            Kind::Pack if !name.is_empty() => return Err(BinaryError::Name),
+            Kind::Pack => Self::Pack(pack::unpack(payload)?),
             Kind::Block => Self::Block {
                 id: serde_json::from_str(name).map_err(|_| BinaryError::RequestId(name.to_owned()))?,
                 offset,
@@ -250,6 +259,13 @@ impl BinaryMessage {
             },
         })
     }
+}
+
+/// Bytes of the whole message, as its header says.
+fn announced_bytes(header: &[u8; HEADER_BYTES]) -> u64 {
+    let [_, _, n0, n1, p0, p1, p2, p3, ..] = *header;
+    let (name, payload) = (u16::from_le_bytes([n0, n1]), u32::from_le_bytes([p0, p1, p2, p3]));
+    HEADER_BYTES as u64 + u64::from(name) + u64::from(payload)
 }
 
 const fn detail_of(stream: OutputStream) -> u8 {

@@ -131,6 +131,8 @@ capabilities! {
     gap_accounting,
     /// `initialize.capabilities.outputWindowBytes` and `process/ack`.
     output_window,
+    /// `initialize.capabilities.outputPackingMs`.
+    output_packing,
     /// `process/start.output`.
     output_budget,
     /// `process/closeStdin`.

@@ -64,6 +64,12 @@ pub struct ClientCapabilities {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub output_window_bytes: Option<u64>,
+    /// Several pieces of output may come in one [binary message](crate::binary::Pack), for which they are gathered so long at
+    /// most, and 100 ms; 0 waits for none. What a process says after a pause comes at once, and so does everything but output.
+    /// Only with `binaryOutput`. Flag `outputPacking`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub output_packing_ms: Option<u64>,
 }
 
 impl ClientCapabilities {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use codex_exec_server_protocol::binary::{BinaryError, BinaryMessage, Head};
+use codex_exec_server_protocol::binary::{BinaryError, BinaryMessage, Head, Pack};
 use codex_exec_server_protocol::methods::ServerNotification;
 use codex_exec_server_protocol::rpc::encode_result;
 use serde::Deserialize;
@@ -41,6 +41,9 @@ fn bytes(hex: &str) -> Bytes {
 /// What a message says, in JSON and beyond it.
 fn told(message: BinaryMessage) -> (Value, Option<u64>) {
     let (json, offset) = match message {
+        BinaryMessage::Pack(records) => {
+            return (records.into_iter().map(|record| told(BinaryMessage::Output(record)).0).collect(), None);
+        }
         BinaryMessage::Output(output) => (ServerNotification::ProcessOutput(output).encode(), None),
         BinaryMessage::Body { offset, delta } => {
             (ServerNotification::HttpBodyDelta(delta).encode(), Some(offset))
@@ -65,6 +68,13 @@ const fn fault(error: &BinaryError) -> &'static str {
 /// Encodes what was decoded.
 fn encoded(message: &BinaryMessage) -> Vec<u8> {
     let (head, payload) = match message {
+        BinaryMessage::Pack(records) => {
+            let mut pack = Pack::default();
+            for record in records {
+                pack.push(&encoded(&BinaryMessage::Output(record.clone())), /*payload*/ &[]);
+            }
+            return pack.take().expect("there is something in it").to_vec();
+        }
         BinaryMessage::Output(output) => {
             let (process_id, offset) = (&output.process_id, output.offset.expect("it is always told"));
             let head = Head::Output { process_id, seq: output.seq, stream: output.stream, offset };

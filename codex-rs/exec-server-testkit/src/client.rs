@@ -42,6 +42,7 @@ pub struct Client {
     notifications: VecDeque<(String, Value)>,
     pub(crate) transcripts: HashMap<String, Transcript>,
     binary_messages: usize,
+    packs: usize,
 }
 
 impl Client {
@@ -56,6 +57,7 @@ impl Client {
             notifications: VecDeque::new(),
             transcripts: HashMap::new(),
             binary_messages: 0,
+            packs: 0,
         }
     }
 
@@ -63,6 +65,12 @@ impl Client {
     #[must_use]
     pub const fn binary_messages(&self) -> usize {
         self.binary_messages
+    }
+
+    /// How many of those held several pieces of output.
+    #[must_use]
+    pub const fn packs(&self) -> usize {
+        self.packs
     }
 
     // Sending.
@@ -136,12 +144,22 @@ impl Client {
     }
 
     fn sort(&mut self, message: Received) {
-        let mut message = if message.kind == MessageKind::Binary {
-            self.binary_messages += 1;
-            in_json(&message)
-        } else {
-            serde_json::from_slice(&message.bytes).expect("the server sends json")
-        };
+        if message.kind == MessageKind::Text {
+            return self.sort_one(serde_json::from_slice(&message.bytes).expect("the server sends json"));
+        }
+        self.binary_messages += 1;
+        match BinaryMessage::decode(&message.bytes).expect("the server sends binary messages in good order") {
+            BinaryMessage::Pack(records) => {
+                self.packs += 1;
+                for record in records {
+                    self.sort_one(in_json(BinaryMessage::Output(record)));
+                }
+            }
+            message => self.sort_one(in_json(message)),
+        }
+    }
+
+    fn sort_one(&mut self, mut message: Value) {
         if let Some(method) = message["method"].as_str().map(str::to_owned) {
             assert!(message.get("id").is_none(), "the server asks something: {message}");
             let params = message["params"].take();
@@ -282,13 +300,14 @@ pub fn session_id(answer: &Value) -> String {
 }
 
 /// What a binary message says, in JSON.
-fn in_json(message: &Received) -> Value {
-    let json = match BinaryMessage::decode(&message.bytes)
-        .expect("the server sends binary messages in good order")
-    {
+fn in_json(message: BinaryMessage) -> Value {
+    let json = match message {
         BinaryMessage::Output(output) => ServerNotification::ProcessOutput(output).encode(),
         BinaryMessage::Body { delta, .. } => ServerNotification::HttpBodyDelta(delta).encode(),
         BinaryMessage::Block { id, response, .. } => encode_result(&id, &response),
+        BinaryMessage::Pack(records) => {
+            return records.into_iter().map(|record| in_json(BinaryMessage::Output(record))).collect();
+        }
     };
     serde_json::from_str(&json).expect("it is json")
 }

@@ -13,6 +13,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
         server_limits: true,
         binary_output: true,
         output_window: true,
+        output_packing: true,
         process_list: true,
         cancel: true,
         capability_discovery_v2: true,

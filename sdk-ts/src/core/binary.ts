@@ -1,4 +1,5 @@
-// Bytes that travel as they are: a fixed little header, a name, and the bytes. Flag `binaryOutput`.
+// Bytes that travel as they are: a fixed little header, a name, and the bytes. Flag `binaryOutput`. Several pieces of output
+// may come in one message. Flag `outputPacking`.
 //
 // The layout stands in docs/protocol-extensions.md, examples in schema/vectors/binary.json. A payload shares the memory of
 // its message.
@@ -11,31 +12,38 @@ const HEADER_BYTES = 24;
 const KIND_OUTPUT = 1;
 const KIND_BODY = 2;
 const KIND_BLOCK = 3;
+const KIND_PACK = 4;
 
 const STREAMS: readonly OutputStream[] = ["stdout", "stderr", "pty"];
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
+/** As the notification `process/output`. */
+export interface OutputMessage {
+  readonly kind: "output";
+  readonly processId: string;
+  readonly seq: number;
+  readonly stream: OutputStream;
+  readonly offset: number;
+  readonly bytes: Bytes;
+}
+
+/** As the notification `http/request/bodyDelta`, behind `offset` bytes of the body. */
+export interface BodyMessage {
+  readonly kind: "body";
+  readonly requestId: string;
+  readonly seq: number;
+  readonly offset: number;
+  readonly done: boolean;
+  readonly bytes: Bytes;
+}
+
 /** What a binary message says. */
 export type BinaryMessage =
-  /** As the notification `process/output`. */
-  | {
-      readonly kind: "output";
-      readonly processId: string;
-      readonly seq: number;
-      readonly stream: OutputStream;
-      readonly offset: number;
-      readonly bytes: Bytes;
-    }
-  /** As the notification `http/request/bodyDelta`, behind `offset` bytes of the body. */
-  | {
-      readonly kind: "body";
-      readonly requestId: string;
-      readonly seq: number;
-      readonly offset: number;
-      readonly done: boolean;
-      readonly bytes: Bytes;
-    }
+  | OutputMessage
+  /** Several, as if each had come by itself. */
+  | { readonly kind: "pack"; readonly records: readonly OutputMessage[] }
+  | BodyMessage
   /** As the result of `fs/readBlock`. */
   | {
       readonly kind: "block";
@@ -66,13 +74,34 @@ function counter(view: DataView, at: number): number {
   return view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
 }
 
+function viewOf(message: Bytes): DataView {
+  return new DataView(message.buffer, message.byteOffset, message.length);
+}
+
+/** Takes the pieces of a pack apart. */
+function unpack(payload: Bytes): BinaryMessage {
+  const records: OutputMessage[] = [];
+  const view = viewOf(payload);
+  for (let at = 0; at < payload.length; ) {
+    if (payload.length - at < HEADER_BYTES) return fault("header");
+    if (payload[at] !== KIND_OUTPUT) return fault("kind");
+    const end = at + HEADER_BYTES + view.getUint16(at + 2, true) + view.getUint32(at + 4, true);
+    if (end > payload.length) return fault("length");
+    const record = decodeBinary(payload.subarray(at, end));
+    if (record.kind !== "output") return record;
+    records.push(record);
+    at = end;
+  }
+  return { kind: "pack", records };
+}
+
 /** Takes a message apart. Whatever it is, there is an answer; nothing is thrown. */
 export function decodeBinary(message: Bytes): BinaryMessage {
   if (message.length < HEADER_BYTES) return fault("header");
-  const view = new DataView(message.buffer, message.byteOffset, message.length);
+  const view = viewOf(message);
   const kind = message[0]!;
   const detail = message[1]!;
-  if (kind < KIND_OUTPUT || kind > KIND_BLOCK) return fault("kind");
+  if (kind < KIND_OUTPUT || kind > KIND_PACK) return fault("kind");
   const nameEnd = HEADER_BYTES + view.getUint16(2, true);
   if (message.length !== nameEnd + view.getUint32(4, true)) return fault("length");
   let name: string;
@@ -90,12 +119,15 @@ export function decodeBinary(message: Bytes): BinaryMessage {
     if (!Number.isSafeInteger(seq) || !Number.isSafeInteger(offset)) return fault("counter");
     return { kind: "output", processId: name, seq, stream, offset, bytes };
   }
-  if (detail > 1) return fault("detail");
+  if (detail > (kind === KIND_PACK ? 0 : 1)) return fault("detail");
   if (!Number.isSafeInteger(seq) || !Number.isSafeInteger(offset)) return fault("counter");
   if (kind === KIND_BODY) return { kind: "body", requestId: name, seq, offset, done: detail === 1, bytes };
   if (seq !== 0) return fault("seq");
-  const id = requestId(name);
-  return id === undefined ? fault("requestId") : { kind: "block", id, offset, eof: detail === 1, bytes };
+  if (kind === KIND_BLOCK) {
+    const id = requestId(name);
+    return id === undefined ? fault("requestId") : { kind: "block", id, offset, eof: detail === 1, bytes };
+  }
+  return name === "" ? unpack(bytes) : fault("name");
 }
 
 function requestId(text: string): RequestId | undefined {

@@ -58,9 +58,22 @@ export class Feed<F> {
 
   /** Takes a pushed event. */
   push(seq: number, entry: Entry): void {
+    this.add(seq, entry);
+    this.tell();
+  }
+
+  /** Takes one of several; whoever has added all of them calls {@link Feed.tell}. */
+  add(seq: number, entry: Entry): void {
     if (this.isOver) return;
     if (seq > this.#timeline.pushed) this.#firstPush ??= seq;
     this.#take(this.#timeline.push(seq, entry));
+  }
+
+  /** Tells everybody that there may be something to do. */
+  tell(): void {
+    this.#history.wakeAll();
+    for (const watcher of this.#watchers) watcher();
+    this.#changed();
   }
 
   /** Whether the connection should not be read: a subscriber for which it waits has enough to take. */
@@ -84,13 +97,13 @@ export class Feed<F> {
   /** Nothing more will come. */
   fail(fault: F): void {
     this.#fault ??= fault;
-    this.#tellAll();
+    this.tell();
   }
 
   /** Nobody follows the process any more. */
   abandon(): void {
     this.#abandoned = true;
-    this.#tellAll();
+    this.tell();
   }
 
   // The side of the one who catches up.
@@ -99,7 +112,7 @@ export class Feed<F> {
   started(missed: boolean): void {
     this.#started = true;
     this.#missed ||= missed;
-    this.#tellAll();
+    this.tell();
   }
 
   /** Whether something has to be read. */
@@ -124,7 +137,7 @@ export class Feed<F> {
       this.#timeline.overlook(pushed);
       this.#history.beginAt(tip);
     }
-    this.#tellAll();
+    this.tell();
   }
 
   /** A `process/read` is about to be sent, on the present connection; returns its `afterSeq`. */
@@ -152,7 +165,7 @@ export class Feed<F> {
     const fault = this.#timeline.confirm(response);
     if (fault !== undefined) this.#fault ??= fault;
     else if (this.#readingOn === this.#connection) this.#missed = false;
-    this.#tellAll();
+    this.tell();
   }
 
   /** A read came to nothing, with its connection. */
@@ -168,6 +181,7 @@ export class Feed<F> {
     const isEnough = reach === undefined || (this.#firstPush !== undefined && reach + 1 >= this.#firstPush);
     if (isEnough && this.#readingOn === this.#connection) this.#missed = false;
     this.#take(delivery);
+    this.tell();
   }
 
   // The side of the one who tells the server how far the subscribers are.
@@ -269,12 +283,5 @@ export class Feed<F> {
   #take(delivery: Delivery): void {
     this.#history.extend(delivery.records);
     this.#fault ??= delivery.fault;
-    this.#tellAll();
-  }
-
-  #tellAll(): void {
-    this.#history.wakeAll();
-    for (const watcher of this.#watchers) watcher();
-    this.#changed();
   }
 }

@@ -33,6 +33,7 @@ export const CAPABILITY_FLAGS = [
   "networkProxyReviewDomains",
   "observers",
   "outputBudget",
+  "outputPacking",
   "outputWindow",
   "portForward",
   "processLimits",

@@ -75,6 +75,12 @@ export type ClientCapabilities = {
    * acknowledges at the latest after a quarter of what it was granted. Flag `outputWindow`.
    */
   readonly outputWindowBytes?: number;
+  /**
+   * Several pieces of output may come in one [binary message](crate::binary::Pack), for which they are gathered so long at
+   * most, and 100 ms; 0 waits for none. What a process says after a pause comes at once, and so does everything but output.
+   * Only with `binaryOutput`. Flag `outputPacking`.
+   */
+  readonly outputPackingMs?: number;
 };
 
 /** One layer, reduced to the keys of interest. */
@@ -216,6 +222,8 @@ export type EnvironmentCapabilities = {
   readonly gapAccounting?: boolean;
   /** `initialize.capabilities.outputWindowBytes` and `process/ack`. */
   readonly outputWindow?: boolean;
+  /** `initialize.capabilities.outputPackingMs`. */
+  readonly outputPacking?: boolean;
   /** `process/start.output`. */
   readonly outputBudget?: boolean;
   /** `process/closeStdin`. */

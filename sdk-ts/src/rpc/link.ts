@@ -3,7 +3,7 @@
 // A lost connection ends every call that waits. What a loss means is decided above: a link knows no session and never
 // comes back.
 
-import { type BinaryMessage, decodeBinary, isBinaryMessage } from "../core/binary.js";
+import { type BodyMessage, decodeBinary, isBinaryMessage, type OutputMessage } from "../core/binary.js";
 import { encodeError, encodeNotification, encodeRequest, parseMessage } from "../core/message.js";
 import { ERROR_CODES } from "../generated/constants.js";
 import type {
@@ -37,8 +37,10 @@ export type LinkEnd =
 export interface LinkEvents {
   /** Takes a notification. A text says that it can't be read. */
   onNotification(method: string, params: unknown): string | undefined;
-  /** Takes output or a piece of a body that came as bytes. */
-  onBinary(message: Extract<BinaryMessage, { kind: "output" | "body" }>): void;
+  /** Takes output that came as bytes, in one message. */
+  onOutput(records: readonly OutputMessage[]): void;
+  /** Takes a piece of a body that came as bytes. */
+  onBody(piece: BodyMessage): void;
   /** Whether the connection should not be read now. Asked after every message, and by {@link Link.reconsider}. */
   wantsHold(): boolean;
 }
@@ -211,9 +213,11 @@ export class Link {
     if (!isBinaryMessage(bytes)) return this.#take(new TextDecoder().decode(bytes));
     const message = decodeBinary(bytes);
     if (message.kind === "fault") return `malformed binary message: wrong ${message.fault}`;
-    if (message.kind === "block") {
+    if (message.kind === "pack") this.#events.onOutput(message.records);
+    else if (message.kind === "block") {
       this.#settle(message.id, { type: "result", result: { chunk: message.bytes, eof: message.eof } });
-    } else this.#events.onBinary(message);
+    } else if (message.kind === "output") this.#events.onOutput([message]);
+    else this.#events.onBody(message);
     return undefined;
   }
 

@@ -61,7 +61,12 @@ function isObserved(wanted: Wanted): boolean {
 
 function initializeParams(config: ClientConfig, wanted: Wanted): InitializeParams {
   // What this client takes besides JSON, wherever the connection can carry it, and how much of it ahead.
-  const capabilities = { binaryOutput: true, outputWindowBytes: windowBytes(config.process) };
+  const { process, outputPackingMs } = config;
+  const capabilities = {
+    binaryOutput: true,
+    outputWindowBytes: windowBytes(process),
+    ...(outputPackingMs !== null && { outputPackingMs }),
+  };
   const sessionId = wantedId(wanted);
   if (isObserved(wanted) && sessionId !== undefined) {
     const params: InitializeParams & { readonly observeSessionId: string } = {

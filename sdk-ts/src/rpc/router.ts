@@ -2,7 +2,7 @@
 //
 // Outlives connections, so that a process keeps its feed whatever carries its events.
 
-import type { BinaryMessage } from "../core/binary.js";
+import type { BodyMessage, OutputMessage } from "../core/binary.js";
 import type { Acknowledgement, Feed } from "../core/feed.js";
 import type { ExecError } from "../errors.js";
 import type { ServerNotificationMethod, ServerNotifications } from "../generated/methods.js";
@@ -11,9 +11,6 @@ import type { LinkEvents } from "./link.js";
 import { type ProcessPush, readProcessPush } from "./notifications.js";
 
 type Listener = (params: never) => string | undefined;
-
-/** A piece of a body that came as bytes. */
-export type BodyPiece = Extract<BinaryMessage, { kind: "body" }>;
 
 /** Told when something that lives no longer than its connection is gone with it. */
 export type LossListener = (reason: string) => void;
@@ -27,7 +24,7 @@ export class Router implements LinkEvents {
   readonly #floor: () => Say | undefined;
   readonly #feeds = new Map<string, Feed<ExecError>>();
   readonly #listeners = new Map<string, Listener>();
-  #onBody: ((piece: BodyPiece) => void) | undefined;
+  #bodies: ((piece: BodyMessage) => void) | undefined;
   readonly #lossListeners = new Set<LossListener>();
   /** Those for which the connection should be held. */
   readonly #full = new Set<Feed<ExecError>>();
@@ -101,8 +98,8 @@ export class Router implements LinkEvents {
   }
 
   /** Takes pieces of bodies that come as bytes. */
-  listenToBodies(listener: (piece: BodyPiece) => void): void {
-    this.#onBody = listener;
+  listenToBodies(listener: (piece: BodyMessage) => void): void {
+    this.#bodies = listener;
   }
 
   /** Calls `listener` whenever a connection is gone, or the session, until the returned function is called. */
@@ -127,13 +124,23 @@ export class Router implements LinkEvents {
     }
   }
 
-  onBinary(message: Extract<BinaryMessage, { kind: "output" | "body" }>): void {
-    if (message.kind === "body") {
-      this.#onBody?.(message);
-      return;
+  onBody(piece: BodyMessage): void {
+    this.#bodies?.(piece);
+  }
+
+  /** Who follows is told once, of everything. */
+  onOutput(records: readonly OutputMessage[]): void {
+    const told = new Set<Feed<ExecError>>();
+    for (const { processId, seq, stream, bytes, offset } of records) {
+      const feed = this.#feeds.get(processId);
+      if (feed === undefined) {
+        this.#silence(processId);
+        continue;
+      }
+      feed.add(seq, { type: "output", stream, bytes, offset });
+      told.add(feed);
     }
-    const { processId, seq, stream, bytes, offset } = message;
-    this.#push({ processId, seq, entry: { type: "output", stream, bytes, offset } });
+    for (const feed of told) feed.tell();
   }
 
   wantsHold(): boolean {

@@ -95,10 +95,20 @@ export class Subscription implements AsyncIterableIterator<ProcessEvent> {
     return this;
   }
 
-  async next(): Promise<IteratorResult<ProcessEvent, undefined>> {
+  next(): Promise<IteratorResult<ProcessEvent, undefined>> {
     // Whoever never reads holds nothing up.
     this.#reader.holds = this.#holds;
     this.#reader.isRead = true;
+    try {
+      const event = this.#isOver || this.#signal?.aborted ? undefined : this.#poll();
+      if (event !== undefined) return Promise.resolve({ done: false, value: event });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#wait();
+  }
+
+  async #wait(): Promise<IteratorResult<ProcessEvent, undefined>> {
     while (!this.#isOver) {
       if (this.#signal?.aborted) {
         this.#end();

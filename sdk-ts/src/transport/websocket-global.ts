@@ -145,5 +145,8 @@ export function connectFailed(url: URL, reason: string, cause?: unknown): ExecEr
   );
 }
 
+/** A page paints no more often than this. */
+export const OUTPUT_PACKING_MS: number | null = 16;
+
 /** Dials with what there is here. */
 export const dialWebSocket: (target: WebSocketTarget) => Dial = dialWith;

@@ -12,6 +12,9 @@ type WsConstructor = new (url: URL, options: ClientOptions) => WebSocket;
 const MAX_MESSAGE_BYTES = 1 << 30;
 const NORMAL = 1000;
 
+/** A message costs little here. */
+export const OUTPUT_PACKING_MS: number | null = null;
+
 /** Dials with `ws` where it is installed. */
 export function dialWebSocket(target: WebSocketTarget): Dial {
   if (target.WebSocket !== undefined) return dialWith(target);

@@ -34,6 +34,8 @@ function json(message: BinaryMessage): object {
     }
     case "block":
       return { id: message.id, result: { chunk: encodeBase64(message.bytes), eof: message.eof } };
+    case "pack":
+      return message.records.map(json);
     case "fault":
       return { fault: message.fault };
   }

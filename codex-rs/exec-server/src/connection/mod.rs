@@ -7,6 +7,7 @@
 pub(crate) mod bodies;
 pub(crate) mod missing;
 mod outbound;
+mod packing;
 mod requests;
 pub(crate) mod searches;
 pub(crate) mod watches;
@@ -219,6 +220,9 @@ impl Reader {
                         } else {
                             Form::Text
                         };
+                        if form == Form::Binary {
+                            self.outbound.pack(params.capabilities.output_packing_ms);
+                        }
                         self.outbound.open(attached.follow, form);
                     }
                 }

@@ -8,7 +8,7 @@
 //! [`codex_exec_server_core::backlog`].
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -27,6 +27,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::sleep_until;
 
 use super::bodies::Body;
+use super::packing::{Packing, Put, interval};
 use super::searches::Batch;
 
 /// A process with no more than 4 KiB waiting has little to say. Of a flood, one chunk of the largest size is a turn.
@@ -48,6 +49,8 @@ const LONG_REPLY_BYTES: usize = 16 << 10;
 /// See the module. Shared by those who answer requests, the processes that have news, and the writing task.
 pub(crate) struct Outbound {
     state: Mutex<State>,
+    /// How long output is gathered for a client that takes packs.
+    packing: OnceLock<Duration>,
     /// Something may be there to send.
     news: Notify,
     /// Replies were sent.
@@ -159,7 +162,7 @@ impl Outbound {
             form: Form::default(),
             closing: None,
         };
-        Self { state: Mutex::new(state), news: Notify::new(), sent: Notify::new() }
+        Self { state: Mutex::new(state), packing: OnceLock::new(), news: Notify::new(), sent: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -194,6 +197,13 @@ impl Outbound {
         }
         drop(state);
         self.news.notify_one();
+    }
+
+    /// The client takes output in packs, for which it may be gathered so long. To be said before [`Outbound::open`], once.
+    pub(crate) fn pack(&self, asked_ms: Option<u64>) {
+        if let Some(interval) = interval(asked_ms) {
+            self.packing.get_or_init(|| interval);
+        }
     }
 
     /// From now on events may leave, drawn as `follow`, in this form.
@@ -322,8 +332,10 @@ impl Outbound {
         if !writer.carries_marks() {
             self.lock().backlog.give_up();
         }
+        let mut packing = Packing::default();
         loop {
             let news = self.news.notified();
+            packing.send_due(now(), writer).await?;
             let returned = writer.returned_mark();
             match self.next(now(), returned) {
                 Next::Replies(replies) => {
@@ -333,8 +345,11 @@ impl Outbound {
                     }
                 }
                 Next::Turn(Turn { key, source, class }, follow, form) => {
-                    let (bytes, goes_on) = self.say(writer, source, SHARES.of(class), follow, form).await?;
+                    let (bytes, goes_on) =
+                        self.say(writer, &mut packing, source, SHARES.of(class), follow, form).await?;
                     if let Some(mark) = self.spoke(key, class, bytes, goes_on) {
+                        // It tells that everything before it was read.
+                        packing.send(now(), writer).await?;
                         writer.feed_mark(mark).await?;
                     }
                 }
@@ -345,11 +360,13 @@ impl Outbound {
                 Next::Hold(until) => {
                     let mark = self.lock().backlog.mark(now());
                     if let Some(mark) = mark {
+                        packing.send(now(), writer).await?;
                         writer.feed_mark(mark).await?;
                     }
                     writer.flush().await?;
                     tokio::select! {
                         () = news => {}
+                        () = packing.becomes_due() => {}
                         () = writer.mark_returns_after(returned) => {}
                         () = sleep_until(until.into()) => {}
                     }
@@ -357,7 +374,10 @@ impl Outbound {
                 Next::Nothing => {
                     // Everything that was at hand leaves in as few packets as possible.
                     writer.flush().await?;
-                    news.await;
+                    tokio::select! {
+                        () = news => {}
+                        () = packing.becomes_due() => {}
+                    }
                 }
             }
         }
@@ -367,6 +387,7 @@ impl Outbound {
     async fn say(
         &self,
         writer: &mut MessageWriter,
+        packing: &mut Packing,
         source: Source,
         share: u64,
         follow: FollowId,
@@ -396,7 +417,7 @@ impl Outbound {
                     if let Event::Output(chunk) = &event {
                         bytes += chunk.bytes.len() as u64;
                     }
-                    feed(writer, form, &process.id, event).await?;
+                    self.feed(writer, packing, form, &process.id, event).await?;
                 }
                 Ok((bytes, draw.more.then_some(Source::Process(process))))
             }
@@ -410,6 +431,56 @@ impl Outbound {
                 Ok((bytes, drawn.more.then_some(Source::Body(body))))
             }
         }
+    }
+
+    /// Says an event, or lets it wait for others.
+    async fn feed(
+        &self,
+        writer: &mut MessageWriter,
+        packing: &mut Packing,
+        form: Form,
+        process_id: &ProcessId,
+        event: Event,
+    ) -> Result<(), WriteError> {
+        let notification = match event {
+            Event::Output(chunk) => {
+                let (seq, stream, offset) = (chunk.seq, chunk.stream, chunk.offset);
+                if form == Form::Binary
+                    && let Some(head) =
+                        (Head::Output { process_id, seq, stream, offset }).encode(chunk.bytes.len())
+                {
+                    let interval = self.packing.get().copied();
+                    return match packing.put(now(), interval, process_id, &head, &chunk.bytes) {
+                        Put::Gathered => Ok(()),
+                        Put::Full => packing.send(now(), writer).await,
+                        Put::Alone => {
+                            packing.send(now(), writer).await?;
+                            writer.feed_binary(&head, chunk.bytes).await
+                        }
+                    };
+                }
+                let text = OutputText::new(process_id, seq, stream, Some(offset), &chunk.bytes);
+                return writer.feed_text(text.encoded_len(), |out| text.write_to(out)).await;
+            }
+            Event::Exited(seq, exit) => ServerNotification::ProcessExited(ProcessExitedNotification {
+                process_id: process_id.clone(),
+                seq,
+                exit_code: exit.code,
+                sandbox_denied: Some(exit.sandbox_denied),
+                reason: Some(exit.reason),
+                signal: exit.signal,
+                usage: Some(exit.usage),
+                denials: exit.denials.map(|denials| denials.to_vec()),
+            }),
+            Event::Closed(seq, totals) => ServerNotification::ProcessClosed(ProcessClosedNotification {
+                process_id: process_id.clone(),
+                seq,
+                output_bytes: Some(totals.output_bytes),
+                crc32c: Some(format!("{:08x}", totals.crc32c)),
+            }),
+        };
+        packing.send(now(), writer).await?;
+        writer.feed(Message::text(notification.encode())).await
     }
 }
 
@@ -431,44 +502,6 @@ async fn feed_reply(writer: &mut MessageWriter, reply: Reply) -> Result<(), Writ
         Reply::Text(json) => writer.feed(Message::text(json)).await,
         Reply::Binary { head, payload } => writer.feed_binary(&head, payload).await,
     }
-}
-
-async fn feed(
-    writer: &mut MessageWriter,
-    form: Form,
-    process_id: &ProcessId,
-    event: Event,
-) -> Result<(), WriteError> {
-    let notification = match event {
-        Event::Output(chunk) => {
-            let (seq, stream, offset) = (chunk.seq, chunk.stream, chunk.offset);
-            if form == Form::Binary
-                && let Some(head) =
-                    (Head::Output { process_id, seq, stream, offset }).encode(chunk.bytes.len())
-            {
-                return writer.feed_binary(&head, chunk.bytes).await;
-            }
-            let text = OutputText::new(process_id, seq, stream, Some(offset), &chunk.bytes);
-            return writer.feed_text(text.encoded_len(), |out| text.write_to(out)).await;
-        }
-        Event::Exited(seq, exit) => ServerNotification::ProcessExited(ProcessExitedNotification {
-            process_id: process_id.clone(),
-            seq,
-            exit_code: exit.code,
-            sandbox_denied: Some(exit.sandbox_denied),
-            reason: Some(exit.reason),
-            signal: exit.signal,
-            usage: Some(exit.usage),
-            denials: exit.denials.map(|denials| denials.to_vec()),
-        }),
-        Event::Closed(seq, totals) => ServerNotification::ProcessClosed(ProcessClosedNotification {
-            process_id: process_id.clone(),
-            seq,
-            output_bytes: Some(totals.output_bytes),
-            crc32c: Some(format!("{:08x}", totals.crc32c)),
-        }),
-    };
-    writer.feed(Message::text(notification.encode())).await
 }
 
 /// A piece of a body behind `offset` bytes of it.

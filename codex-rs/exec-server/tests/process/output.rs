@@ -35,6 +35,33 @@ async fn output_comes_as_it_is_to_a_client_that_takes_it_so(server: Arc<Harness>
     assert_eq!(client.binary_messages(), if server.carries_binary() { pieces } else { 0 });
 }
 
+async fn output_comes_in_packs_to_a_client_that_takes_them(server: Arc<Harness>) {
+    let mut client = server.connect().await;
+    let capabilities = json!({"binaryOutput": true, "outputPackingMs": 100});
+    let answer = client.initialize_with(json!({"clientName": "test", "capabilities": capabilities})).await;
+    assert_eq!(answer["environmentInfo"]["capabilities"]["outputPacking"], true);
+    // Much and little, of both streams: every byte, its place and its end as ever.
+    let script = "seq 1 50000 & i=0; while [ $i -lt 500 ]; do echo $i >&2; i=$((i + 1)); done; wait; exit 3";
+    let transcript = client.run(shell("p", script)).await;
+    let lines = |to: u32| (0..to).map(|n| format!("{n}\n")).collect::<String>();
+    assert_eq!(transcript.stdout, lines(50_001).as_bytes()[2..]);
+    assert_eq!(transcript.stderr, lines(500).as_bytes());
+    assert_eq!(transcript.order[transcript.order.len() - 2..], ["exited", "closed"]);
+    // Line by line, until some came together. Where lines of text are all that can be sent, none do.
+    if server.carries_binary() {
+        client.start(shell("lines", "while :; do echo x; sleep 0.001; done")).await;
+        let mut lines = String::new();
+        while client.packs() == 0 {
+            lines.push_str("x\n");
+            client.sees("lines", &lines).await;
+        }
+        client.done("process/terminate", json!({"processId": "lines"})).await;
+        client.closed("lines").await;
+    } else {
+        assert_eq!(client.packs(), 0);
+    }
+}
+
 async fn output_comes_as_text_to_a_client_that_says_nothing_else(server: Arc<Harness>) {
     let mut client = server.ready().await;
     assert_eq!(client.run(shell("p", "echo x")).await.text(), "x\n");
@@ -172,6 +199,7 @@ async fn many_processes_speak_at_once_and_each_story_is_whole(server: Arc<Harnes
 tests_over_every_transport! {
     output_comes_as_it_is_to_a_client_that_takes_it_so
     output_comes_as_text_to_a_client_that_says_nothing_else
+    output_comes_in_packs_to_a_client_that_takes_them
     a_line_comes_through_ten_floods_and_none_of_them_starves
     start_output_exit_and_close_come_in_this_order
     a_silent_process_exits_as_event_1_and_closes_as_event_2
