@@ -5,10 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 /// What happens to a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// It is made.
     Allow,
@@ -32,7 +30,7 @@ impl Action {
 }
 
 /// A condition on one argument, of which only the lower half is looked at: the kernel takes `int`s and `mode_t`s from there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
     /// Argument `.0` equals `.1`.
     Equals(u32, u32),
@@ -43,7 +41,7 @@ pub(crate) enum When {
 }
 
 /// One line of a table. The first whose call and conditions fit decides; a call without a line is allowed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) call: libc::c_long,
     /// All must hold.
@@ -52,7 +50,7 @@ pub(crate) struct Line {
 }
 
 /// One instruction, with the kernel's layout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub(crate) struct Instruction {
     code: u16,
@@ -110,32 +108,62 @@ pub(crate) fn assemble(lines: &[Line]) -> Vec<Instruction> {
         program.push(jump(op::AT_LEAST, 0x4000_0000, /*jt*/ 0, /*jf*/ 1));
         program.push(step(op::RETURN, Action::Kill.code()));
     }
-    let mut calls: BTreeMap<u32, Vec<Instruction>> = BTreeMap::new();
+    program.extend(search(&stretches(lines)));
+    program
+}
+
+/// Numbers from `first` to the next stretch, of which the same becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stretch {
+    first: u32,
+    instructions: Vec<Instruction>,
+}
+
+/// All numbers, in order. Calls that stand side by side are one where the same becomes of them: the shorter a program is, the
+/// less it costs to translate it, and that is done for every process.
+fn stretches(lines: &[Line]) -> Vec<Stretch> {
+    let mut calls: BTreeMap<u32, Vec<&Line>> = BTreeMap::new();
     for line in lines {
         let number = u32::try_from(line.call).expect("a call's number is small");
-        calls.entry(number).or_default().extend(body(line));
+        calls.entry(number).or_default().push(line);
     }
-    for instructions in calls.values_mut() {
-        instructions.push(step(op::RETURN, Action::Allow.code()));
+    let allowed = vec![step(op::RETURN, Action::Allow.code())];
+    let mut stretches = vec![Stretch { first: 0, instructions: allowed.clone() }];
+    let mut add = |first: u32, instructions: Vec<Instruction>| match stretches.last_mut() {
+        Some(last) if last.instructions == instructions => {}
+        Some(last) if last.first == first => last.instructions = instructions,
+        _ => stretches.push(Stretch { first, instructions }),
+    };
+    for (&number, lines) in &calls {
+        let mut instructions = Vec::new();
+        let mut is_decided = false;
+        for line in lines {
+            instructions.extend(body(line));
+            is_decided = line.when.is_empty();
+            if is_decided {
+                break;
+            }
+        }
+        if !is_decided {
+            instructions.extend(&allowed);
+        }
+        add(number, instructions);
+        if !calls.contains_key(&(number + 1)) {
+            add(number + 1, allowed.clone());
+        }
     }
-    program.extend(search(&calls.into_iter().collect::<Vec<_>>()));
-    program
+    stretches
 }
 
 /// Finds a call by halves. The kernel runs a new filter once for every call that there is, so a search that looks at one after
 /// the other is what installing it would cost most.
-fn search(calls: &[(u32, Vec<Instruction>)]) -> Vec<Instruction> {
-    match calls {
+fn search(stretches: &[Stretch]) -> Vec<Instruction> {
+    match stretches {
         [] => vec![step(op::RETURN, Action::Allow.code())],
-        [(number, instructions)] => {
-            let mut program =
-                vec![jump(op::EQUAL, *number, /*jt*/ 1, /*jf*/ 0), step(op::RETURN, Action::Allow.code())];
-            program.extend(instructions);
-            program
-        }
+        [stretch] => stretch.instructions.clone(),
         _ => {
-            let (lower, upper) = calls.split_at(calls.len() / 2);
-            let middle = upper[0].0;
+            let (lower, upper) = stretches.split_at(stretches.len() / 2);
+            let middle = upper[0].first;
             let lower = search(lower);
             let mut program = match u8::try_from(lower.len()) {
                 Ok(skip) => vec![jump(op::AT_LEAST, middle, skip, /*jf*/ 0)],
@@ -277,6 +305,19 @@ mod tests {
                 let ran = run(&program, ARCHITECTURE, number, arguments);
                 assert_eq!(decide(&table, number.into(), arguments).code(), ran, "{number} {arguments:?}");
             }
+        }
+    }
+
+    #[test]
+    fn calls_side_by_side_of_which_the_same_becomes_are_looked_for_once() {
+        let refused = |call| Line { call, when: Vec::new(), action: Action::Errno(1) };
+        let lines = [refused(0), refused(7), refused(8), refused(9), refused(11)];
+        let firsts: Vec<_> = stretches(&lines).into_iter().map(|stretch| stretch.first).collect();
+        assert_eq!(firsts, [0, 1, 7, 10, 11, 12]);
+        let program = assemble(&lines);
+        for number in 0..20 {
+            let ran = run(&program, ARCHITECTURE, number, [0; 6]);
+            assert_eq!(decide(&lines, number.into(), [0; 6]).code(), ran, "{number}");
         }
     }
 

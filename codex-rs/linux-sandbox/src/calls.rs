@@ -4,6 +4,8 @@
 //! file system and Landlock hold by themselves. These are calls that reach around them, that reach into the kernel's more
 //! fragile parts, or that leave behind what acts with more rights later.
 
+use std::sync::OnceLock;
+
 use codex_exec_server_protocol::sandbox::SandboxNetwork;
 use libc::c_long;
 
@@ -80,24 +82,46 @@ const NEW_TIME_NAMESPACE: u32 = 0x80;
 
 const SET_ID_BITS: u32 = libc::S_ISUID | libc::S_ISGID;
 
-/// The filter of a process that may reach the network or not.
-pub(crate) fn filter(network: SandboxNetwork) -> Vec<Instruction> {
-    assemble(&lines(network))
+/// The filter of a process that may reach the network or not. Made once, as all of them.
+pub(crate) fn filter(network: SandboxNetwork) -> &'static [Instruction] {
+    static MADE: [OnceLock<Vec<Instruction>>; 2] = [const { OnceLock::new() }; 2];
+    MADE[index(network)].get_or_init(|| assemble(&lines(network)))
 }
 
 /// What the filter refuses, as a table.
-pub(crate) fn table(network: SandboxNetwork) -> Vec<Line> {
-    lines(network)
+pub(crate) fn table(network: SandboxNetwork) -> &'static [Line] {
+    static MADE: [OnceLock<Vec<Line>>; 2] = [const { OnceLock::new() }; 2];
+    MADE[index(network)].get_or_init(|| lines(network))
 }
 
 /// The same filter, but what it refuses and what is watched is asked of a listener.
-pub(crate) fn witnessed(network: SandboxNetwork, watch: Watch) -> Vec<Instruction> {
-    let mut lines = lines(network);
-    for line in lines.iter_mut().filter(|line| line.action == REFUSED) {
-        line.action = Action::Ask;
+pub(crate) fn witnessed(network: SandboxNetwork, watch: Watch) -> &'static [Instruction] {
+    static MADE: [[OnceLock<Vec<Instruction>>; Watch::KINDS]; 2] =
+        [const { [const { OnceLock::new() }; Watch::KINDS] }; 2];
+    MADE[index(network)][watch.index()].get_or_init(|| {
+        let mut lines = lines(network);
+        for line in lines.iter_mut().filter(|line| line.action == REFUSED) {
+            line.action = Action::Ask;
+        }
+        lines.extend(watched::lines(watch));
+        assemble(&lines)
+    })
+}
+
+/// Makes what processes of a closed network need, for those that are copies of this one.
+pub(crate) fn make_ahead() {
+    filter(SandboxNetwork::Restricted);
+    table(SandboxNetwork::Restricted);
+    for (changes, reads) in [(true, false), (true, true), (false, false)] {
+        witnessed(SandboxNetwork::Restricted, Watch { changes, reads, addresses: true });
     }
-    lines.extend(watched::lines(watch));
-    assemble(&lines)
+}
+
+fn index(network: SandboxNetwork) -> usize {
+    match network {
+        SandboxNetwork::Restricted => 0,
+        SandboxNetwork::Enabled => 1,
+    }
 }
 
 /// What a refused call is called.

@@ -6,12 +6,13 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use codex_exec_server_protocol::sandbox::SandboxNetwork;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
 use serde::{Deserialize, Serialize};
 
-use crate::bpf::{Instruction, Line};
 use crate::file_rules::FileRules;
 use crate::view::View;
+use crate::watched::Watch;
 
 /// Descriptors of the launcher beside the first three.
 pub const JOB: i32 = 3;
@@ -50,7 +51,6 @@ pub(crate) struct Job {
     pub(crate) own_network: bool,
     /// Ports of its loopback that are listened on for whoever asked; at most [`MOST_LISTENERS`].
     pub(crate) listen: Vec<u16>,
-    pub(crate) filter: Vec<Instruction>,
     /// How denials are to be noticed, where the kernel can tell of them.
     pub(crate) witness: Option<Witnessing>,
     /// `None` where the kernel has no Landlock, or everything may be written.
@@ -62,13 +62,18 @@ pub(crate) struct Job {
     pub(crate) work: Work,
 }
 
+impl Job {
+    /// What it may reach.
+    pub(crate) fn network(&self) -> SandboxNetwork {
+        if self.own_network { SandboxNetwork::Restricted } else { SandboxNetwork::Enabled }
+    }
+}
+
 /// See [`Job::witness`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Witnessing {
-    /// Takes the place of the job's own filter.
-    pub(crate) filter: Vec<Instruction>,
-    /// What the job's own filter refuses.
-    pub(crate) table: Vec<Line>,
+    /// What is looked at.
+    pub(crate) watch: Watch,
     /// By the paths where they hold; no globs.
     pub(crate) rules: FileRules,
 }

@@ -17,7 +17,6 @@ use rustix::net::{
     socketpair,
 };
 
-use crate::calls;
 use crate::denial::{Denial, Denials, REPORT_BYTES};
 use crate::file_rules::FileRules;
 use crate::intent::{Files, Policy};
@@ -218,7 +217,6 @@ impl Prepared {
             view: survey.view,
             own_network: policy.network == SandboxNetwork::Restricted,
             listen,
-            filter: calls::filter(policy.network),
             witness: witnessing(policy, &survey.rules, &work),
             fence: survey.fence,
             limits,
@@ -277,11 +275,7 @@ fn witnessing(policy: &Policy, rules: &Rules, work: &Work) -> Option<Witnessing>
         reads: is_ruled && rules.iter().any(|(_, rule)| denies(rule)),
         addresses: policy.network == SandboxNetwork::Restricted,
     };
-    Some(Witnessing {
-        filter: calls::witnessed(policy.network, watch),
-        table: calls::table(policy.network),
-        rules: FileRules { rules: rules.clone(), globs: Vec::new() },
-    })
+    Some(Witnessing { watch, rules: FileRules { rules: rules.clone(), globs: Vec::new() } })
 }
 
 impl Running {

@@ -3,6 +3,7 @@
 //! The kernel decides about each of them by itself; they are looked at only to say afterwards what was denied.
 
 use libc::c_long;
+use serde::{Deserialize, Serialize};
 
 use crate::bpf::{Action, Line, When};
 
@@ -114,7 +115,7 @@ pub(crate) const WRITING: u32 =
     (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC).cast_unsigned();
 
 /// Which calls are to be told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Watch {
     /// Those that change files.
     pub(crate) changes: bool,
@@ -122,6 +123,16 @@ pub(crate) struct Watch {
     pub(crate) reads: bool,
     /// Those that reach for an address.
     pub(crate) addresses: bool,
+}
+
+impl Watch {
+    /// How many different ones there are.
+    pub(crate) const KINDS: usize = 8;
+
+    /// The number of this one, below [`KINDS`](Self::KINDS).
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.changes) | usize::from(self.reads) << 1 | usize::from(self.addresses) << 2
+    }
 }
 
 /// The lines of a filter that tell of them.

@@ -34,6 +34,7 @@ use rustix::net::{
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::calls;
 use crate::job::{Failure, JOB, Job, MOST_DESCRIPTORS, STATUS, Stage, TOLD_BYTES, Task, Told, Work};
 use crate::launcher::Serve;
 use forks::{Command, End, Fork, Init};
@@ -124,11 +125,12 @@ fn launch(task: Task, status: &Status, serve: Option<Serve>) -> Result<Option<La
             }
         },
     };
+    let table = calls::table(job.network());
     let watch = match (processes, job.witness) {
         (Some(processes), Some(witnessing)) => {
             // It comes when the filter holds, and never if there is none: then the end of the socket comes.
             listener(&ours).zip(pipe_with(PipeFlags::CLOEXEC).ok()).map(|(listener, pipe)| {
-                (Witness::new(listener, processes, witnessing.table, witnessing.rules.rules), pipe)
+                (Witness::new(listener, processes, table, witnessing.rules.rules), pipe)
             })
         }
         _ => None,
@@ -244,11 +246,11 @@ fn prepare(job: &Job, teller: Option<OwnedFd>) -> Result<(), Failure> {
         confine::landlock(fence)?;
     }
     if let (Some(witness), Some(teller)) = (&job.witness, teller)
-        && let Ok(listener) = confine::seccomp_listening(&witness.filter)
+        && let Ok(listener) = confine::seccomp_listening(calls::witnessed(job.network(), witness.watch))
     {
         return send(&teller, &[0], &[listener.as_fd()]).map_err(at(Stage::Seccomp));
     }
-    confine::seccomp(&job.filter).map_err(at(Stage::Seccomp))
+    confine::seccomp(calls::filter(job.network())).map_err(at(Stage::Seccomp))
 }
 
 /// The launcher's end of the socket to the server.

@@ -59,14 +59,14 @@ pub(super) struct Witness {
     listener: OwnedFd,
     /// The machine's process table, in which the launcher's numbers mean something.
     processes: OwnedFd,
-    table: Vec<Line>,
+    table: &'static [Line],
     rules: Rules,
     denials: Denials,
     unsure: VecDeque<(&'static str, PathBuf, Intention, bool)>,
 }
 
 impl Witness {
-    pub(super) fn new(listener: OwnedFd, processes: OwnedFd, table: Vec<Line>, rules: Rules) -> Self {
+    pub(super) fn new(listener: OwnedFd, processes: OwnedFd, table: &'static [Line], rules: Rules) -> Self {
         // SAFETY: a number is passed; older kernels refuse it, and it only saves time.
         unsafe { libc::ioctl(listener.as_raw_fd(), SET_FLAGS as _, IN_TURN) };
         Self { listener, processes, table, rules, denials: Denials::default(), unsure: VecDeque::new() }
@@ -112,7 +112,7 @@ impl Witness {
         if unsafe { libc::ioctl(self.listener.as_raw_fd(), RECEIVE as _, &raw mut told) } < 0 {
             return;
         }
-        let error = match decide(&self.table, told.call.into(), told.arguments) {
+        let error = match decide(self.table, told.call.into(), told.arguments) {
             Action::Errno(errno) => {
                 self.refused(&told);
                 -errno

@@ -13,10 +13,13 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use rustix::process::setsid;
 
 use super::{Status, at, confine, forks};
+use crate::calls;
 use crate::job::{Birth, Failure, Stage, TOLD_BYTES, Told};
 
 /// Makes launchers until nobody is going to ask for one any more; returns only in one of them, with its socket.
 pub(super) fn serve(socket: Status) -> Status {
+    // The same for all of them.
+    calls::make_ahead();
     loop {
         let (birth, status) = match receive(&socket.0) {
             Ok(Some((birth, status))) => (birth, Status(status)),
