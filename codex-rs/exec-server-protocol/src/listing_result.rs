@@ -112,9 +112,9 @@ static IS_PLAIN: [bool; 256] = {
 /// Appends `value` as a JSON string. Hardly a name has anything in it that must be escaped.
 fn push_string(text: &mut String, value: &str) {
     if value.bytes().all(|byte| IS_PLAIN[usize::from(byte)]) {
-        text.push_str("\"");
+        text.push('"');
         text.push_str(value);
-        text.push_str("\"");
+        text.push('"');
     } else {
         text.push_str(&serde_json::to_string(value).expect("a string always serializes"));
     }

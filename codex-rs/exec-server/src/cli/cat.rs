@@ -6,20 +6,18 @@ use std::process::ExitCode;
 
 use super::Failure;
 use super::console::{Sink, Target};
+use super::exit;
 use super::files::{Host, Reading};
 use super::reach::ReachArgs;
 use super::run::BROKEN_PIPE;
 use super::teller::Teller;
-
-/// Exit code when one of several files could not be read.
-const INCOMPLETE: u8 = 1;
 
 /// What `--help` says below the flags.
 const HELP: &str = "\
 A relative path begins in the server's own directory, or in this one if the machine is this one. Of a file of any length \
 no more than 8 MiB are held at a time. A connection that breaks meanwhile is made again, and reading goes on where it was.
 
-The exit code is 1 when a file could not be read to its end; what can be read of the others is printed all the same.
+When a file could not be read to its end, what can be read of the others is printed all the same.
 
 Examples:
   codex-exec-server cat --env box /etc/os-release
@@ -28,7 +26,7 @@ Examples:
 
 /// Flags of `cat`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
+#[command(after_help = exit::with_codes(HELP))]
 pub(super) struct CatArgs {
     #[command(flatten)]
     reach: ReachArgs,
@@ -63,7 +61,7 @@ async fn cat(host: &Host, paths: &[PathBuf]) -> Result<u8, Failure> {
             Ok(()) => {}
             Err(Stop::Unread(error)) => {
                 Teller::default().tell(format_args!("{error}"));
-                code = INCOMPLETE;
+                code = code.max(exit::code(&error));
             }
             Err(Stop::BrokenPipe) => return Ok(BROKEN_PIPE),
             Err(Stop::Unwritten(error)) => return Err(error),

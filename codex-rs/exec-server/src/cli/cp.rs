@@ -22,13 +22,11 @@ use self::progress::Progress;
 use self::spots::{Spot, Way};
 use self::tree::{Copying, What};
 use super::Failure;
+use super::exit;
 use super::files::Host;
 use super::reach::ReachArgs;
 use super::stop::Stop;
 use super::teller::Teller;
-
-/// Exit code when something was not copied and the rest was.
-const INCOMPLETE: u8 = 1;
 
 /// What `--help` says below the flags.
 const HELP: &str = "\
@@ -43,7 +41,7 @@ goes on with what is there when the same command is given again, as far as that 
 With -p copies keep the time at which the original was changed last; links have the time of their making.
 
 With -r links are copied as links, except those that are named. Nothing is written through a link at the destination: it is \
-replaced. What cannot be copied is told, the rest is copied, and the exit code is 1.
+replaced. What cannot be copied is told, and the rest is copied.
 
 Examples:
   codex-exec-server cp --env box build.tar.gz :/srv/
@@ -52,7 +50,7 @@ Examples:
 
 /// Flags of `cp`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
+#[command(after_help = exit::with_codes(HELP))]
 pub(super) struct CpArgs {
     #[command(flatten)]
     reach: ReachArgs,
@@ -87,6 +85,9 @@ struct Copied {
     /// Whether SHA-256 was the same on both sides for every file; false where the server has no such sum.
     verified: bool,
     failed: Vec<Failed>,
+    /// The exit code that comes of it.
+    #[serde(skip)]
+    code: u8,
 }
 
 /// Something that was not copied.
@@ -114,7 +115,7 @@ pub(super) fn main(args: &CpArgs) -> Result<ExitCode, Failure> {
         if args.json {
             super::print_json(&copied)?;
         }
-        Ok(if copied.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
+        Ok(ExitCode::from(copied.code))
     })
 }
 

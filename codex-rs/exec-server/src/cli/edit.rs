@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
+use super::exit::{reworded, undone, with_codes};
 use super::files::{Host, Reading, about, shown, uri};
 use super::reach::ReachArgs;
 use super::teller::Teller;
@@ -39,7 +40,7 @@ Examples:
 
 /// Flags of `edit`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
+#[command(after_help = with_codes(HELP))]
 pub(super) struct EditArgs {
     #[command(flatten)]
     reach: ReachArgs,
@@ -69,7 +70,7 @@ pub(super) fn main(args: &EditArgs) -> Result<ExitCode, Failure> {
         let edited = copy.edit().await;
         match edited {
             Err(error) if copy.is(&original.content) => Err(error),
-            Err(error) => Err(copy.keep(&error.to_string())),
+            Err(error) => Err(copy.keep(&error)),
             Ok(content) if content == original.content => {
                 Teller::default()
                     .tell(format_args!("{}: not changed, nothing is written", shown(&original.path)));
@@ -79,7 +80,7 @@ pub(super) fn main(args: &EditArgs) -> Result<ExitCode, Failure> {
                 let writing = with_host(args, async |host, _| write(host, &original, content).await);
                 match writing.await {
                     Ok(()) => Ok(ExitCode::SUCCESS),
-                    Err(error) => Err(copy.keep(&error.to_string())),
+                    Err(error) => Err(copy.keep(&error)),
                 }
             }
         }
@@ -121,7 +122,7 @@ async fn fetch(host: &Host, args: &EditArgs) -> Result<Original, Failure> {
 /// The file's etag, if it is one that can be written back.
 fn may_be_edited(path: &Path, metadata: &FsGetMetadataResponse) -> Result<String, Failure> {
     if !metadata.is_file {
-        return Err(format!("{}: is not a file", shown(path)).into());
+        return Err(undone(format_args!("{}: is not a file", shown(path))));
     }
     if metadata.size > MAX_BYTES {
         return Err(too_large(path));
@@ -137,7 +138,7 @@ fn may_be_edited(path: &Path, metadata: &FsGetMetadataResponse) -> Result<String
 }
 
 fn too_large(path: &Path) -> Failure {
-    format!("{}: is longer than {} MiB, the limit of edit", shown(path), MAX_BYTES >> 20).into()
+    undone(format_args!("{}: is longer than {} MiB, the limit of edit", shown(path), MAX_BYTES >> 20))
 }
 
 async fn write(host: &Host, original: &Original, content: Vec<u8>) -> Result<(), Failure> {
@@ -159,7 +160,7 @@ async fn write(host: &Host, original: &Original, content: Vec<u8>) -> Result<(),
                 (false, true) => "somebody else removed it meanwhile",
                 (false, false) => "somebody else changed it meanwhile",
             };
-            Err(format!("{}: {what}", shown(&original.path)).into())
+            Err(undone(format_args!("{}: {what}", shown(&original.path))))
         }
         Err(error) => Err(about(shown(&original.path), &error)),
     }
@@ -170,8 +171,10 @@ impl Copy {
     fn new(original: &Original) -> Result<Self, Failure> {
         let private = Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new().prefix("codex-edit-").permissions(private).tempdir()?;
-        let name =
-            original.path.file_name().ok_or_else(|| format!("{}: is not a file", shown(&original.path)))?;
+        let name = original
+            .path
+            .file_name()
+            .ok_or_else(|| undone(format_args!("{}: is not a file", shown(&original.path))))?;
         let path = folder.path().join(name);
         let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(&original.content)?;
@@ -201,10 +204,10 @@ impl Copy {
     }
 
     /// Leaves the copy behind, and says so.
-    fn keep(self, why: &str) -> Failure {
+    fn keep(self, why: &Failure) -> Failure {
         let Self { folder, path } = self;
         let _ = folder.keep();
-        format!("{why}; your copy is {}", shown(&path)).into()
+        reworded(why, format!("{why}; your copy is {}", shown(&path)))
     }
 }
 

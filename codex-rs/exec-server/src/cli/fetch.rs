@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use codex_exec_server_client::{Client, ClientConfig, HttpAnswer, HttpBody, RequestError};
+use codex_exec_server_client::{Client, ClientConfig, HttpAnswer, HttpBody, HttpBodyError, RequestError};
+
 use codex_exec_server_protocol::bytes::Base64Bytes;
 use codex_exec_server_protocol::http::{
     HttpFailureCause, HttpHeader, HttpRedirectPolicy, HttpRequestHeader, HttpRequestId, HttpRequestParams,
@@ -15,12 +16,11 @@ use tempfile::NamedTempFile;
 
 use super::Failure;
 use super::duration::{millis, parse};
+use super::exit::{UNDONE, undone, with_codes};
 use super::reach::{Goal, ReachArgs, Reached};
 use super::stop::Stop;
 use super::teller::Teller;
 
-/// Exit code for an answer that says that it is a failure, with `--fail`.
-const REFUSED: u8 = 1;
 /// How often progress is shown, in bytes.
 const SHOW_EVERY_BYTES: u64 = 256 << 10;
 /// One MiB, as progress is told.
@@ -40,7 +40,7 @@ The last one sends `Bearer ` and what the variable TOKEN of the machine's server
 
 /// Flags of `fetch`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
+#[command(after_help = with_codes(HELP))]
 pub(super) struct FetchArgs {
     #[command(flatten)]
     reach: ReachArgs,
@@ -133,7 +133,9 @@ impl FetchArgs {
     fn request(&self) -> Result<HttpRequestParams, Failure> {
         let body = match (&self.data, &self.data_file) {
             (Some(text), _) => Some(text.clone().into_bytes()),
-            (None, Some(path)) => Some(read(path).map_err(|error| format!("{}: {error}", path.display()))?),
+            (None, Some(path)) => {
+                Some(read(path).map_err(|error| undone(format_args!("{}: {error}", path.display())))?)
+            }
             (None, None) => None,
         };
         let method = match (&self.method, &body) {
@@ -187,23 +189,17 @@ impl FetchArgs {
             let (headers, output) = (&headers[..], self.output.as_deref());
             super::print_json(&Fetched { server: goal, status, headers, body_bytes, base64, output })?;
         }
-        Ok(if self.fail && status >= 400 { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+        Ok(if self.fail && status >= 400 { ExitCode::from(UNDONE) } else { ExitCode::SUCCESS })
     }
 }
 
 /// What went wrong, and what can be done about it.
-fn explained(error: &RequestError) -> String {
-    let hint = match error {
-        RequestError::Refused(refusal) => refusal
-            .data
-            .as_ref()
-            .and_then(|data| serde_json::from_value(data.get("cause")?.clone()).ok())
-            .and_then(hint),
-        _ => None,
-    };
-    match hint {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
+fn explained(error: &RequestError) -> Failure {
+    let RequestError::Refused(refusal) = error else { return error.to_string().into() };
+    let cause = refusal.data.as_ref().and_then(|data| data.get("cause"));
+    match cause.and_then(|cause| serde_json::from_value(cause.clone()).ok()).and_then(hint) {
+        Some(hint) => undone(format_args!("{error}; {hint}")),
+        None => undone(error),
     }
 }
 
@@ -235,7 +231,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// Puts the body into a file beside `path`, and that in its place when it is whole.
 async fn save(body: &mut HttpBody, path: &Path) -> Result<u64, Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let told = |error: io::Error| format!("{}: {error}", path.display());
+    let told = |error: io::Error| undone(format_args!("{}: {error}", path.display()));
     let mut file = NamedTempFile::new_in(folder).map_err(told)?;
     let bytes = copy(body, file.as_file_mut()).await?;
     file.persist(path).map_err(|error| told(error.error))?;
@@ -249,6 +245,7 @@ async fn copy(body: &mut HttpBody, to: &mut impl Write) -> Result<u64, Failure> 
     let outcome = loop {
         match body.next().await {
             None => break Ok(bytes),
+            Some(Err(error @ HttpBodyError::Failed { .. })) => break Err(undone(error)),
             Some(Err(error)) => break Err(error.into()),
             Some(Ok(piece)) => {
                 if let Err(error) = to.write_all(&piece) {

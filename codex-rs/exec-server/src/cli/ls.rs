@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use self::details::{Details, mode_letters, time};
 use super::Failure;
+use super::exit;
 use super::files::{Entry, Host, Kind, Listing, about, for_output, shown, uri};
 use super::reach::ReachArgs;
 use super::run::BROKEN_PIPE;
@@ -30,7 +31,7 @@ Examples:
 
 /// Flags of `ls`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
+#[command(after_help = exit::with_codes(HELP))]
 pub(super) struct LsArgs {
     #[command(flatten)]
     reach: ReachArgs,

@@ -8,10 +8,8 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use clap_mangen::Man;
 
+use super::exit::EXAMPLES;
 use super::{Cli, Failure};
-
-/// What begins the part of a help text whose lines are to stay as they are.
-const EXAMPLES: &str = "Examples:\n";
 
 /// Flags of `man`.
 #[derive(Debug, clap::Args)]
@@ -69,6 +67,7 @@ fn page(command: &clap::Command, out: &mut dyn Write) -> io::Result<()> {
         page.render_subcommands_section(out)?;
     }
     let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    // The lines of examples are to stay as they are.
     let (notes, examples) = help.split_once(EXAMPLES).unwrap_or((&help, ""));
     if !notes.trim().is_empty() {
         writeln!(out, ".SH NOTES")?;

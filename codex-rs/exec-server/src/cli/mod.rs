@@ -9,6 +9,7 @@ mod duration;
 mod edit;
 mod embedded;
 mod envs;
+mod exit;
 mod fetch;
 mod files;
 mod found;
@@ -107,10 +108,6 @@ enum Command {
     Man(man::ManArgs),
 }
 
-/// Exit code of a command that failed before it could do its work, as of `env` and `ssh`: not to be mistaken for the
-/// code of a remote program that failed in the ordinary way.
-const FAILED: u8 = 125;
-
 /// Reads the command line, does what it asks, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -145,7 +142,7 @@ pub fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("codex-exec-server: {error}");
-        ExitCode::from(FAILED)
+        ExitCode::from(exit::code(&error))
     })
 }
 

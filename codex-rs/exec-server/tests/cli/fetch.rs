@@ -68,13 +68,13 @@ fn a_body_goes_to_a_file_and_the_rest_into_a_document() {
 fn what_fails_is_told_and_leaves_no_file() {
     let home = Home::new();
     let path = home.path().join("out");
-    let said = home.fails(&["fetch", "-o", path.to_str().expect("text"), "http://127.0.0.1:1/"]);
+    let said = home.is_undone(&["fetch", "-o", path.to_str().expect("text"), "http://127.0.0.1:1/"]);
     assert!(said.contains("http/request failed: ") && said.contains("Connection refused"), "{said}");
     assert!(said.contains("as seen from the machine that asks"), "{said}");
-    let said = home.fails(&["fetch", "http://no-such-host.invalid/"]);
+    let said = home.is_undone(&["fetch", "http://no-such-host.invalid/"]);
     assert!(said.contains("does not know that name"), "{said}");
     assert!(!path.exists());
-    let said = home.fails(&["fetch", "ftp://127.0.0.1/"]);
+    let said = home.is_undone(&["fetch", "ftp://127.0.0.1/"]);
     assert!(said.contains("http/request only supports http and https URLs, got ftp"), "{said}");
     let (code, _, said) = home.outcome(&["fetch", "-H", "nonsense", "http://127.0.0.1:1/"]);
     assert!(code == Some(2) && said.contains("write NAME: VALUE"), "{said}");

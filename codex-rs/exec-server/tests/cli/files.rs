@@ -149,6 +149,48 @@ fn a_single_file_is_listed_alone_and_nothing_is_told() {
     std::fs::write(home.path().join("f"), "text").expect("it can be written");
     let path = home.path().join("f");
     assert_eq!(home.says(&["ls", text(&path)]), format!("{}\n", text(&path)));
-    let said = home.fails(&["ls", text(&home.path().join("none"))]);
+    let said = home.is_undone(&["ls", text(&home.path().join("none"))]);
     assert!(said.contains("/none: No such file or directory"), "{said}");
+}
+
+/// Each command about files and sites, asked for something that is not there.
+fn about_nothing<'a>(none: &'a str, there: &'a str) -> [(&'a str, Vec<&'a str>); 5] {
+    [
+        ("cat", vec![none]),
+        ("ls", vec![none]),
+        ("cp", vec![there, "."]),
+        ("edit", vec![none]),
+        ("fetch", vec!["http://no-such-host.invalid/"]),
+    ]
+}
+
+#[test]
+fn the_exit_code_says_whether_it_is_not_there_or_nobody_could_be_asked() {
+    for server in Server::each() {
+        let home = Home::new();
+        // Below a file, so that there is nothing which could be made.
+        std::fs::write(home.path().join("f"), "").expect("it can be written");
+        let none = home.path().join("f/none");
+        let there = format!(":{}", text(&none));
+        for (command, args) in about_nothing(text(&none), &there) {
+            home.is_undone(&words(command, &server, &args));
+        }
+    }
+    let home = Home::new();
+    for (command, args) in about_nothing("/none", ":/none") {
+        let nobody = ["--connect", "unix:///no/such/socket"];
+        home.fails(&[&[command][..], &nobody, &args].concat());
+    }
+}
+
+#[test]
+fn the_rule_of_exit_codes_is_in_the_help_of_each_command() {
+    let home = Home::new();
+    for (command, _) in about_nothing("", "") {
+        let help = home.says(&[command, "--help"]);
+        assert!(
+            help.contains("The exit code is 1 when something could not be done because of what it is about"),
+            "{help}"
+        );
+    }
 }

@@ -62,6 +62,13 @@ impl Home {
         stderr(&output)
     }
 
+    /// Fails because of what it is about, and says why.
+    pub(crate) fn is_undone(&self, args: &[&str]) -> String {
+        let (code, printed, said) = self.outcome(args);
+        assert_eq!((code, printed.as_str()), (Some(1), ""), "{args:?}: {said}");
+        said
+    }
+
     /// Runs to the end; the exit code and both streams.
     pub(crate) fn outcome(&self, args: &[&str]) -> (Option<i32>, String, String) {
         let Output { status, stdout, stderr } = output(self.command(args));

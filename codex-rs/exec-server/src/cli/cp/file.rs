@@ -28,6 +28,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::progress::Progress;
 use crate::cli::Failure;
+use crate::cli::exit::undone;
 use crate::cli::files::{BLOCK_BYTES, Reading, about, shown, uri};
 
 /// Blocks that are written at a time.
@@ -89,15 +90,17 @@ impl Between<'_> {
             (None, _) => false,
             (Some(original), copy) => {
                 if Some(&original.etag) != etag.as_ref() {
-                    return Err(format!("{}: was changed while it was copied; try again", shown(from)).into());
+                    return Err(undone(format_args!(
+                        "{}: was changed while it was copied; try again",
+                        shown(from)
+                    )));
                 }
                 if (&original.sha256, original.len) != (&copy.sha256, copy.len) {
                     partial.remove(&**self.to).await?;
-                    return Err(format!(
+                    return Err(undone(format_args!(
                         "{}: the copy is not the same as the original (SHA-256 differs), and is removed; try again",
                         shown(from)
-                    )
-                    .into());
+                    )));
                 }
                 true
             }
@@ -220,7 +223,8 @@ struct Partial {
 impl Partial {
     /// That of the copy at `to`.
     fn beside(to: &Path) -> Result<Self, Failure> {
-        let name = to.file_name().ok_or_else(|| format!("{}: has no name of its own", shown(to)))?;
+        let name =
+            to.file_name().ok_or_else(|| undone(format_args!("{}: has no name of its own", shown(to))))?;
         let path = to.with_file_name(partial_of(name));
         let uri = uri(&path)?;
         Ok(Self { path, uri })
@@ -249,7 +253,7 @@ impl Partial {
         let path = self.uri.clone();
         match on.get_metadata(FsGetMetadataParams { path, follow_symlinks: None, sandbox: None }).await {
             Ok(found) if found.is_file && !found.is_symlink => Ok(Some(found.size)),
-            Ok(_) => Err(format!("{}: is in the way of a copy, and is not a file", self.name()).into()),
+            Ok(_) => Err(undone(format_args!("{}: is in the way of a copy, and is not a file", self.name()))),
             Err(FsError::NotFound(_)) => Ok(None),
             Err(error) => Err(about(self.name(), &error)),
         }

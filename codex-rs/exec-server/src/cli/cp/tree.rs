@@ -22,6 +22,7 @@ use super::file::{Between, COPIED_BITS, partial_of};
 use super::progress::Progress;
 use super::{Copied, Failed};
 use crate::cli::Failure;
+use crate::cli::exit::{self, undone};
 use crate::cli::files::{Fault, Host, Kind, Listing, about, shown, uri};
 use crate::cli::teller::Teller;
 
@@ -83,9 +84,10 @@ impl Copying {
     pub(super) async fn copy(self, sources: &[PathBuf], destination: &Path) -> Result<Copied, Failure> {
         let folder = self.folder(destination).await?;
         if folder.is_none() && (sources.len() > 1 || ends_with_slash(destination)) {
-            return Err(
-                format!("{}: is no directory, so nothing can be copied into it", shown(destination)).into()
-            );
+            return Err(undone(format_args!(
+                "{}: is no directory, so nothing can be copied into it",
+                shown(destination)
+            )));
         }
         let target = match &folder {
             Some(folder) => folder.clone(),
@@ -130,7 +132,7 @@ impl Copying {
     async fn place(&self, destination: &Path) -> Result<PathBuf, Failure> {
         let name = destination
             .file_name()
-            .ok_or_else(|| format!("{}: has no name of its own", shown(destination)))?;
+            .ok_or_else(|| undone(format_args!("{}: has no name of its own", shown(destination))))?;
         let parent = destination.parent().unwrap_or(Path::new("/"));
         Ok(real(&*self.to, parent).await?.join(name))
     }
@@ -140,7 +142,7 @@ impl Copying {
         let found = find(&*self.from, source).await?;
         let kind = match (found.is_directory, found.is_file) {
             (true, _) if !self.what.directories => {
-                return Err(format!("{}: is a directory; copy it with -r", shown(source)).into());
+                return Err(undone(format_args!("{}: is a directory; copy it with -r", shown(source))));
             }
             (true, _) => Kind::Directory,
             (false, true) => Kind::File,
@@ -160,7 +162,10 @@ impl Copying {
             Kind::Directory => return self.directory(from, to, is_root).await,
             Kind::Symlink => self.link(&from, &to).await?,
             Kind::Other => {
-                return Err(format!("{}: is a device, pipe or socket, and not copied", shown(&from)).into());
+                return Err(undone(format_args!(
+                    "{}: is a device, pipe or socket, and not copied",
+                    shown(&from)
+                )));
             }
             Kind::File => {
                 let between = Between {
@@ -207,7 +212,7 @@ impl Copying {
     async fn directory(&self, from: PathBuf, to: PathBuf, is_root: bool) -> Result<Vec<Job>, Failure> {
         let original = find(&*self.from, &from).await?;
         if !is_root && identity(&original).is_some_and(|known| self.roots.borrow().contains(&known)) {
-            return Err(format!("{}: is where it would be copied to", shown(&from)).into());
+            return Err(undone(format_args!("{}: is where it would be copied to", shown(&from))));
         }
         if self.make_directory(&to).await? {
             let mode = original.mode.map(|mode| mode & COPIED_BITS);
@@ -264,7 +269,7 @@ impl Copying {
             Ok(found) if found.is_directory => Ok(is_unknown),
             // A link to one is none.
             Ok(_) | Err(FsError::Refused(_)) if exists => {
-                Err(format!("{}: is there already, and is no directory", shown(to)).into())
+                Err(undone(format_args!("{}: is there already, and is no directory", shown(to))))
             }
             Ok(_) | Err(_) => Err(about(shown(to), &error)),
         }
@@ -300,7 +305,9 @@ impl Copying {
         self.progress.clear();
         let message = error.to_string();
         Teller::default().tell(format_args!("{message}"));
-        self.copied.borrow_mut().failed.push(Failed { message });
+        let mut copied = self.copied.borrow_mut();
+        copied.code = copied.code.max(exit::code(&error));
+        copied.failed.push(Failed { message });
         Ok(())
     }
 }
@@ -318,7 +325,7 @@ async fn look(files: &dyn FileSystem, path: &Path) -> Result<Option<FsGetMetadat
 /// As [`look`], of what has to be there.
 async fn find(files: &dyn FileSystem, path: &Path) -> Result<FsGetMetadataResponse, Failure> {
     let found = look(files, path).await?;
-    found.ok_or_else(|| format!("{}: no such file or directory", shown(path)).into())
+    found.ok_or_else(|| undone(format_args!("{}: no such file or directory", shown(path))))
 }
 
 /// Without links.

@@ -34,6 +34,17 @@ fn words(error: &FsError) -> String {
 }
 
 impl Fault {
+    /// Whether the machine was asked and could not do it, rather than nobody having been asked.
+    pub(super) fn is_refused(&self) -> bool {
+        match &self.error {
+            FsError::NotFound(_) | FsError::Changed { .. } | FsError::Refused(_) => true,
+            FsError::Unsupported(_)
+            | FsError::OutcomeUnknown
+            | FsError::SearchLost(_)
+            | FsError::Disconnected(_) => false,
+        }
+    }
+
     /// Whether nothing else will succeed either: there is no connection any more, the server can't do it, or there is no
     /// room on the disk.
     pub(super) fn is_fatal(&self) -> bool {

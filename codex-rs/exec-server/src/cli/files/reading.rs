@@ -11,6 +11,7 @@ use codex_exec_server_protocol::fs::FsGetMetadataResponse;
 use super::host::uri;
 use super::{about, shown};
 use crate::cli::Failure;
+use crate::cli::exit::undone;
 
 /// What is asked for at a time.
 pub(in crate::cli) const BLOCK_BYTES: u64 = READING_BLOCK_BYTES;
@@ -47,6 +48,6 @@ impl Reading {
 fn told(path: &Path, error: &ReadingError) -> Failure {
     match error {
         ReadingError::Fs(error) => about(shown(path), error),
-        ReadingError::Replaced => format!("{}: {error}", shown(path)).into(),
+        ReadingError::Replaced => undone(format_args!("{}: {error}", shown(path))),
     }
 }
