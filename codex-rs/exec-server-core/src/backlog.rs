@@ -106,6 +106,12 @@ impl Backlog {
         self.bounded_until = Some(now + self.limits.attention);
     }
 
+    /// Whether something little was lately said beside bulk.
+    #[must_use]
+    pub fn is_attentive(&self, now: Instant) -> bool {
+        self.bounded_until.is_some_and(|until| now < until)
+    }
+
     /// So much bulk was sent.
     pub const fn sent(&mut self, bytes: u64) {
         self.sent += bytes;
@@ -172,7 +178,7 @@ impl Backlog {
     }
 
     fn is_bounded(&self, now: Instant) -> bool {
-        self.reader != Reader::Silent && self.bounded_until.is_some_and(|until| now < until)
+        self.reader != Reader::Silent && self.is_attentive(now)
     }
 
     const fn is_full(&self) -> bool {

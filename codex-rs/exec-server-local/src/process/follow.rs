@@ -19,6 +19,10 @@ pub trait Follower: Send + Sync {
     /// `process` has something to draw and had nothing before. Not repeated until a draw has emptied it. `waiting_bytes` of
     /// output wait for it; a measure of whether it is a trickle or a flood.
     fn ready(&self, process: Arc<Process>, waiting_bytes: u64);
+
+    /// Whether it has others to listen to at the moment, who say little: a flood is then to leave them time. Must not block
+    /// either.
+    fn has_others(&self) -> bool;
 }
 
 /// Names one spell of following, so that a follower that was replaced can't draw any more.

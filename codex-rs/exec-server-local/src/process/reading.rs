@@ -72,6 +72,11 @@ impl Reading {
         everybody.filter_map(tell).collect()
     }
 
+    /// Whether somebody who follows has others to listen to; see [`Follower::has_others`].
+    pub(super) fn is_beside_others(&self) -> bool {
+        self.follow.iter().chain(&self.watchers).any(|follow| follow.follower.has_others())
+    }
+
     /// Time has passed, for everybody.
     pub(super) fn expire(&mut self, now: Instant) {
         self.follow.iter_mut().chain(&mut self.watchers).for_each(|follow| follow.expire(now));

@@ -16,7 +16,7 @@ use super::Process;
 use super::denial;
 use super::kill::end;
 use super::stdin::StdinPipe;
-use super::tap::{Stopped, Tap};
+use super::tap::{Beside, Stopped, Tap};
 use super::watch::watch_child;
 use crate::os;
 
@@ -196,8 +196,13 @@ impl Taps<'_> {
             self.taps.remove(index);
             return;
         };
-        let (stopped, bytes) = self.taps[index].read_turn(process);
-        if stopped == Stopped::Empty
+        let beside = if process.reading().is_beside_others() { Beside::Others } else { Beside::Nobody };
+        if self.taps[index].comes_last(beside) {
+            // Losing this wait loses nothing: what told that it is time still says so.
+            tokio::task::yield_now().await;
+        }
+        let (stopped, bytes) = self.taps[index].read_turn(process, beside);
+        if self.taps[index].is_to_rest(stopped, beside)
             && let Some(ready) = &mut ready
         {
             ready.clear_ready();
@@ -207,7 +212,7 @@ impl Taps<'_> {
             return;
         }
         let tap = &mut self.taps[index];
-        tap.settle(stopped, bytes);
+        tap.settle(stopped, bytes, beside);
         if stopped == Stopped::Turn || tap.is_due() {
             tokio::task::yield_now().await;
         }

@@ -5,6 +5,10 @@
 //! the client, for every piece, which costs more than the piece. So what it writes within a fifth of a millisecond is
 //! read together. Whatever comes first, or alone, or last is never waited for: polling begins in the middle of a flood
 //! and ends when the flood slackens, and the end of the process is watched by itself.
+//!
+//! A flood takes all the time that there is, and then whoever says little waits for it three times: to be heard, for the
+//! program that answers, and to be told. So while somebody speaks beside a flood on its connection, less of it is read at a
+//! time, after whoever else has something, and then it is left alone for longer than that took.
 
 use std::cell::RefCell;
 use std::io;
@@ -31,6 +35,9 @@ const _: () = assert!(READS_OF_ALL * READ_BYTES > FLOOD_PIPE_BYTES);
 
 /// How long a flood is left alone.
 const INTERVAL: Duration = Duration::from_micros(200);
+/// The same while somebody speaks beside it, and behind each read: longer than it takes to read and to send that. This still
+/// is some 300 MB/s.
+const INTERVAL_BESIDE_OTHERS: Duration = Duration::from_micros(150);
 /// So much within an interval makes a flood: 40 MB/s.
 const FLOOD_BYTES: usize = 8 << 10;
 /// The rate of a watched stream is taken over so many bytes, so that a short burst does not make a flood.
@@ -72,6 +79,15 @@ enum Thorough {
     No,
 }
 
+/// Who is there beside a flood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// Nobody whom it might keep waiting.
+    Nobody,
+    /// Somebody who says little on the same connection.
+    Others,
+}
+
 /// Why reading stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stopped {
@@ -109,8 +125,19 @@ impl Tap {
     }
 
     /// Reads one turn's worth into the log of `process`. Tells also how many bytes that was.
-    pub(super) fn read_turn(&self, process: &Arc<Process>) -> (Stopped, usize) {
-        self.read(process, READS_PER_TURN, Thorough::No)
+    pub(super) fn read_turn(&self, process: &Arc<Process>, beside: Beside) -> (Stopped, usize) {
+        let reads = if beside == Beside::Others { 1 } else { READS_PER_TURN };
+        self.read(process, reads, Thorough::No)
+    }
+
+    /// Whether it is a flood that comes after everybody else who has something at this moment.
+    pub(super) fn comes_last(&self, beside: Beside) -> bool {
+        beside == Beside::Others && matches!(self.timing, Timing::Polled { .. })
+    }
+
+    /// Whether what told that it was time to read is to tell it anew: nothing is left, or what is left has time.
+    pub(super) fn is_to_rest(&self, stopped: Stopped, beside: Beside) -> bool {
+        stopped == Stopped::Empty || (stopped == Stopped::Turn && self.comes_last(beside))
     }
 
     /// Reads what is there at this moment, as far as the log has room, and looks whether the stream has ended.
@@ -165,12 +192,15 @@ impl Tap {
     }
 
     /// Takes note of a turn that was read, and decides what tells when the next one is due.
-    pub(super) fn settle(&mut self, stopped: Stopped, bytes: usize) {
+    pub(super) fn settle(&mut self, stopped: Stopped, bytes: usize, beside: Beside) {
+        let rests = self.is_to_rest(stopped, beside);
         match &mut self.timing {
             Timing::AlwaysWatched => {}
             Timing::Watched { since, bytes_since } => {
                 *bytes_since += bytes;
-                if stopped == Stopped::Empty && *bytes_since >= METERED_BYTES {
+                // Where there is always more, a flood need not be left alone for anybody's sake but others'.
+                let is_meant = stopped == Stopped::Empty || beside == Beside::Others;
+                if is_meant && *bytes_since >= METERED_BYTES {
                     let intervals = since.elapsed().as_secs_f64() / INTERVAL.as_secs_f64();
                     let is_flood = *bytes_since as f64 >= intervals * FLOOD_BYTES as f64;
                     (*since, *bytes_since) = (Instant::now(), 0);
@@ -182,17 +212,20 @@ impl Tap {
             }
             Timing::Polled { now, bytes: sum } => {
                 *sum += bytes;
-                if stopped != Stopped::Empty {
+                if !rests {
                     return;
                 }
                 let slackens = !*now && *sum < FLOOD_BYTES;
-                *now = *sum >= BUSY_BYTES;
-                *sum = 0;
+                let (is_busy, interval) = match beside {
+                    Beside::Nobody => (*sum >= BUSY_BYTES, INTERVAL),
+                    Beside::Others => (false, INTERVAL_BESIDE_OTHERS),
+                };
+                (*now, *sum) = (is_busy, 0);
                 // A stream that can't be watched is polled on.
-                if *now || (slackens && self.watch().is_ok()) {
+                if is_busy || (slackens && self.watch().is_ok()) {
                     return;
                 }
-                if let Err(error) = os::arm_timer(self.alarm.get_ref(), INTERVAL) {
+                if let Err(error) = os::arm_timer(self.alarm.get_ref(), interval) {
                     tracing::error!(%error, "a timer can't be armed");
                 }
             }

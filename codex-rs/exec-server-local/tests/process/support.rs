@@ -1,6 +1,7 @@
 //! What the tests of this folder share: a table with small bounds, and a follower that a test can look into.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -137,12 +138,18 @@ pub(crate) async fn pass(time: Duration) {
 pub(crate) struct Recorder {
     news: Mutex<VecDeque<Arc<Process>>>,
     came: Notify,
+    /// What it says when it is asked whether it has others to listen to.
+    pub(crate) has_others: AtomicBool,
 }
 
 impl Follower for Recorder {
     fn ready(&self, process: Arc<Process>, _waiting_bytes: u64) {
         self.news.lock().expect("no panic").push_back(process);
         self.came.notify_one();
+    }
+
+    fn has_others(&self) -> bool {
+        self.has_others.load(Ordering::Relaxed)
     }
 }
 

@@ -5,6 +5,7 @@
 //! holds up nobody but itself.
 
 pub(crate) mod bodies;
+mod form;
 pub(crate) mod missing;
 mod outbound;
 mod packing;
@@ -34,9 +35,9 @@ use serde_json::value::RawValue;
 use tokio::sync::SetOnce;
 
 use self::bodies::Bodies;
+pub(crate) use self::form::{Form, Reply};
 use self::missing::MissingWatches;
 use self::outbound::Outbound;
-pub(crate) use self::outbound::{Form, Reply};
 use self::requests::Requests;
 pub(crate) use self::requests::Waiting;
 use self::searches::Searches;

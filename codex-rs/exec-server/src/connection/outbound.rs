@@ -1,4 +1,4 @@
-//! What leaves a connection, in which order, and in which form.
+//! What leaves a connection, and in which order.
 //!
 //! There is no queue of output. Replies are few and wait here; processes with news only put themselves on a list,
 //! and their events are drawn from their logs when the socket has room. Strictly in this order: replies; processes
@@ -11,13 +11,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use codex_exec_server_core::backlog::{Backlog, BacklogLimits, Clearance};
 use codex_exec_server_core::event_log::Event;
 use codex_exec_server_core::schedule::{Class, Schedule, Shares, Turn};
 use codex_exec_server_local::process::{FollowId, Follower, Process};
 use codex_exec_server_protocol::binary::Head;
-use codex_exec_server_protocol::http::HttpBodyDeltaNotification;
 use codex_exec_server_protocol::ids::ProcessId;
 use codex_exec_server_protocol::methods::ServerNotification;
 use codex_exec_server_protocol::process::{ProcessClosedNotification, ProcessExitedNotification};
@@ -27,6 +25,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::sleep_until;
 
 use super::bodies::Body;
+use super::form::{Form, Reply, feed_piece, feed_reply};
 use super::packing::{Packing, Put, interval};
 use super::searches::Batch;
 
@@ -43,6 +42,8 @@ const BACKLOG: BacklogLimits = BacklogLimits {
     patience: Duration::from_secs(2),
     memory: Duration::from_secs(10),
 };
+/// What is said so soon after bulk is said beside it: the kernels still have of it.
+const SOON: Duration = Duration::from_millis(10);
 /// A reply beyond this is bulk, like output; to a control call none is.
 const LONG_REPLY_BYTES: usize = 16 << 10;
 
@@ -55,40 +56,6 @@ pub(crate) struct Outbound {
     news: Notify,
     /// Replies were sent.
     sent: Notify,
-}
-
-/// How bytes travel on a connection.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// As base64 in JSON text, which every peer takes.
-    #[default]
-    Text,
-    /// As binary messages: the client takes them, and the transport can carry them.
-    Binary,
-}
-
-/// An answer as it travels.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Reply {
-    /// JSON.
-    Text(String),
-    /// See [`codex_exec_server_protocol::binary`]; only where the form is [`Form::Binary`].
-    Binary { head: Vec<u8>, payload: Bytes },
-}
-
-impl From<String> for Reply {
-    fn from(json: String) -> Self {
-        Self::Text(json)
-    }
-}
-
-impl Reply {
-    fn len(&self) -> usize {
-        match self {
-            Self::Text(json) => json.len(),
-            Self::Binary { head, payload } => head.len() + payload.len(),
-        }
-    }
 }
 
 /// Who has something to say.
@@ -122,8 +89,8 @@ struct State {
     reply_bytes: usize,
     schedule: Schedule<Key, Source>,
     backlog: Backlog,
-    /// Who had the last turn of bulk.
-    bulk: Option<Key>,
+    /// Who had the last turn of bulk, and when; nobody if it was the last there is.
+    bulk: Option<(Key, Instant)>,
     /// What the client sends is not read at the moment, so no mark can be seen to come back.
     is_unheard: bool,
     /// As whom to draw; nothing is drawn before it is known.
@@ -137,6 +104,23 @@ struct Owed {
     reply: Reply,
     is_receipt: bool,
     _room: Option<OwnedSemaphorePermit>,
+}
+
+/// What came of a turn.
+struct Said {
+    /// Of output, or of whatever else it was.
+    bytes: u64,
+    /// Who spoke, if there is more to say.
+    goes_on: Option<Source>,
+    /// Whether there never will be.
+    is_over: bool,
+}
+
+impl State {
+    /// Whether whoever speaks now does so beside bulk: some waits, or has just gone.
+    fn is_beside_bulk(&self, now: Instant) -> bool {
+        self.schedule.has_bulk() || self.bulk.as_ref().is_some_and(|(_, at)| now < *at + SOON)
+    }
 }
 
 /// What to do next.
@@ -283,7 +267,7 @@ impl Outbound {
         if !state.replies.is_empty() {
             let replies = std::mem::take(&mut state.replies);
             state.reply_bytes -= replies.iter().map(|owed| owed.reply.len()).sum::<usize>();
-            if state.schedule.has_bulk() && replies.iter().any(|owed| !owed.is_receipt) {
+            if state.is_beside_bulk(now) && replies.iter().any(|owed| !owed.is_receipt) {
                 state.backlog.spoke_beside_bulk(now);
             }
             return Next::Replies(replies);
@@ -291,7 +275,7 @@ impl Outbound {
         let Some(follow) = state.follow else { return Next::Nothing };
         if let Some(turn) = state.schedule.next_little() {
             // A flood that ebbs for a moment is no other voice.
-            if state.schedule.has_bulk() && state.bulk.as_ref() != Some(&turn.key) {
+            if state.is_beside_bulk(now) && state.bulk.as_ref().is_none_or(|(key, _)| *key != turn.key) {
                 state.backlog.spoke_beside_bulk(now);
             }
             return Next::Turn(turn, follow, state.form);
@@ -308,20 +292,25 @@ impl Outbound {
         }
     }
 
-    /// A turn is over, in which `bytes` were said. The mark that is to follow them, if one is.
-    fn spoke(&self, key: Key, class: Class, bytes: u64, goes_on: Option<Source>) -> Option<u64> {
+    /// A turn is over, in which `said` was. The mark that is to follow it, if one is.
+    fn spoke(&self, key: Key, class: Class, said: Said) -> Option<u64> {
         let mut state = self.lock();
-        state.schedule.spoke(&key, class, bytes);
+        state.schedule.spoke(&key, class, said.bytes);
         let mark = if class == Class::Bulk {
-            state.backlog.sent(bytes);
-            if state.bulk.as_ref() != Some(&key) {
-                state.bulk = Some(key.clone());
+            let now = now();
+            state.backlog.sent(said.bytes);
+            match &mut state.bulk {
+                Some((last, at)) if *last == key => *at = now,
+                bulk => *bulk = Some((key.clone(), now)),
             }
-            if state.is_unheard { None } else { state.backlog.mark(now()) }
+            if state.is_unheard { None } else { state.backlog.mark(now) }
         } else {
             None
         };
-        if let Some(source) = goes_on {
+        if said.is_over && state.bulk.as_ref().is_some_and(|(last, _)| *last == key) {
+            state.bulk = None;
+        }
+        if let Some(source) = said.goes_on {
             state.schedule.line_up(key, source);
         }
         mark
@@ -345,9 +334,8 @@ impl Outbound {
                     }
                 }
                 Next::Turn(Turn { key, source, class }, follow, form) => {
-                    let (bytes, goes_on) =
-                        self.say(writer, &mut packing, source, SHARES.of(class), follow, form).await?;
-                    if let Some(mark) = self.spoke(key, class, bytes, goes_on) {
+                    let said = self.say(writer, &mut packing, source, SHARES.of(class), follow, form).await?;
+                    if let Some(mark) = self.spoke(key, class, said) {
                         // It tells that everything before it was read.
                         packing.send(now(), writer).await?;
                         writer.feed_mark(mark).await?;
@@ -383,7 +371,7 @@ impl Outbound {
         }
     }
 
-    /// Lets `source` say about `share` bytes. How many it said, and itself, if it has more to say.
+    /// Lets `source` say about `share` bytes.
     async fn say(
         &self,
         writer: &mut MessageWriter,
@@ -392,7 +380,7 @@ impl Outbound {
         share: u64,
         follow: FollowId,
         form: Form,
-    ) -> Result<(u64, Option<Source>), WriteError> {
+    ) -> Result<Said, WriteError> {
         let share = usize::try_from(share).unwrap_or(usize::MAX);
         match source {
             Source::Reply(owed) => {
@@ -400,7 +388,7 @@ impl Outbound {
                 self.lock().reply_bytes -= bytes;
                 self.sent.notify_waiters();
                 feed_reply(writer, owed.reply).await?;
-                Ok((bytes as u64, None))
+                Ok(Said { bytes: bytes as u64, goes_on: None, is_over: false })
             }
             Source::Search(batch) => {
                 let mut bytes = 0;
@@ -408,18 +396,20 @@ impl Outbound {
                     bytes = batch.json.len();
                     writer.feed(Message::text(batch.json)).await?;
                 }
-                Ok((bytes as u64, None))
+                Ok(Said { bytes: bytes as u64, goes_on: None, is_over: false })
             }
             Source::Process(process) => {
                 let draw = process.draw(follow, share);
-                let mut bytes = 0;
+                let (mut bytes, mut is_over) = (0, false);
                 for event in draw.events {
-                    if let Event::Output(chunk) = &event {
-                        bytes += chunk.bytes.len() as u64;
+                    match &event {
+                        Event::Output(chunk) => bytes += chunk.bytes.len() as u64,
+                        Event::Exited(..) => {}
+                        Event::Closed(..) => is_over = true,
                     }
                     self.feed(writer, packing, form, &process.id, event).await?;
                 }
-                Ok((bytes, draw.more.then_some(Source::Process(process))))
+                Ok(Said { bytes, goes_on: draw.more.then_some(Source::Process(process)), is_over })
             }
             Source::Body(body) => {
                 let drawn = body.draw(share);
@@ -428,7 +418,7 @@ impl Outbound {
                     bytes = piece.delta_base64.len() as u64;
                     feed_piece(writer, form, piece, offset).await?;
                 }
-                Ok((bytes, drawn.more.then_some(Source::Body(body))))
+                Ok(Said { bytes, goes_on: drawn.more.then_some(Source::Body(body)), is_over: false })
             }
         }
     }
@@ -495,30 +485,10 @@ impl Follower for Outbound {
         self.lock().schedule.ready(key, Source::Process(process), waiting_bytes);
         self.news.notify_one();
     }
-}
 
-async fn feed_reply(writer: &mut MessageWriter, reply: Reply) -> Result<(), WriteError> {
-    match reply {
-        Reply::Text(json) => writer.feed(Message::text(json)).await,
-        Reply::Binary { head, payload } => writer.feed_binary(&head, payload).await,
+    fn has_others(&self) -> bool {
+        self.lock().backlog.is_attentive(now())
     }
-}
-
-/// A piece of a body behind `offset` bytes of it.
-async fn feed_piece(
-    writer: &mut MessageWriter,
-    form: Form,
-    piece: HttpBodyDeltaNotification,
-    offset: u64,
-) -> Result<(), WriteError> {
-    if form == Form::Binary && piece.error.is_none() {
-        let HttpBodyDeltaNotification { ref request_id, seq, done, .. } = piece;
-        let head = Head::Body { request_id, seq, offset, done }.encode(piece.delta_base64.len());
-        if let Some(head) = head {
-            return writer.feed_binary(&head, piece.delta_base64.into_bytes()).await;
-        }
-    }
-    writer.feed(Message::text(ServerNotification::HttpBodyDelta(piece).encode())).await
 }
 
 #[cfg(test)]

@@ -159,3 +159,30 @@ async fn what_is_held_goes_when_reading_pauses() {
     outbound.reply(short("z"));
     assert_eq!(letters(&mut client).await, format!("a{}z", "b".repeat(100)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_word_is_said_beside_bulk_also_right_behind_it_and_floods_are_told() {
+    for (wait, is_beside) in [(SOON / 2, true), (2 * SOON, false)] {
+        let (outbound, _task, _client) = beside_long_replies(|_| ()).await;
+        // The clock goes on when all of it has left.
+        tokio::time::sleep(wait).await;
+        assert!(!outbound.owes(/*limit*/ 1) && !outbound.has_others());
+        outbound.reply(short("z"));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(outbound.has_others(), is_beside);
+        tokio::time::sleep(BACKLOG.attention).await;
+        assert!(!outbound.has_others());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_after_the_end_of_a_flood_is_not_said_beside_it() {
+    for is_over in [false, true] {
+        let outbound = Outbound::new();
+        let key = Key::Process(ProcessId::from("flood"));
+        outbound.spoke(key, Class::Bulk, Said { bytes: 1 << 20, goes_on: None, is_over });
+        outbound.reply(short("a"));
+        assert!(matches!(outbound.next(now(), /*returned*/ 0), Next::Replies(_)));
+        assert_eq!(outbound.has_others(), !is_over);
+    }
+}

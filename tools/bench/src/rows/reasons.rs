@@ -51,15 +51,17 @@ pub(super) const REASONS: &[(&str, &str, &str)] = &[
     (
         "echo-flooded",
         "p50",
-        "a keystroke takes {echo: p50} on this machine when nothing else runs. Here the program that floods, the server and the \
-         client have two processors between them, and the echo waits for its turn on one three times; of the flood no more \
-         than two pieces of 64 KiB and what the client takes within 0.3 ms stand before it.",
+        "a keystroke takes {echo: p50} on this machine when nothing else runs, and `limit`, which does nothing but this, {limit} \
+         here. Four programs take part (the one that floods, the one that echoes, the server, the client), and the echo waits \
+         for a processor four times; as counted switches show, each time somebody else has it. While somebody types, the \
+         server reads 64 KiB of the flood at a time, after everything else, and rests for 150 µs: before it did so it was busy \
+         all the time, and the same keystroke took two to four times as long.",
     ),
     (
         "echo-flooded",
         "p99",
-        "of three programs that want two processors all the time, each is now and then put aside for a time slice of the \
-         kernel's, which is 2.8 ms and more: that is what the slowest hundredth shows, in `limit` ({limit}) as well.",
+        "`limit`, which holds nobody up, has {limit} here: a program that wakes while both processors are taken waits until one of \
+         the others has used up its time slice, which is milliseconds.",
     ),
     (
         "small-request",
