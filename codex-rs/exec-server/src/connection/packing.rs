@@ -44,7 +44,7 @@ pub(super) struct Packing {
     pack: Pack,
     /// When the pack is to go, while there is something in it that waits.
     due: Option<Instant>,
-    /// When each process spoke last. Whoever has been silent for longer than the interval is forgotten with the next pack.
+    /// When each process spoke last. Whoever has been silent for longer than any interval is forgotten with the next message.
     spoke: HashMap<ProcessId, Instant>,
     /// When somebody was heard at once, the latest [`LEADS`] of them.
     leads: VecDeque<Instant>,
@@ -107,10 +107,9 @@ impl Packing {
 
     /// The message of all that waits, as of `now`.
     pub(super) fn take(&mut self, now: Instant) -> Option<Bytes> {
-        let message = self.pack.take()?;
-        self.due = None;
         self.spoke.retain(|_, last| now.saturating_duration_since(*last) < LONGEST);
-        Some(message)
+        self.due = None;
+        self.pack.take()
     }
 
     /// Sends what waits, if it is time.

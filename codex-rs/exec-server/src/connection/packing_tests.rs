@@ -97,6 +97,18 @@ fn a_client_that_asked_for_no_packs_gets_none_and_one_that_waits_for_none_has_wh
     assert_eq!((interval(None), interval(Some(u64::MAX))), (None, Some(LONGEST)));
 }
 
+#[test]
+fn who_speaks_no_more_is_forgotten_also_where_every_piece_is_a_large_one() {
+    let (mut packing, mut now) = (Packing::default(), Instant::now());
+    for process in 0..1000 {
+        now += ms(1);
+        let process_id = ProcessId::from(process.to_string());
+        let put = packing.put(now, Some(INTERVAL), &process_id, &[0; HEADER_BYTES], &[0; LARGE_BYTES + 1]);
+        assert_eq!((put, packing.take(now)), (Put::Alone, None));
+    }
+    assert_eq!(packing.spoke.len(), 100);
+}
+
 proptest! {
     #[test]
     fn whatever_is_said_everything_leaves_once_in_order_and_in_time(
