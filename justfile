@@ -51,9 +51,10 @@ bench *args:
 bench-docs *args:
     just bench --page ../docs/performance.md {{ args }}
 
-# Measure the TypeScript package beside the Rust client and raw WebSockets, in Node and in Chromium; `--help` explains the rows
+# Measure the TypeScript package beside the Rust client and raw WebSockets, in Node and in Chromium; `--help` explains the rows.
+# Builds what it measures with, unless BENCH_SERVER_BIN and BENCH_CLIENT_BIN name release builds
 bench-sdk *args:
-    cargo build -q --release -p codex-exec-server -p codex-exec-server-bench
+    if [ -z "${BENCH_SERVER_BIN:-}" ] || [ -z "${BENCH_CLIENT_BIN:-}" ]; then cargo build -q --release -p codex-exec-server -p codex-exec-server-bench; fi
     npm --prefix ../sdk-ts run --silent bench -- {{ args }}
 
 # The same, and write sdk-ts/docs/performance.md

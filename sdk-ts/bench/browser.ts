@@ -1,13 +1,11 @@
 // A Chromium to measure in, and what it uses.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
-
-/** Of the kernel's clock for processes, on every Linux that there is. */
-const TICKS_PER_SECOND = 100;
+import { family } from "./cpu.js";
 
 /** Seconds of processor time that the browser has used, by what its processes are for. */
 export interface BrowserCpu {
@@ -38,38 +36,10 @@ export function show(program: string, url: string): AsyncDisposable {
   };
 }
 
-interface Process {
-  readonly pid: number;
-  readonly parent: number;
-  readonly seconds: number;
-}
-
-function readProcess(pid: number): Process | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // Behind the name, which may hold anything.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const seconds = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-    return { pid, parent: Number(fields[1]), seconds };
-  } catch {
-    return undefined;
-  }
-}
-
 /** What the Chromium that this program started has used so far. */
 export function cpuOf(): BrowserCpu {
-  const all = readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => readProcess(Number(name)))
-    .filter((process) => process !== undefined);
-  const ours = new Set([process.pid]);
-  for (let before = 0; before < ours.size; ) {
-    before = ours.size;
-    for (const { pid, parent } of all) if (ours.has(parent)) ours.add(pid);
-  }
   const used = { renderer: 0, network: 0, rest: 0 };
-  for (const { pid, seconds } of all) {
-    if (!ours.has(pid)) continue;
+  for (const { pid, own } of family()) {
     try {
       if (!readlinkSync(`/proc/${pid}/exe`).includes("chrom")) continue;
       const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
@@ -78,7 +48,7 @@ export function cpuOf(): BrowserCpu {
         : command.includes("network.mojom.NetworkService")
           ? "network"
           : "rest";
-      used[kind] += seconds;
+      used[kind] += own;
     } catch {
       // It ended meanwhile.
     }

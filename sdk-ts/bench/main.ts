@@ -4,11 +4,12 @@ import { readFile, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { launch } from "./browser.js";
 import { consoleUse } from "./console.js";
+import { look, othersSince } from "./cpu.js";
 import { events } from "./events.js";
 import { oneShot } from "./one_shot.js";
 import { output } from "./output.js";
 import { type Plan, plan } from "./programs.js";
-import { type Figure, machine, markdown, type Outcome, table } from "./report.js";
+import { type Figure, machine, markdown, type Outcome, reasons, table } from "./report.js";
 
 interface Row {
   readonly about: string;
@@ -33,7 +34,7 @@ ${Object.entries(ROWS)
   --quick      fewer samples and less data: a look, not a result
   --page FILE  also write a page for readers
 
-Programs: CODEX_EXEC_SERVER_BIN and CODEX_EXEC_SERVER_BENCH_BIN (default: release builds of this tree), CHROMIUM.`;
+Programs: BENCH_SERVER_BIN and BENCH_CLIENT_BIN (default: release builds of this tree, which \`just bench-sdk\` makes), CHROMIUM.`;
 
 async function browserVersion({ chromium }: Plan): Promise<string | undefined> {
   if (chromium === undefined) return undefined;
@@ -59,23 +60,34 @@ async function main(): Promise<number> {
   }
   const isQuick = values.quick === true;
   const how = plan(isQuick);
+  if (values.page !== undefined && how.isDebug) {
+    console.error(`${how.server} is a debug build: a page is written of a release build alone`);
+    return 2;
+  }
   const outcomes: Outcome[] = [];
   for (const [name, { run }] of Object.entries(ROWS)) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;
     console.error(name);
+    const before = look();
     try {
-      outcomes.push({ row: name, figures: await run(how) });
+      const figures = await run(how);
+      outcomes.push({ row: name, figures, others: othersSince(before) });
     } catch (error) {
       // Minutes of other rows are worth keeping.
       const problem = error instanceof Error ? error.message : String(error);
-      outcomes.push({ row: name, figures: [], problem });
+      outcomes.push({ row: name, figures: [], others: othersSince(before), problem });
     }
   }
   const where = machine(await browserVersion(how), how);
-  console.log(`${where}\n\n${table(outcomes)}`);
+  const missed = reasons(outcomes);
+  console.log([where, table(outcomes), ...missed].join("\n\n"));
   if (values.page !== undefined) {
     const method = await readFile(new URL("../../bench/method.md", import.meta.url), "utf8");
-    await writeFile(values.page, `${method}\n## Figures\n\n${where}\n\n${markdown(outcomes)}\n`);
+    const why =
+      missed.length === 0
+        ? ""
+        : `\n## What was missed, and why\n\n${missed.map((line) => `- ${line}\n`).join("")}`;
+    await writeFile(values.page, `${method}\n## Figures\n\n${where}\n\n${markdown(outcomes)}\n${why}`);
   }
   return outcomes.some(({ problem }) => problem !== undefined) ? 1 : 0;
 }

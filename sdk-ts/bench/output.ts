@@ -6,28 +6,37 @@ import { createInterface } from "node:readline";
 import { type Client, connect } from "codex-exec-server-sdk";
 import { WebSocket } from "ws";
 import { TestServer } from "../test/support/server.js";
+import { usageOf } from "./cpu.js";
 import type { Plan } from "./programs.js";
 import type { Figure } from "./report.js";
 import { median } from "./stats.js";
 
-/** What one passage took: seconds by the clock, and of this program's processor time. */
+/** What one passage took: seconds by the clock, and of processor time. */
 interface Passage {
   readonly seconds: number;
-  readonly cpuSeconds: number;
+  /** This program. */
+  readonly here: number;
+  /** The one at the other end. */
+  readonly there: number;
+  /** The process behind that. */
+  readonly source: number;
 }
 
-async function timed(bytes: number, take: () => Promise<number>): Promise<Passage> {
-  const before = process.cpuUsage();
+async function timed(bytes: number, server: number, take: () => Promise<number>): Promise<Passage> {
+  const [before, serverBefore] = [process.cpuUsage(), usageOf(server)];
   const started = performance.now();
   const taken = await take();
   const seconds = (performance.now() - started) / 1000;
   const { user, system } = process.cpuUsage(before);
   if (taken !== bytes) throw new Error(`${taken} bytes came, not ${bytes}`);
-  return { seconds, cpuSeconds: (user + system) / 1e6 };
+  const serverAfter = usageOf(server);
+  if (serverBefore === undefined || serverAfter === undefined) throw new Error("the server is gone");
+  const there = serverAfter.own - serverBefore.own;
+  return { seconds, here: (user + system) / 1e6, there, source: serverAfter.ended - serverBefore.ended };
 }
 
 /** Runs raw_server.ts; returns its URL and what ends it. */
-async function rawServer(): Promise<{ url: string } & AsyncDisposable> {
+async function rawServer(): Promise<{ url: string; pid: number } & AsyncDisposable> {
   const child = spawn(process.execPath, [new URL("./raw_server.mjs", import.meta.url).pathname], {
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -37,6 +46,7 @@ async function rawServer(): Promise<{ url: string } & AsyncDisposable> {
   );
   return {
     url,
+    pid: child.pid ?? 0,
     [Symbol.asyncDispose]: async () => {
       child.stdin.end();
       await ended;
@@ -80,13 +90,16 @@ export async function output({ server: program, isQuick }: Plan): Promise<readon
   const ours: Passage[] = [];
   const theirs: Passage[] = [];
   for (let round = 0; round < (isQuick ? 3 : 5); round++) {
-    theirs.push(await timed(bytes, () => throughSocket(raw.url, bytes)));
-    ours.push(await timed(bytes, () => throughClient(client, bytes)));
+    theirs.push(await timed(bytes, raw.pid, () => throughSocket(raw.url, bytes)));
+    ours.push(await timed(bytes, server.pid, () => throughClient(client, bytes)));
   }
   const rate = (passages: readonly Passage[]): number =>
     bytes / 1e6 / median(passages.map(({ seconds }) => seconds));
-  const cpu = (passages: readonly Passage[]): number =>
-    median(passages.map(({ cpuSeconds }) => cpuSeconds)) * (2 ** 30 / bytes);
+  const cpu = (passages: readonly Passage[], of: "here" | "there" | "source" = "here"): number =>
+    median(passages.map((passage) => passage[of])) * (2 ** 30 / bytes);
+  const parts = (...seconds: number[]): string => seconds.map((part) => part.toFixed(2)).join(" + ");
+  const sum = parts(cpu(ours), cpu(ours, "there"), cpu(ours, "source"));
+  const rawSum = parts(cpu(theirs), cpu(theirs, "there"));
   return [
     {
       metric: "rate",
@@ -94,6 +107,8 @@ export async function output({ server: program, isQuick }: Plan): Promise<readon
       unit: "MB/s",
       beside: { what: "raw WebSocket", value: rate(theirs) },
       goal: { atLeast: 0.6, of: "× raw WebSocket" },
+      note: `processors for a GiB: ${sum} s here, in the server and in head`,
+      why: `a GiB takes ${sum} s of processor time here, in the server and in \`head\`, and ${rawSum} s in the two programs of the raw WebSocket`,
     },
     {
       metric: "this side's CPU",

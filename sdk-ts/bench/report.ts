@@ -18,12 +18,16 @@ export interface Figure {
   /** On the ratio where there is something beside it, otherwise on the value. */
   readonly goal?: Goal;
   readonly note?: string;
+  /** What the figure is made of, for readers who ask why it is not better. */
+  readonly why?: string;
 }
 
 /** The figures of one row, or why there are none. */
 export interface Outcome {
   readonly row: string;
   readonly figures: readonly Figure[];
+  /** Processors that everybody else on the machine used meanwhile. */
+  readonly others: number;
   readonly problem?: string;
 }
 
@@ -96,8 +100,20 @@ export function markdown(outcomes: readonly Outcome[]): string {
   return [head!, rule, ...rest].map(row).join("\n");
 }
 
+/** Why goals were missed: a line for each, as far as the same run tells. */
+export function reasons(outcomes: readonly Outcome[]): readonly string[] {
+  return outcomes.flatMap(({ row, figures, others }) =>
+    figures
+      .filter((figure) => isMet(figure) === false)
+      .map(({ metric, why }) => {
+        const busy = `everybody else on the machine used ${others.toFixed(2)} of its ${cpus().length} processors meanwhile`;
+        return `\`${row}\`, ${metric}: ${why === undefined ? busy : `${why}; ${busy}`}.`;
+      }),
+  );
+}
+
 /** Where it was measured, with what. */
-export function machine(browser: string | undefined, { isQuick, server }: Plan): string {
+export function machine(browser: string | undefined, { isQuick, isDebug }: Plan): string {
   const all = cpus();
   const parts = [
     `${all.length} × ${all[0]?.model.trim() ?? "unknown processor"}`,
@@ -105,9 +121,6 @@ export function machine(browser: string | undefined, { isQuick, server }: Plan):
     `Node.js ${process.versions.node}`,
     ...(browser === undefined ? [] : [`Chromium ${browser}`]),
   ];
-  const doubts = [
-    ...(isQuick ? ["a quick run"] : []),
-    ...(server.includes("/debug/") ? ["a debug build of the server"] : []),
-  ];
+  const doubts = [...(isQuick ? ["a quick run"] : []), ...(isDebug ? ["a debug build of the server"] : [])];
   return `${parts.join(", ")}${doubts.length === 0 ? "" : `; not a result: ${doubts.join(", ")}`}`;
 }

@@ -85,6 +85,21 @@ test(`${CUTS} cuts at any byte: 0 bytes lost, 0 doubled`, { timeout: 600_000 }, 
   }
 });
 
+test(`${CUTS / 2} cuts with output in packs: 0 bytes lost, 0 doubled`, { timeout: 600_000 }, async () => {
+  await begin({ outputPackingMs: 4 });
+  for (let runs = 0; proxy.cuts < CUTS / 2; runs++) {
+    proxy.breakAfter(700 + 1100 * (runs % 23), 90_000);
+    // Line by line, of two that take turns.
+    const both = await Promise.all([2000, 1500].map((lines) => client.process.run(counting(lines))));
+    for (const [n, lines] of [2000, 1500].entries()) {
+      expect(both[n]!.stdoutText === expected(lines), "every number once and in order").toBe(true);
+      expect(both[n]!.stderrText === expected(lines), "on both streams").toBe(true);
+      expect(["checksum", "length"]).toContain(both[n]!.proof);
+    }
+    proxy.cut();
+  }
+});
+
 test(`${CUTS / 2} cuts with a small window, a reader that lags and one that goes: 0 bytes lost, 0 doubled`, {
   timeout: 600_000,
 }, async () => {

@@ -91,6 +91,34 @@ describe("run", () => {
     await counting.close();
   });
 
+  test("tells each event of its own, in order, also where several come in one message", async () => {
+    const { connectWith } = await import("../../src/index.js");
+    const { dialWebSocket } = await import("../../src/transport/websocket-node.js");
+    let packs = 0;
+    const dial = dialWebSocket({ url: new URL(server.url), token: undefined, WebSocket: undefined });
+    await using packing = await connectWith(
+      ({ onMessage, onEnd }, signal) => {
+        const count = (message: string | Uint8Array<ArrayBuffer>): void => {
+          if (typeof message !== "string" && message[0] === 4) packs += 1;
+          onMessage(message);
+        };
+        return dial({ onMessage: count, onEnd }, signal);
+      },
+      { outputPackingMs: 50 },
+    );
+    expect(packing.supports("outputPacking")).toBe(true);
+    await using process = await packing.process.start(sh("while :; do echo line; sleep 0.001; done"));
+    // As long as it takes: whoever is busy elsewhere may read many lines at once.
+    let next = 1;
+    for await (const event of process) {
+      expect(event).toMatchObject({ type: "output", stream: "stdout", seq: next });
+      next += 1;
+      if (packs >= 3 && next > 20) break;
+    }
+    const whole = await packing.process.run(sh("for i in 1 2 3 4 5; do echo $i; sleep 0.001; done"));
+    expect(whole).toMatchObject({ stdoutText: "1\n2\n3\n4\n5\n", exitCode: 0, proof: "checksum" });
+  });
+
   test("refuses more output than was asked for, and ends the process", async () => {
     const endless = client.process.run({ argv: ["yes"], processId: "endless", maxBytes: 100_000 });
     await expect(endless).rejects.toMatchObject({ kind: "outputTooLarge" });

@@ -54,6 +54,11 @@ export class TestServer implements AsyncDisposable {
     return TestServer.start(["exec-server"], { program });
   }
 
+  /** The program's own process. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   get port(): number {
     return Number(new URL(this.url).port);
   }
