@@ -121,7 +121,9 @@ async function measure(browser: Browser, url: string, keys: number) {
       const started = performance.now();
       await page.locator(`#processes [data-process="${processId}"] button`).click();
       await page
-        .locator(`.screen[data-process="${processId}"]:not([hidden]) .xterm-rows`, { hasText: text })
+        .locator(`.screen[data-live][data-process="${processId}"]:not([hidden]) .xterm-rows`, {
+          hasText: text,
+        })
         .waitFor();
       turnsMs.push(performance.now() - started);
     }

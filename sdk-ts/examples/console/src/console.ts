@@ -41,7 +41,8 @@ export class Console {
       ended: (session) => this.#terminals.drop(session),
       refused,
     });
-    this.#terminals = new Terminals(theme, () => this.#draw());
+    const drawBar = oncePerFrame(() => drawTerminal(this.#sessions.current, this.#terminals.shown));
+    this.#terminals = new Terminals(theme, () => this.#draw(), drawBar);
     this.#actions = new ProcessActions(this.#sessions, this.#terminals, () => this.show("terminal"));
     this.#files = new FilesView(
       (directory) => void this.#actions.start("", directory, /* isTerminal */ true),

@@ -24,10 +24,18 @@ const MAX_UNDRAWN_BYTES = 512 * 1024;
  * can't hold, have the rest of the time; a process that says more is shown as it is now.
  */
 const MAX_FRAME_BYTES = 64 * 1024;
+/** A process that says more than that is drawn for half of the time at most, and rests no longer than this. */
+const MAX_REST_MS = 100;
 /** Output to begin with where there is more: about as much as fits into the lines above. */
 const MAX_REPLAY_BYTES = 2 * 1024 * 1024;
+/** The same for one that is looked at again: it has its lines, and is to be live at once. */
+const MAX_RESUME_BYTES = 128 * 1024;
 /** A terminal that is further behind than this shows what is said now, and not what was said in between. */
 const MAX_BEHIND_BYTES = 8 * 1024 * 1024;
+
+function rest(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
 
 /** How the terminal of a process is. */
 export interface TerminalStatus {
@@ -49,6 +57,12 @@ export class TerminalView extends EventTarget {
   readonly #terminal: Terminal;
   readonly #fit = new FitAddon();
   readonly #over = new AbortController();
+  /** Ends what follows the process now. */
+  #following = new AbortController();
+  /** Nothing follows it, since nobody looked while it had much to say. */
+  #isParked = false;
+  /** The last event that was shown. */
+  #seq = 0;
   readonly #resizes: ResizeObserver;
   #handle: ProcessHandle | undefined;
   /** Whether what is on the screen is what the process says now, and no longer what it said before this page came. */
@@ -56,8 +70,9 @@ export class TerminalView extends EventTarget {
   /** What was typed before that. */
   #early: (string | Uint8Array)[] = [];
   #undrawn = 0;
-  /** Drawn since the last frame. */
+  /** Drawn since the last frame, and since when. */
   #frameBytes = 0;
+  #frameBegan = 0;
   /** Said since nobody looks. */
   #hiddenBytes = 0;
   #drawn: (() => void) | undefined;
@@ -102,6 +117,15 @@ export class TerminalView extends EventTarget {
 
   focus(): void {
     this.#terminal.focus();
+  }
+
+  /** Hides it or lets it be seen. What was on the screen stays there; one that was parked goes on close to the end. */
+  cover(isHidden: boolean): void {
+    this.element.hidden = isHidden;
+    if (isHidden || !this.#isParked) return;
+    this.#isParked = false;
+    this.#hiddenBytes = 0;
+    void this.#follow(MAX_RESUME_BYTES);
   }
 
   setTheme(theme: "light" | "dark"): void {
@@ -152,22 +176,27 @@ export class TerminalView extends EventTarget {
     return this.#session.processes.find(({ processId }) => processId === this.processId);
   }
 
-  async #follow(): Promise<void> {
+  /** `replayBytes`: output to begin with, where there is more. */
+  async #follow(replayBytes = MAX_REPLAY_BYTES): Promise<void> {
+    this.#following = new AbortController();
+    const signal = AbortSignal.any([this.#over.signal, this.#following.signal]);
     try {
       await this.#session.refresh();
+      signal.throwIfAborted();
       const before = this.#summary()?.lastSeq ?? 0;
-      let after = this.#skipTo(0, MAX_REPLAY_BYTES);
+      let after = this.#skipTo(this.#seq, replayBytes, replayBytes);
       this.#handle = await this.#session.follow(this.processId, after);
-      if (before === 0) this.#live();
+      signal.throwIfAborted();
+      if (after >= before) this.#live();
       for (let isOver = false; !isOver; ) {
-        if (after > 0)
+        if (after > this.#seq)
           this.#say("output before this is not shown here: Save output has all that is retained");
         isOver = true;
-        const options = { after, whenBehind: "readLater", signal: this.#over.signal } as const;
-        for await (const event of this.#handle.events(options)) {
+        for await (const event of this.#handle.events({ after, whenBehind: "readLater", signal })) {
+          this.#seq = event.seq;
           await this.#show(event);
-          if (!this.#isLive && event.seq >= before) this.#draw("", () => this.#live());
-          after = this.#skipTo(event.seq, MAX_BEHIND_BYTES);
+          if (!this.#isLive && event.seq >= before) this.#draw("", () => this.#live(signal));
+          after = this.#skipTo(event.seq, MAX_BEHIND_BYTES, MAX_REPLAY_BYTES);
           if (after > event.seq) {
             isOver = false;
             break;
@@ -175,17 +204,26 @@ export class TerminalView extends EventTarget {
         }
       }
     } catch (error) {
-      if (this.#over.signal.aborted || this.#session.state.status === "failed") return;
+      if (signal.aborted || this.#session.state.status === "failed") return;
       tell(`terminal ${this.processId}`, "The output can't be followed any more", error);
     }
   }
 
-  /** Where to go on behind `seq`: right there, or closer to the end where more than `maxBytes` lie between. */
-  #skipTo(seq: number, maxBytes: number): number {
+  /** Follows the process no longer, until somebody looks again. */
+  #park(): void {
+    this.#isParked = true;
+    this.#isLive = false;
+    delete this.element.dataset["live"];
+    this.#following.abort();
+    this.#session.unfollow(this.processId);
+  }
+
+  /** Where to go on behind `seq`: right there or, where more than `maxBytes` lie between, `keptBytes` before the end. */
+  #skipTo(seq: number, maxBytes: number, keptBytes: number): number {
     const { lastSeq = 0, outputBytes = 0 } = this.#summary() ?? {};
     const perSeq = outputBytes / Math.max(1, lastSeq);
     if ((lastSeq - seq) * perSeq <= maxBytes) return seq;
-    return Math.max(seq, lastSeq - Math.ceil(MAX_REPLAY_BYTES / perSeq));
+    return Math.max(seq, lastSeq - Math.ceil(keptBytes / perSeq));
   }
 
   async #show(event: ProcessEvent): Promise<void> {
@@ -220,16 +258,19 @@ export class TerminalView extends EventTarget {
     }
   }
 
-  /** Leaves time for others. One that nobody looks at, and that has much to say, is given up until it is shown again. */
+  /** Leaves time for others. One that nobody looks at, and that has much to say, is parked until it is shown again. */
   async #pace(count: number): Promise<void> {
     if (this.element.hidden) {
       this.#hiddenBytes += count;
-      if (this.#hiddenBytes > MAX_REPLAY_BYTES) this.dispatchEvent(new Event("stale"));
+      if (this.#hiddenBytes > MAX_REPLAY_BYTES) this.#park();
     } else this.#hiddenBytes = 0;
+    if (this.#frameBytes === 0) this.#frameBegan = performance.now();
     this.#frameBytes += count;
     if (this.#frameBytes < MAX_FRAME_BYTES) return;
     this.#frameBytes = 0;
     await new Promise<void>((resolve) => requestAnimationFrame(() => resolve()));
+    // What came before is to be seen soon, and nobody reads what rushes by.
+    if (this.#isLive) await rest(Math.min(performance.now() - this.#frameBegan, MAX_REST_MS));
   }
 
   /** Says something that the process did not. */
@@ -254,7 +295,8 @@ export class TerminalView extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  #live(): void {
+  #live(following = this.#following.signal): void {
+    if (following.aborted) return;
     this.#isLive = true;
     this.element.dataset["live"] = "";
     for (const data of this.#early.splice(0)) this.#type(data);

@@ -12,14 +12,16 @@ const MAX_TERMINALS = 6;
 export class Terminals {
   readonly #theme: () => "light" | "dark";
   readonly #changed: () => void;
+  readonly #said: () => void;
   /** By session and process, the one that was looked at last at the end. */
   readonly #views = new Map<string, TerminalView>();
   #shown: TerminalView | undefined;
 
-  /** `changed` is told whenever another one is shown, or something of one is different. */
-  constructor(theme: () => "light" | "dark", changed: () => void) {
+  /** `changed` is told whenever another one is shown, `said` when there is news of the one that is. */
+  constructor(theme: () => "light" | "dark", changed: () => void, said: () => void) {
     this.#theme = theme;
     this.#changed = changed;
+    this.#said = said;
   }
 
   get shown(): TerminalView | undefined {
@@ -42,7 +44,7 @@ export class Terminals {
     this.uncover();
     remember({ shown: { ...recall().shown, [session.id]: processId } });
     this.#changed();
-    if (isNew) this.#open(view, key, place);
+    if (isNew) this.#open(view, place);
     const [oldest] = this.#views;
     if (this.#views.size > MAX_TERMINALS && oldest !== undefined) {
       oldest[1].dispose();
@@ -76,19 +78,17 @@ export class Terminals {
 
   /** Lets the one that is shown be seen, and no other. */
   uncover(): void {
-    for (const view of this.#views.values()) view.element.hidden = view !== this.#shown;
+    for (const view of this.#views.values()) view.cover(view !== this.#shown);
   }
 
   themeChanged(): void {
     for (const view of this.#views.values()) view.setTheme(this.#theme());
   }
 
-  #open(view: TerminalView, key: string, place: HTMLElement): void {
+  #open(view: TerminalView, place: HTMLElement): void {
     view.setTheme(this.#theme());
-    view.addEventListener("change", () => this.#changed());
-    view.addEventListener("stale", () => {
-      if (this.#views.get(key) === view) this.#views.delete(key);
-      view.dispose();
+    view.addEventListener("change", () => {
+      if (view === this.#shown) this.#said();
     });
     view.open(place);
   }
