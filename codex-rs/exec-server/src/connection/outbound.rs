@@ -267,7 +267,10 @@ impl Outbound {
         if !state.replies.is_empty() {
             let replies = std::mem::take(&mut state.replies);
             state.reply_bytes -= replies.iter().map(|owed| owed.reply.len()).sum::<usize>();
-            if state.is_beside_bulk(now) && replies.iter().any(|owed| !owed.is_receipt) {
+            // Where nothing of the bulk has left, none of it is in the way: this may be the answer to the start of what says it,
+            // and a flood alone is not to pay for that.
+            let is_beside = state.bulk.is_some() && state.is_beside_bulk(now);
+            if is_beside && replies.iter().any(|owed| !owed.is_receipt) {
                 state.backlog.spoke_beside_bulk(now);
             }
             return Next::Replies(replies);

@@ -68,6 +68,9 @@ async fn beside_long_replies(
         /*state_directory*/ None,
     ));
     outbound.open(processes.follow(Arc::clone(&outbound) as _, /*window_bytes*/ None), Form::Text);
+    // Bulk of which something has left before.
+    let said = Said { bytes: 0, goes_on: None, is_over: false };
+    outbound.spoke(Key::Reply, Class::Bulk, said);
     for _ in 0..100 {
         outbound.reply(long("b"));
     }
@@ -184,5 +187,26 @@ async fn what_is_said_after_the_end_of_a_flood_is_not_said_beside_it() {
         outbound.reply(short("a"));
         assert!(matches!(outbound.next(now(), /*returned*/ 0), Next::Replies(_)));
         assert_eq!(outbound.has_others(), !is_over);
+    }
+}
+
+#[tokio::test]
+async fn the_answer_to_the_start_of_a_flood_is_not_said_beside_it() {
+    for has_left in [false, true] {
+        let outbound = Outbound::new();
+        let processes = ProcessTable::new(ProcessHost::new(
+            BTreeMap::new(),
+            Limits::default(),
+            /*state_directory*/ None,
+        ));
+        outbound.open(processes.follow(Arc::new(Outbound::new()) as _, /*window_bytes*/ None), Form::Text);
+        if has_left {
+            let said = Said { bytes: 0, goes_on: None, is_over: false };
+            outbound.spoke(Key::Reply, Class::Bulk, said);
+        }
+        outbound.reply(long("b"));
+        outbound.reply(short("a"));
+        assert!(matches!(outbound.next(now(), /*returned*/ 0), Next::Replies(_)));
+        assert_eq!(outbound.has_others(), has_left);
     }
 }
