@@ -314,9 +314,17 @@ export class FileSystemClient {
     await this.#write("fs/rename", { ...paths, ...wire(options) }, options);
   }
 
-  /** Changes permission bits, 0 to 0o7777. Flag `fsExtended`. */
-  async setPermissions(path: string, mode: number, options: FsLinkOptions = {}): Promise<void> {
+  /**
+   * Changes permission bits, 0 to 0o7777. Flag `fsExtended`. With `modifiedAtMs` also the time of the last change, in
+   * milliseconds since 1970. Flag `fsTransfer`.
+   */
+  async setPermissions(
+    path: string,
+    mode: number,
+    options: FsLinkOptions & { readonly modifiedAtMs?: number } = {},
+  ): Promise<void> {
     this.#session.demand("fsExtended");
+    if (options.modifiedAtMs !== undefined) this.#session.demand("fsTransfer");
     // It names a state to reach, so once more does no harm.
     await this.#read("fs/setPermissions", { path: this.#paths.uri(path), mode, ...wire(options) }, options);
   }

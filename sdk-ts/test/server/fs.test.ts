@@ -50,6 +50,10 @@ describe("files", () => {
     expect(await readFile(join(home, "moved"), "utf8")).toBe("text and more");
     await client.fs.setPermissions(file, 0o600);
     expect((await client.fs.stat(file)).mode).toBe(0o600);
+    if (client.supports("fsTransfer")) {
+      await client.fs.setPermissions(file, 0o640, { modifiedAtMs: 981_173_106_789 });
+      expect(await client.fs.stat(file)).toMatchObject({ mode: 0o640, modifiedAtMs: 981_173_106_789 });
+    }
     await client.fs.remove(file);
     expect(await client.fs.exists(file)).toBe(false);
     expect(await client.fs.exists(join(home, "moved", "below"))).toBe(false);
