@@ -114,7 +114,9 @@ export class FileSystemClient {
     options: FsLinkOptions = {},
   ): Promise<Omit<FsReadRangeResponse, "dataBase64"> & { readonly bytes: Uint8Array<ArrayBuffer> }> {
     this.#session.demand("fsExtended");
-    const params = { path: this.#paths.uri(path), offset, len: length, ...wire(options) };
+    // Asked for as they are; where that is not offered, or the connection carries text alone, they come as base64.
+    const binary = this.#session.supports("binaryRanges") ? { binary: true } : {};
+    const params = { path: this.#paths.uri(path), offset, len: length, ...binary, ...wire(options) };
     const { dataBase64, ...rest } = await this.#read("fs/readRange", params, options);
     return { ...rest, bytes: bytesOf("fs/readRange", dataBase64) };
   }

@@ -127,8 +127,9 @@ impl FileSystem for Client {
 
     fn read_range(
         &self,
-        params: FsReadRangeParams,
+        mut params: FsReadRangeParams,
     ) -> ServiceFuture<'_, Result<FsReadRangeResponse, FsError>> {
+        params.binary = self.peer().environment.capabilities.binary_ranges;
         Box::pin(self.ask_extended::<FsReadRange>(params, Repeat::Always))
     }
 

@@ -3,13 +3,13 @@
 //! Two tasks that never wait for each other read and write. A lost connection ends every call that waits, each with the
 //! same [`Disconnected`]. What a loss means is decided above: a link knows no session and never comes back.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use codex_exec_server_protocol::binary::BinaryMessage;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
-use codex_exec_server_protocol::fs::FsReadBlockResponse;
 use codex_exec_server_protocol::methods::{ClientNotification, DecodeError, Method, ServerNotification};
 use codex_exec_server_protocol::rpc::{Incoming, RequestId, encode_error, encode_request};
 use codex_exec_server_protocol::session::TAKEN_OVER;
@@ -75,10 +75,10 @@ impl End {
 /// What a waiting call is told.
 enum Answer<'a> {
     Result(&'a RawValue),
-    /// A result that came as a binary message, of a file from `offset` on.
-    Block {
+    /// The result of `fs/readBlock` or `fs/readRange` that came as a binary message, of a file from `offset` on.
+    Part {
         offset: u64,
-        response: FsReadBlockResponse,
+        response: Box<dyn Any + Send>,
     },
     Refused(RpcError),
     Lost,
@@ -175,7 +175,7 @@ impl Link {
     where
         M::Response: Send + 'static,
     {
-        let block_asked = block::asked_at(params);
+        let part_asked = block::asked_at(params);
         let lost = || self.shared.disconnected(/*sent*/ false);
         let turn = Arc::clone(&self.shared.turns).acquire_owned().await.map_err(|_| lost())?;
         let (tell, told) = oneshot::channel();
@@ -185,7 +185,7 @@ impl Link {
                     Ok(response) => Ok(response),
                     Err(error) => return Err(format!("answer does not decode: {error}")),
                 },
-                Answer::Block { offset, response } => Ok(block::answer::<M>(block_asked, offset, response)?),
+                Answer::Part { offset, response } => Ok(block::answer::<M>(part_asked, offset, response)?),
                 Answer::Refused(error) => Err(error),
                 // Dropping the sender says it.
                 Answer::Lost => return Ok(()),
@@ -380,7 +380,10 @@ impl Shared {
             BinaryMessage::Output(output) => ServerNotification::ProcessOutput(output),
             BinaryMessage::Body { delta, .. } => ServerNotification::HttpBodyDelta(delta),
             BinaryMessage::Block { id, offset, response } => {
-                return self.answered(&id, Answer::Block { offset, response });
+                return self.answered(&id, Answer::Part { offset, response: Box::new(response) });
+            }
+            BinaryMessage::Range { id, offset, response } => {
+                return self.answered(&id, Answer::Part { offset, response: Box::new(response) });
             }
             BinaryMessage::Pack(records) => {
                 for record in records {

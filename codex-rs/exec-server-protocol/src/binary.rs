@@ -5,13 +5,13 @@
 //!
 //! | at | size | |
 //! | --- | --- | --- |
-//! | 0 | 1 | kind: 1 [`Head::Output`], 2 [`Head::Body`], 3 [`Head::Block`], 4 [`Pack`] |
+//! | 0 | 1 | kind: 1 [`Head::Output`], 2 [`Head::Body`], 3 [`Head::Block`], 4 [`Pack`], 5 [`Head::Range`] |
 //! | 1 | 1 | detail: of output its stream (0 stdout, 1 stderr, 2 pty); of a pack 0; of the others 1 for the last, otherwise 0 |
 //! | 2 | 2 | length of the name in bytes |
 //! | 4 | 4 | length of the payload in bytes |
-//! | 8 | 8 | seq: of output and bodies as in JSON; otherwise 0 |
+//! | 8 | 8 | seq: of output and bodies as in JSON; of a range the length of its file; otherwise 0 |
 //! | 16 | 8 | offset of the payload's first byte; of a pack 0 |
-//! | 24 | | the name, which is UTF-8: process id, request id of the body, JSON text of the request's id; of a pack none |
+//! | 24 | | the name, which is UTF-8: process id, request id of the body, JSON text of the request's id (of a range, and the etag); of a pack none |
 //! | | | the payload |
 //!
 //! The name stands in every message, so nothing has to be agreed on before the first one, and nothing is lost with a
@@ -23,7 +23,7 @@ mod pack;
 use bytes::Bytes;
 pub use pack::Pack;
 
-use crate::fs::FsReadBlockResponse;
+use crate::fs::{FsReadBlockResponse, FsReadRangeResponse};
 use crate::http::{HttpBodyDeltaNotification, HttpRequestId};
 use crate::ids::{ProcessId, Seq};
 use crate::process::{OutputStream, ProcessOutputNotification};
@@ -69,6 +69,19 @@ pub enum Head<'a> {
         /// As in the result.
         eof: bool,
     },
+    /// As the result of `fs/readRange`, for a request that says `binary`. Flag `binaryRanges`.
+    Range {
+        /// The request that is answered.
+        id: &'a RequestId,
+        /// As in the request.
+        offset: u64,
+        /// As in the result.
+        eof: bool,
+        /// As in the result.
+        size: u64,
+        /// As in the result.
+        etag: &'a str,
+    },
 }
 
 impl Head<'_> {
@@ -76,7 +89,7 @@ impl Head<'_> {
     /// KiB) or of the payload (4 GiB): then the message goes as JSON.
     #[must_use]
     pub fn encode(&self, payload_bytes: usize) -> Option<Vec<u8>> {
-        let id_text;
+        let text;
         let (kind, detail, name, seq, offset) = match *self {
             Self::Output { process_id, seq, stream, offset } => {
                 (Kind::Output, detail_of(stream), process_id.as_str(), seq.0, offset)
@@ -85,8 +98,12 @@ impl Head<'_> {
                 (Kind::Body, if done { LAST } else { 0 }, request_id.0.as_str(), seq, offset)
             }
             Self::Block { id, offset, eof } => {
-                id_text = serde_json::to_string(id).ok()?;
-                (Kind::Block, if eof { LAST } else { 0 }, id_text.as_str(), 0, offset)
+                text = serde_json::to_string(id).ok()?;
+                (Kind::Block, if eof { LAST } else { 0 }, text.as_str(), 0, offset)
+            }
+            Self::Range { id, offset, eof, size, etag } => {
+                text = serde_json::to_string(&(id, etag)).ok()?;
+                (Kind::Range, if eof { LAST } else { 0 }, text.as_str(), size, offset)
             }
         };
         let mut head = Vec::with_capacity(HEADER_BYTES + name.len());
@@ -108,6 +125,7 @@ enum Kind {
     Body = 2,
     Block = 3,
     Pack = 4,
+    Range = 5,
 }
 
 impl Kind {
@@ -117,6 +135,7 @@ impl Kind {
             2 => Some(Self::Body),
             3 => Some(Self::Block),
             4 => Some(Self::Pack),
+            5 => Some(Self::Range),
             _ => None,
         }
     }
@@ -145,6 +164,15 @@ pub enum BinaryMessage {
     },
     /// Several `process/output`, as if each had come by itself. Never from a server that was not asked for packs.
     Pack(Vec<ProcessOutputNotification>),
+    /// The answer to the `fs/readRange` that was sent as `id`.
+    Range {
+        /// The request that is answered.
+        id: RequestId,
+        /// Where the range begins.
+        offset: u64,
+        /// The result.
+        response: FsReadRangeResponse,
+    },
 }
 
 /// Why a binary message can't be understood.
@@ -189,6 +217,9 @@ pub enum BinaryError {
     /// The name of a block is no id of a request.
     #[error("binary message answers {0:?}, which is no id of a request")]
     RequestId(String),
+    /// The name of a range is no id of a request with an etag.
+    #[error("binary message answers {0:?}, which is no id of a request with an etag")]
+    Range(String),
 }
 
 impl BinaryMessage {
@@ -257,6 +288,13 @@ impl BinaryMessage {
                 offset,
                 response: FsReadBlockResponse { chunk: payload.into(), eof: last? },
             },
+            Kind::Range => {
+                let (id, etag) =
+                    serde_json::from_str(name).map_err(|_| BinaryError::Range(name.to_owned()))?;
+                let response =
+                    FsReadRangeResponse { data_base64: payload.into(), eof: last?, size: seq, etag };
+                Self::Range { id, offset, response }
+            }
         })
     }
 }

@@ -127,6 +127,8 @@ capabilities! {
     server_limits,
     /// Output and bodies as binary messages.
     binary_output,
+    /// `fs/readRange.binary`.
+    binary_ranges,
     /// `dropped`, `outputBytes`, `offset` and `crc32c`.
     gap_accounting,
     /// `initialize.capabilities.outputWindowBytes` and `process/ack`.

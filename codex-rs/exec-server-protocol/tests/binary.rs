@@ -49,6 +49,7 @@ fn told(message: BinaryMessage) -> (Value, Option<u64>) {
             (ServerNotification::HttpBodyDelta(delta).encode(), Some(offset))
         }
         BinaryMessage::Block { id, offset, response } => (encode_result(&id, &response), Some(offset)),
+        BinaryMessage::Range { id, offset, response } => (encode_result(&id, &response), Some(offset)),
     };
     (serde_json::from_str(&json).expect("it is JSON"), offset)
 }
@@ -62,6 +63,7 @@ const fn fault(error: &BinaryError) -> &'static str {
         BinaryError::Length { .. } => "length",
         BinaryError::Name => "name",
         BinaryError::RequestId(_) => "requestId",
+        BinaryError::Range(_) => "range",
     }
 }
 
@@ -86,6 +88,10 @@ fn encoded(message: &BinaryMessage) -> Vec<u8> {
         }
         BinaryMessage::Block { id, offset, response } => {
             (Head::Block { id, offset: *offset, eof: response.eof }, &response.chunk)
+        }
+        BinaryMessage::Range { id, offset, response } => {
+            let (eof, size, etag) = (response.eof, response.size, response.etag.as_str());
+            (Head::Range { id, offset: *offset, eof, size, etag }, &response.data_base64)
         }
     };
     let mut bytes = head.encode(payload.len()).expect("it fits");

@@ -305,6 +305,7 @@ fn in_json(message: BinaryMessage) -> Value {
         BinaryMessage::Output(output) => ServerNotification::ProcessOutput(output).encode(),
         BinaryMessage::Body { delta, .. } => ServerNotification::HttpBodyDelta(delta).encode(),
         BinaryMessage::Block { id, response, .. } => encode_result(&id, &response),
+        BinaryMessage::Range { id, response, .. } => encode_result(&id, &response),
         BinaryMessage::Pack(records) => {
             return records.into_iter().map(|record| in_json(BinaryMessage::Output(record))).collect();
         }

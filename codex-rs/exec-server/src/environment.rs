@@ -12,6 +12,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
         session_lifetime: true,
         server_limits: true,
         binary_output: true,
+        binary_ranges: true,
         output_window: true,
         output_packing: true,
         process_list: true,

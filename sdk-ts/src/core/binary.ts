@@ -13,6 +13,7 @@ const KIND_OUTPUT = 1;
 const KIND_BODY = 2;
 const KIND_BLOCK = 3;
 const KIND_PACK = 4;
+const KIND_RANGE = 5;
 
 const STREAMS: readonly OutputStream[] = ["stdout", "stderr", "pty"];
 
@@ -52,10 +53,30 @@ export type BinaryMessage =
       readonly eof: boolean;
       readonly bytes: Bytes;
     }
+  /** As the result of `fs/readRange`, for a request that says `binary`. Flag `binaryRanges`. */
+  | {
+      readonly kind: "range";
+      readonly id: RequestId;
+      readonly offset: number;
+      readonly eof: boolean;
+      /** Of the whole file. */
+      readonly size: number;
+      readonly etag: string;
+      readonly bytes: Bytes;
+    }
   /** What is wrong with it. */
   | {
       readonly kind: "fault";
-      readonly fault: "header" | "kind" | "length" | "name" | "detail" | "seq" | "requestId" | "counter";
+      readonly fault:
+        | "header"
+        | "kind"
+        | "length"
+        | "name"
+        | "detail"
+        | "seq"
+        | "requestId"
+        | "range"
+        | "counter";
     };
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -101,7 +122,7 @@ export function decodeBinary(message: Bytes): BinaryMessage {
   const view = viewOf(message);
   const kind = message[0]!;
   const detail = message[1]!;
-  if (kind < KIND_OUTPUT || kind > KIND_PACK) return fault("kind");
+  if (kind < KIND_OUTPUT || kind > KIND_RANGE) return fault("kind");
   const nameEnd = HEADER_BYTES + view.getUint16(2, true);
   if (message.length !== nameEnd + view.getUint32(4, true)) return fault("length");
   let name: string;
@@ -122,18 +143,30 @@ export function decodeBinary(message: Bytes): BinaryMessage {
   if (detail > (kind === KIND_PACK ? 0 : 1)) return fault("detail");
   if (!Number.isSafeInteger(seq) || !Number.isSafeInteger(offset)) return fault("counter");
   if (kind === KIND_BODY) return { kind: "body", requestId: name, seq, offset, done: detail === 1, bytes };
+  const eof = detail === 1;
+  if (kind === KIND_RANGE) {
+    const named = parsed(name);
+    if (!Array.isArray(named) || named.length !== 2) return fault("range");
+    const [id, etag] = named as unknown[];
+    if (!isRequestId(id) || typeof etag !== "string") return fault("range");
+    return { kind: "range", id, offset, eof, size: seq, etag, bytes };
+  }
   if (seq !== 0) return fault("seq");
   if (kind === KIND_BLOCK) {
-    const id = requestId(name);
-    return id === undefined ? fault("requestId") : { kind: "block", id, offset, eof: detail === 1, bytes };
+    const id = parsed(name);
+    return isRequestId(id) ? { kind: "block", id, offset, eof, bytes } : fault("requestId");
   }
   return name === "" ? unpack(bytes) : fault("name");
 }
 
-function requestId(text: string): RequestId | undefined {
+function isRequestId(id: unknown): id is RequestId {
+  return typeof id === "string" || Number.isInteger(id);
+}
+
+/** What JSON text says; undefined if it is none. */
+function parsed(text: string): unknown {
   try {
-    const id: unknown = JSON.parse(text);
-    return typeof id === "string" || Number.isInteger(id) ? (id as RequestId) : undefined;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -10,6 +10,7 @@ export type CapabilityFlag = keyof EnvironmentCapabilities;
 /** Every flag that this version knows. */
 export const CAPABILITY_FLAGS = [
   "binaryOutput",
+  "binaryRanges",
   "cancel",
   "capabilityDiscoverySandbox",
   "capabilityDiscoveryV2",

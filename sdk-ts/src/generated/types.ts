@@ -218,6 +218,8 @@ export type EnvironmentCapabilities = {
   readonly serverLimits?: boolean;
   /** Output and bodies as binary messages. */
   readonly binaryOutput?: boolean;
+  /** `fs/readRange.binary`. */
+  readonly binaryRanges?: boolean;
   /** `dropped`, `outputBytes`, `offset` and `crc32c`. */
   readonly gapAccounting?: boolean;
   /** `initialize.capabilities.outputWindowBytes` and `process/ack`. */
@@ -732,6 +734,11 @@ export type FsReadRangeParams = {
   readonly followSymlinks?: boolean;
   /** Confines this call. */
   readonly sandbox?: SandboxContext;
+  /**
+   * Whether the client takes the answer as a binary message. It may come as JSON all the same, and does on a connection
+   * without `binaryOutput`. Flag `binaryRanges`.
+   */
+  readonly binary?: boolean;
 };
 
 /** Result of `fs/readRange`. */

@@ -216,6 +216,9 @@ export class Link {
     if (message.kind === "pack") this.#events.onOutput(message.records);
     else if (message.kind === "block") {
       this.#settle(message.id, { type: "result", result: { chunk: message.bytes, eof: message.eof } });
+    } else if (message.kind === "range") {
+      const { id, bytes: dataBase64, eof, size, etag } = message;
+      this.#settle(id, { type: "result", result: { dataBase64, eof, size, etag } });
     } else if (message.kind === "output") this.#events.onOutput([message]);
     else this.#events.onBody(message);
     return undefined;

@@ -34,6 +34,10 @@ function json(message: BinaryMessage): object {
     }
     case "block":
       return { id: message.id, result: { chunk: encodeBase64(message.bytes), eof: message.eof } };
+    case "range": {
+      const { id, eof, size, etag, bytes } = message;
+      return { id, result: { dataBase64: encodeBase64(bytes), eof, size, etag } };
+    }
     case "pack":
       return message.records.map(json);
     case "fault":

@@ -3,10 +3,13 @@
 use codex_exec_server_client::{
     Client, ClientConfig, ClientError, Events, ExecProcessEvent, Lag, ProcessError, Proof,
 };
+use codex_exec_server_core::service::FileSystem as _;
 use codex_exec_server_protocol::binary::Head;
-use codex_exec_server_protocol::fs::{FileHandleId, FsReadBlockParams, FsReadBlockResponse};
+use codex_exec_server_protocol::fs::{
+    FileHandleId, FsReadBlockParams, FsReadBlockResponse, FsReadRangeParams, FsReadRangeResponse,
+};
 use codex_exec_server_protocol::ids::{ProcessId, Seq};
-use codex_exec_server_protocol::methods::{EnvironmentStatus, FsReadBlock, Method, NoParams};
+use codex_exec_server_protocol::methods::{EnvironmentStatus, FsReadBlock, FsReadRange, Method, NoParams};
 use codex_exec_server_protocol::process::OutputStream;
 use codex_exec_server_protocol::rpc::RequestId;
 use codex_exec_server_transport::Message;
@@ -124,14 +127,14 @@ async fn violation(events: &mut Events) -> String {
 async fn what_is_no_message_ends_the_client_and_is_named() {
     let whole = output("p", /*seq*/ 1, /*offset*/ 0, "abc");
     let mut unknown = whole.clone();
-    unknown[0] = 4;
+    unknown[0] = 200;
     for (message, expected) in [
         (whole[..10].to_vec(), "binary message of 10 bytes is shorter than its header of 24"),
         (
             whole[..whole.len() - 1].to_vec(),
             "binary message has 27 bytes instead of the 28 that its header announces",
         ),
-        (unknown, "binary message is of unknown kind 4"),
+        (unknown, "binary message is of unknown kind 200"),
     ] {
         let mut network = Network::new();
         let (client, mut server) = network.connect(EVERYTHING).await;
@@ -168,6 +171,43 @@ async fn a_block_of_a_file_answers_the_request_for_it_and_nothing_else() {
     assert_eq!(answer.expect("it was answered"), expected);
 }
 
+/// A question for nine bytes from offset 4096 on.
+fn range_params() -> FsReadRangeParams {
+    let path = "file:///f".parse().expect("a path");
+    FsReadRangeParams { path, offset: 4096, len: 9, follow_symlinks: None, sandbox: None, binary: false }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_range_is_asked_for_as_it_is_where_that_is_offered_and_may_come_in_either_form() {
+    for (flags, expected) in
+        [(&["fsExtended", "binaryRanges"][..], json!(true)), (&["fsExtended"], Value::Null)]
+    {
+        let mut network = Network::new();
+        let (client, mut server) = network.connect(flags).await;
+        for in_binary in [true, false] {
+            let asking = client.read_range(range_params());
+            let serving = async {
+                let request = server.request("fs/readRange").await;
+                assert_eq!(request.params["binary"], expected);
+                if in_binary && expected == json!(true) {
+                    let id: RequestId = serde_json::from_value(request.id.clone()).expect("an id");
+                    let head = Head::Range { id: &id, offset: 4096, eof: true, size: 4101, etag: "e" };
+                    let mut message = head.encode(/*payload_bytes*/ 5).expect("it fits");
+                    message.extend_from_slice(b"range");
+                    send(&mut server, message).await;
+                } else {
+                    let result = json!({"dataBase64": "cmFuZ2U=", "eof": true, "size": 4101, "etag": "e"});
+                    server.answer(&request, result).await;
+                }
+            };
+            let (answer, ()) = tokio::join!(asking, serving);
+            let data_base64 = b"range"[..].into();
+            let wanted = FsReadRangeResponse { data_base64, eof: true, size: 4101, etag: "e".into() };
+            assert_eq!(answer.expect("it was answered"), wanted);
+        }
+    }
+}
+
 /// A call of `M`, answered with a block of a file from offset 0 on: how the client says that it fails.
 async fn answered_with_a_block<M: Method>(params: &M::Params) -> String
 where
@@ -192,6 +232,8 @@ async fn a_block_from_another_offset_or_for_another_request_ends_the_client_and_
     let said = answered_with_a_block::<FsReadBlock>(&params).await;
     let expected = "block from offset 0 came in answer to the request for offset 4096";
     assert!(said.contains(expected), "{said}");
+    let said = answered_with_a_block::<FsReadRange>(&range_params()).await;
+    assert!(said.contains("block of a file came in answer to fs/readRange"), "{said}");
     let said = answered_with_a_block::<EnvironmentStatus>(&NoParams {}).await;
     assert!(said.contains("block of a file came in answer to environment/status"), "{said}");
 }

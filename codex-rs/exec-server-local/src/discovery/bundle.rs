@@ -88,6 +88,7 @@ impl<'a> Bundle<'a> {
             len: FILE_BYTES,
             follow_symlinks: None,
             sandbox: self.sandbox.clone(),
+            binary: false,
         };
         let read = self.files.read_range(params).await;
         let read = read.map_err(|fault| format!("failed to read capability file {path}: {fault}"))?;

@@ -147,6 +147,11 @@ pub struct FsReadRangeParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub sandbox: Option<SandboxContext>,
+    /// Whether the client takes the answer as a binary message. It may come as JSON all the same, and does on a connection
+    /// without `binaryOutput`. Flag `binaryRanges`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(optional, as = "Option<bool>")]
+    pub binary: bool,
 }
 
 /// Result of `fs/readRange`.

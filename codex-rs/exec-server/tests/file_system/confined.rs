@@ -212,6 +212,7 @@ async fn what_is_denied_is_neither_read_nor_opened_nor_copied_95() {
             len: 10,
             follow_symlinks: None,
             sandbox: scene.policy(),
+            binary: false,
         };
         closed(scene.files.read_range(range).await);
         scene.rename(name, "workspace/moved").await.expect_err("it stays");

@@ -114,6 +114,7 @@ async fn of_writers_under_a_policy_and_without_one_one_wins() {
                     len: 20,
                     follow_symlinks: None,
                     sandbox: sandbox.clone(),
+                    binary: false,
                 };
                 let found = files.read_range(range).await.expect("it may be read");
                 let number: u32 =

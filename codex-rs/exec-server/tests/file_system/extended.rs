@@ -182,6 +182,7 @@ async fn of_writers_that_race_one_wins_and_the_others_are_told(place: Place) {
                             len: 1 << 20,
                             follow_symlinks: None,
                             sandbox: None,
+                            binary: false,
                         };
                         let found = place.read_range(range).await.expect("it is there");
                         let text = String::from_utf8(found.data_base64.to_vec()).expect("text");
@@ -287,8 +288,14 @@ async fn a_part_is_read_without_opening(place: Place) {
     let content = noise(/*len*/ 3_000_000);
     let path = place.file("f", &content);
     let read = |offset, len| {
-        let params =
-            FsReadRangeParams { path: path.clone(), offset, len, follow_symlinks: None, sandbox: None };
+        let params = FsReadRangeParams {
+            path: path.clone(),
+            offset,
+            len,
+            follow_symlinks: None,
+            sandbox: None,
+            binary: false,
+        };
         place.read_range(params)
     };
     let etag = place.get_metadata(of(path.clone())).await.expect("it is there").etag;

@@ -130,8 +130,14 @@ async fn a_digest_covers_the_file_or_its_beginning(place: Place) {
         assert_eq!((found.sha256.as_str(), found.len), (expected, covered), "{len:?}");
         assert_eq!(found.etag, whole.etag);
     }
-    let range =
-        FsReadRangeParams { path: path.clone(), offset: 0, len: 9, follow_symlinks: None, sandbox: None };
+    let range = FsReadRangeParams {
+        path: path.clone(),
+        offset: 0,
+        len: 9,
+        follow_symlinks: None,
+        sandbox: None,
+        binary: false,
+    };
     assert_eq!(place.read_range(range).await.expect("it is there").etag, whole.etag);
     place.write_range(part(path.clone(), /*offset*/ 0, "abc")).await.expect("it can be written");
     assert_ne!(place.digest(digest(/*len*/ None)).await.expect("it is there").etag, whole.etag);
@@ -283,6 +289,7 @@ async fn a_sparse_file_is_read_where_it_is_asked_for(place: Place) {
         len: MAX_BLOCK_BYTES,
         follow_symlinks: None,
         sandbox: None,
+        binary: false,
     };
     let found = place.read_range(params).await.expect("it is there");
     assert_eq!((&found.data_base64[..], found.eof, found.size), (&b"\0\0\0end"[..], true, 64 << 30));

@@ -17,6 +17,7 @@ tests_over! { WebSocket as websocket, Stdio as stdio; {
     thousands_of_questions_at_once_are_answered
     a_cancelled_read_is_answered
     blocks_come_as_they_are_to_a_client_that_takes_them_so
+    a_range_comes_as_it_is_only_to_a_request_that_says_so
 } }
 
 async fn client(harness: &Harness) -> codex_exec_server_testkit::Client {
@@ -204,6 +205,33 @@ async fn blocks_come_as_they_are_to_a_client_that_takes_them_so(harness: Arc<Har
         }
         let told = client.call("fs/readBlock", json!({"handleId": "none", "offset": 0, "len": 1})).await;
         assert_eq!(told.expect_err("no such handle").code, -32004);
+        let expected = if takes && harness.carries_binary() { 3 } else { 0 };
+        assert_eq!(client.binary_messages(), expected);
+    }
+}
+
+async fn a_range_comes_as_it_is_only_to_a_request_that_says_so(harness: Arc<Harness>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let content = crate::reading::noise(/*len*/ 300_000);
+    std::fs::write(folder.path().join("f"), &content).expect("it can be written");
+    for takes in [true, false] {
+        let mut client = harness.connect().await;
+        client.initialize_with(json!({"clientName": "test", "capabilities": {"binaryOutput": takes}})).await;
+        let path = uri(folder.path().join("f"));
+        for (offset, len, eof) in [(0, 200_000, false), (200_000, 200_000, true), (400_000, 1, true)] {
+            let mut params = json!({"path": path, "offset": offset, "len": len});
+            let plain = client.call("fs/readRange", params.clone()).await.expect("it can be read");
+            params["binary"] = json!(true);
+            let range = client.call("fs/readRange", params).await.expect("it can be read");
+            assert!(range == plain, "{offset}");
+            let bytes = range["dataBase64"].clone();
+            let bytes: codex_exec_server_protocol::bytes::Base64Bytes =
+                serde_json::from_value(bytes).expect("bytes");
+            let expected = &content[offset.min(300_000)..(offset + len).min(300_000)];
+            assert!(bytes[..] == *expected && range["eof"] == eof && range["size"] == 300_000, "{offset}");
+        }
+        let none = json!({"path": uri(folder.path().join("none")), "offset": 0, "len": 1, "binary": true});
+        assert_eq!(client.call("fs/readRange", none).await.expect_err("no such file").code, -32004);
         let expected = if takes && harness.carries_binary() { 3 } else { 0 };
         assert_eq!(client.binary_messages(), expected);
     }

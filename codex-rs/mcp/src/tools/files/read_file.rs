@@ -87,7 +87,14 @@ impl AgentTool for ReadFileTool {
 
 /// By a ranged read, and from the whole file where a server can't do that.
 async fn read(workshop: &Workshop, path: PathUri, offset: u64, len: u64) -> Result<Stretch, FsError> {
-    let params = FsReadRangeParams { path: path.clone(), offset, len, follow_symlinks: None, sandbox: None };
+    let params = FsReadRangeParams {
+        path: path.clone(),
+        offset,
+        len,
+        follow_symlinks: None,
+        sandbox: None,
+        binary: false,
+    };
     match workshop.files.read_range(params).await {
         Ok(range) => {
             Ok(Stretch { bytes: range.data_base64.to_vec(), size: range.size, etag: Some(range.etag) })
