@@ -256,6 +256,7 @@ fn unknown_environment() -> EnvironmentInfo {
         temp_dir: None,
         capabilities: EnvironmentCapabilities::default(),
         sandbox: None,
+        process_limits: None,
     }
 }
 

@@ -60,6 +60,7 @@ pub fn describe(environment: &Environment) -> EnvironmentInfo {
             ..EnvironmentCapabilities::default()
         },
         sandbox: None,
+        process_limits: None,
     }
 }
 

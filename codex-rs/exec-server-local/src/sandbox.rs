@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::fs_fault::FsFault;
-use codex_exec_server_protocol::environment::SandboxSupport;
+use codex_exec_server_protocol::environment::{SandboxStandby, SandboxSupport};
 use codex_exec_server_protocol::sandbox::{SandboxContext, SandboxNetwork};
 use codex_linux_sandbox::intent::{Files, Intent, IntentError, Policy, resolve};
 use codex_linux_sandbox::places::{MINIMAL, Places};
@@ -138,8 +138,12 @@ impl Sandbox {
     #[must_use]
     pub fn told_support(&self) -> Option<SandboxSupport> {
         self.known_support().map(|support| match support {
-            Support::Full => SandboxSupport { processes: true, reason: None },
-            Support::None { reason } => SandboxSupport { processes: false, reason: Some(reason.clone()) },
+            Support::Full => {
+                SandboxSupport { processes: true, reason: None, standby: self.standing().map(told_standing) }
+            }
+            Support::None { reason } => {
+                SandboxSupport { processes: false, reason: Some(reason.clone()), standby: None }
+            }
         })
     }
 
@@ -177,7 +181,9 @@ impl Sandbox {
         command: &os::Command,
         prepared: Prepared,
     ) -> Result<os::Confined, os::SpawnError> {
-        let Some(standbys) = self.inner.standbys.as_ref().filter(|_| prepared.suits_standby()) else {
+        let Some(standbys) =
+            self.inner.standbys.as_ref().filter(|_| prepared.suits_standby() && command.group.is_none())
+        else {
             return os::spawn_confined(command, prepared);
         };
         let standby = standbys.take();
@@ -238,6 +244,17 @@ impl Sandbox {
             minimal: minimal(),
             hidden: self.inner.hidden.clone(),
         }
+    }
+}
+
+fn told_standing(standing: Standing) -> SandboxStandby {
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    SandboxStandby {
+        launchers: count(standing.there),
+        ready: count(standing.ready),
+        hits: standing.served,
+        misses: standing.missed,
+        zygote_os_pid: standing.zygote,
     }
 }
 

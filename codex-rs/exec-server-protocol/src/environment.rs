@@ -61,6 +61,23 @@ pub struct EnvironmentInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub sandbox: Option<SandboxSupport>,
+    /// How `process/start.limits` are kept. Absent while that is not known, and from peers that do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub process_limits: Option<ProcessLimitsSupport>,
+}
+
+/// How a server keeps `process/start.limits`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessLimitsSupport {
+    /// Whether `memoryBytes` and `processes` bound a process together with everybody below it, by a control group. Otherwise
+    /// they are resource limits, which are weaker: each process has as much by itself.
+    pub whole_trees: bool,
+    /// Why not, and what the operator can do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reason: Option<String>,
 }
 
 /// Which sandboxes a server can enforce; what it can't is refused.
@@ -73,6 +90,30 @@ pub struct SandboxSupport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub reason: Option<String>,
+    /// How launchers stand by for the next process. Absent where none are to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub standby: Option<SandboxStandby>,
+}
+
+/// How launchers of sandboxes stand by at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SandboxStandby {
+    /// How many there are.
+    pub launchers: u32,
+    /// How many of these would begin at once.
+    pub ready: u32,
+    /// How many processes they have started since the server began.
+    #[ts(type = "number")]
+    pub hits: u64,
+    /// How many starts that they could have served found none ready.
+    #[ts(type = "number")]
+    pub misses: u64,
+    /// The process that makes them, if there is one just now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub zygote_os_pid: Option<i32>,
 }
 
 macro_rules! capabilities {

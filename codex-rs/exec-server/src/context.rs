@@ -8,8 +8,9 @@ use codex_exec_server_local::Sandbox;
 use codex_exec_server_local::env::Environment;
 use codex_exec_server_local::fs::FsHost;
 use codex_exec_server_local::http::LocalHttp;
+use codex_exec_server_local::os;
 use codex_exec_server_local::process::ProcessHost;
-use codex_exec_server_protocol::environment::EnvironmentInfo;
+use codex_exec_server_protocol::environment::{EnvironmentInfo, ProcessLimitsSupport};
 use codex_exec_server_protocol::session::ServerLimits;
 use tokio_util::sync::CancellationToken;
 
@@ -59,10 +60,21 @@ impl Context {
     pub(crate) fn environment(&self) -> EnvironmentInfo {
         let mut environment = self.environment.clone();
         environment.sandbox = self.sandbox.told_support();
+        environment.process_limits = Some(told_process_limits());
         let confines = environment.sandbox.as_ref().is_some_and(|support| support.processes);
         environment.capabilities.sandboxed_file_streaming = confines;
         environment.capabilities.capability_discovery_sandbox = confines;
         environment.capabilities.sandbox_denials = environment.capabilities.sandboxed_file_streaming;
         environment
     }
+}
+
+/// How `process/start.limits` are kept.
+fn told_process_limits() -> ProcessLimitsSupport {
+    let reason = match os::control_groups() {
+        Some(Ok(_)) => return ProcessLimitsSupport { whole_trees: true, reason: None },
+        Some(Err(reason)) => reason,
+        None => "this program does not divide its control group",
+    };
+    ProcessLimitsSupport { whole_trees: false, reason: Some(reason.to_owned()) }
 }

@@ -319,6 +319,8 @@ export type EnvironmentInfo = {
   readonly capabilities?: EnvironmentCapabilities;
   /** Which sandboxes this server can enforce. Absent while that is not known, and from peers that do not tell. */
   readonly sandbox?: SandboxSupport;
+  /** How `process/start.limits` are kept. Absent while that is not known, and from peers that do not tell. */
+  readonly processLimits?: ProcessLimitsSupport;
 };
 
 /** How the environment is. A server that answers is ready. */
@@ -1578,6 +1580,17 @@ export type ProcessLimits = {
   readonly fileBytes?: number;
 };
 
+/** How a server keeps `process/start.limits`. */
+export type ProcessLimitsSupport = {
+  /**
+   * Whether `memoryBytes` and `processes` bound a process together with everybody below it, by a control group. Otherwise
+   * they are resource limits, which are weaker: each process has as much by itself.
+   */
+  readonly wholeTrees: boolean;
+  /** Why not, and what the operator can do about it. */
+  readonly reason?: string;
+};
+
 /** Result of `process/list`. Flag `processList`. */
 export type ProcessListResponse = {
   /** This session's processes, by their time of start. */
@@ -1969,12 +1982,28 @@ export type SandboxSpecialPath =
     readonly subpath?: string;
   };
 
+/** How launchers of sandboxes stand by at one moment. */
+export type SandboxStandby = {
+  /** How many there are. */
+  readonly launchers: number;
+  /** How many of these would begin at once. */
+  readonly ready: number;
+  /** How many processes they have started since the server began. */
+  readonly hits: number;
+  /** How many starts that they could have served found none ready. */
+  readonly misses: number;
+  /** The process that makes them, if there is one just now. */
+  readonly zygoteOsPid?: number;
+};
+
 /** Which sandboxes a server can enforce; what it can't is refused. */
 export type SandboxSupport = {
   /** Whether processes can be confined. */
   readonly processes: boolean;
   /** Why not, and what the operator can do about it. */
   readonly reason?: string;
+  /** How launchers stand by for the next process. Absent where none are to. */
+  readonly standby?: SandboxStandby;
 };
 
 /** What confines a process. */

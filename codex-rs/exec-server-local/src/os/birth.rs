@@ -27,6 +27,8 @@ pub(super) struct Plan<'a> {
     pub(super) carried: Option<RawFd>,
     /// The program, when it is held open instead of being looked for.
     pub(super) held: Option<HeldProgram>,
+    /// What is to be told `0` to be in a control group.
+    pub(super) group: Option<RawFd>,
     /// Resource and value, applied in order.
     pub(super) limits: &'a [(c_int, libc::rlimit64)],
     pub(super) cwd: *const c_char,
@@ -97,6 +99,7 @@ const DESCRIPTORS: i32 = 4;
 const LIMITS: i32 = 5;
 const WORKING_DIRECTORY: i32 = 6;
 const PROGRAM: i32 = 7;
+const CONTROL_GROUP: i32 = 8;
 
 impl Failure {
     pub(super) fn take(&self) -> Option<Failed> {
@@ -107,6 +110,7 @@ impl Failure {
             STDIO => Step::Setup(Stage::Stdio),
             DESCRIPTORS => Step::Setup(Stage::Descriptors),
             LIMITS => Step::Setup(Stage::Limits),
+            CONTROL_GROUP => Step::Setup(Stage::ControlGroup),
             WORKING_DIRECTORY => Step::WorkingDirectory,
             _ => Step::Program,
         };
@@ -137,7 +141,13 @@ pub(super) extern "C" fn child_main(plan: *mut c_void) -> c_int {
 unsafe fn become_program(plan: &Plan<'_>) -> (i32, i32) {
     // SAFETY: all calls are async-signal-safe, and their pointers come from the plan or the stack.
     unsafe {
-        // This comes first: until it is done, this process has every descriptor of the server.
+        // While the descriptor has its number. Before anything counts that this process does.
+        if let Some(group) = plan.group
+            && libc::write(group, c"0".as_ptr().cast(), 1) != 1
+        {
+            return (CONTROL_GROUP, errno());
+        }
+        // This comes early: until it is done, this process has every descriptor of the server.
         if let Inherited::Shared { copied_below } = plan.inherited
             && libc::syscall(libc::SYS_close_range, copied_below, u32::MAX, libc::CLOSE_RANGE_UNSHARE) < 0
         {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::groups::Group;
 use super::ledger;
 use super::mark::Mark;
 use super::sys::{self, Dead, Take, Waited};
@@ -32,6 +33,8 @@ pub struct Child {
     /// The process that runs the program, where `pidfd` names one that stands before it. It leads a process group of its
     /// own, and is the one that signals are meant for.
     command: Option<OwnedFd>,
+    /// What it is in with everybody below it, if that is bounded.
+    group: Option<Group>,
     /// Set once, under the ledger's lock, when the process is reaped. `None` inside: someone else took the
     /// status.
     settled: OnceLock<Option<Exit>>,
@@ -40,13 +43,24 @@ pub struct Child {
 impl Child {
     pub(super) fn new(os_pid: i32, pidfd: OwnedFd, mark: Mark) -> Self {
         let rss_floor_bytes = sys::own_peak_rss_bytes();
-        Self { os_pid, pidfd, mark, rss_floor_bytes, command: None, settled: OnceLock::new() }
+        Self { os_pid, pidfd, mark, rss_floor_bytes, command: None, group: None, settled: OnceLock::new() }
     }
 
     /// The same, standing before `command`, whose end it waits for and repeats.
     pub(super) fn before(mut self, command: OwnedFd) -> Self {
         self.command = Some(command);
         self
+    }
+
+    /// The same, in `group`.
+    pub(super) fn bounded_by(mut self, group: Option<Group>) -> Self {
+        self.group = group;
+        self
+    }
+
+    /// What bounds it.
+    pub(super) fn group(&self) -> Option<&Group> {
+        self.group.as_ref()
     }
 
     /// The number of the process, of its process group and of its session. After the process is reaped the
@@ -79,6 +93,9 @@ impl Child {
                     Err(error) => return Err(error),
                 };
                 ledger.forget(self.os_pid);
+                if let Some(group) = &self.group {
+                    group.let_go();
+                }
                 *self.settled.get_or_init(|| settled)
             }
         };

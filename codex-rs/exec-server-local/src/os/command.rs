@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::carried::Carried;
+use super::groups::Group;
 use super::pty::Size;
 
 /// One program to start, completely described.
@@ -28,6 +29,8 @@ pub struct Command {
     pub carried: Option<Carried>,
     /// Limits on top of those inherited from the server. Core dumps are always off.
     pub limits: Vec<Limit>,
+    /// What bounds it together with everybody below it.
+    pub group: Option<Group>,
 }
 
 impl Command {
@@ -41,6 +44,7 @@ impl Command {
             stdio: Stdio::Pipes { stdin: Stdin::Null },
             carried: None,
             limits: Vec::new(),
+            group: None,
         }
     }
 }

@@ -138,7 +138,11 @@ pub(super) fn spawn_launcher(
 ) -> Result<(Spawned, sandbox::Running), SpawnError> {
     // The launcher's own words and environment are constant: the request's are data to it.
     let name = sandbox::NAME.to_bytes();
-    let launcher = Command { stdio: command.stdio, ..Command::new([std::ffi::OsStr::from_bytes(name)], "/") };
+    let launcher = Command {
+        stdio: command.stdio,
+        group: command.group.clone(),
+        ..Command::new([std::ffi::OsStr::from_bytes(name)], "/")
+    };
     let beyond = |descriptor| beyond_places(descriptor).map_err(setup);
     let program = beyond(prepared.launcher())?;
     let [job, status] = prepared.descriptors();

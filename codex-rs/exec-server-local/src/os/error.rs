@@ -86,6 +86,8 @@ pub enum Stage {
     Clone,
     /// Entering a session of its own.
     Session,
+    /// Entering the control group that bounds it.
+    ControlGroup,
     /// Lowering resource limits.
     Limits,
     /// Taking the terminal as the controlling one.
@@ -104,6 +106,7 @@ impl fmt::Display for Stage {
             Self::Stack => "map child stack",
             Self::Clone => "create process",
             Self::Session => "create session",
+            Self::ControlGroup => "enter control group",
             Self::Limits => "set resource limits",
             Self::ControllingTerminal => "take controlling terminal",
             Self::Stdio => "set up stdio",

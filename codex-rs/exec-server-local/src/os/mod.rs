@@ -25,6 +25,7 @@ mod child;
 mod command;
 mod confined;
 mod error;
+mod groups;
 mod heap;
 mod image;
 mod launch;
@@ -49,6 +50,9 @@ pub use command::{Command, Limit, LimitKind, Stdin, Stdio};
 pub use confined::{Confined, program_of, spawn_confined};
 pub(crate) use confined::{spawn_file_server, try_sandbox, wait_for};
 pub use error::{SpawnError, Stage};
+pub use groups::{
+    ControlGroups, Group, TreeLimits, claim_control_groups, control_groups, look_for_control_groups,
+};
 pub use heap::{Heap, share_heap};
 pub use low::expect_many;
 pub use mark::Mark;

@@ -14,6 +14,7 @@ use super::birth::{Failed, Failure, HeldProgram, Inherited, Plan, Step};
 use super::child::Child;
 use super::command::{Command, LimitKind};
 use super::error::{SpawnError, Stage};
+use super::groups::Group;
 use super::image::Image;
 use super::launch::launch;
 use super::ledger::{self, Flight};
@@ -104,6 +105,7 @@ fn attempt(flight: Flight, birth: &Birth<'_>, inherited: Option<&[RawFd]>) -> Re
         controlling_terminal: wiring.is_terminal() && held.is_none(),
         inherited: inherited.map_or(shared, Inherited::Each),
         held: *held,
+        group: command.group.as_ref().map(Group::door),
         limits,
         cwd: image.cwd(),
         candidates: image.candidates(),
@@ -114,7 +116,7 @@ fn attempt(flight: Flight, birth: &Birth<'_>, inherited: Option<&[RawFd]>) -> Re
     let (os_pid, pidfd) = launch(&plan, flight.pidfd_slot())?;
     let Some(Failed { step, errno, candidate }) = plan.failure.take() else {
         flight.land(os_pid);
-        return Ok(Child::new(os_pid, pidfd, *mark));
+        return Ok(Child::new(os_pid, pidfd, *mark).bounded_by(command.group.clone()));
     };
     flight.abort(pidfd);
     Err(match step {

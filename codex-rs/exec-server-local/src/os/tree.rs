@@ -55,7 +55,12 @@ pub fn kill_tree(root: &Child, deadline: Instant) -> io::Result<KillReport> {
             return Err(error);
         }
     };
-    hunt.run().inspect_err(|_| hunt.kill_blindly())
+    let report = hunt.run().inspect_err(|_| hunt.kill_blindly());
+    if let Some(group) = root.group() {
+        // Nobody leaves one, whatever he has done to be overlooked.
+        group.kill();
+    }
+    report
 }
 
 struct Hunt<'a> {

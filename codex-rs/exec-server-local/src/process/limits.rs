@@ -1,27 +1,68 @@
 //! Bounds on what a process may use, from the wire's words to the kernel's.
 //!
-//! They are resource limits. Those hold for each process of a tree by itself, not for all of them together, and that of
-//! processes counts the user's; root is not bound by it. A bound that would not hold is refused.
+//! Where a control group was delegated to the server, memory and processes are those of the whole tree. Everything else, and
+//! these where there is none, are resource limits: those hold for each process of a tree by itself, not for all of them
+//! together, and that of processes counts the user's; root is not bound by it. A bound that would not hold is refused.
 
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_protocol::process::ProcessLimits;
 use nix::sys::resource::{Resource, getrlimit};
 
-use crate::os::{Limit, LimitKind};
+use crate::os::{Group, Limit, LimitKind, TreeLimits, control_groups};
 
 /// With less, not even the smallest program can be loaded.
 const LEAST_MEMORY_BYTES: u64 = 1 << 20;
 /// The first three are there from the start, and a program is loaded through another.
 const LEAST_OPEN_FILES: u64 = 4;
 
-/// What the kernel is to be told.
-pub(super) fn limits(asked: Option<&ProcessLimits>) -> Result<Vec<Limit>, ServiceError> {
-    let Some(asked) = asked else { return Ok(Vec::new()) };
+/// A sandbox's launcher and its init are in the group of what they confine.
+const SANDBOX_PROCESSES: u64 = 2;
+
+/// What the kernel is to be told: of each process, and of the tree.
+/// `is_confined` says that a sandbox counts for two processes of the tree.
+pub(super) fn limits(
+    asked: Option<&ProcessLimits>,
+    is_confined: bool,
+) -> Result<(Vec<Limit>, Option<Group>), ServiceError> {
+    let Some(asked) = asked else { return Ok((Vec::new(), None)) };
+    let groups = match asked {
+        ProcessLimits { memory_bytes: None, processes: None, .. } => return Ok((of_each(asked)?, None)),
+        _ => control_groups(),
+    };
+    let Some(Ok(groups)) = groups else { return Ok((of_each(asked)?, None)) };
+    let mut tree = of_tree(asked)?;
+    if is_confined {
+        tree.processes = tree.processes.map(|count| count.saturating_add(SANDBOX_PROCESSES));
+    }
+    let each = of_each(&ProcessLimits { memory_bytes: None, processes: None, ..asked.clone() })?;
+    let group = groups.make(tree).map_err(|error| {
+        ServiceError::Internal(format!("limits can't be set: a control group for the process: {error}"))
+    })?;
+    Ok((each, Some(group)))
+}
+
+/// What all processes of a tree may have together.
+fn of_tree(asked: &ProcessLimits) -> Result<TreeLimits, ServiceError> {
+    let ProcessLimits { memory_bytes, processes, .. } = *asked;
+    for (name, value, least) in
+        [("memoryBytes", memory_bytes, LEAST_MEMORY_BYTES), ("processes", processes, 1)]
+    {
+        if let Some(value) = value.filter(|value| *value < least) {
+            return Err(ServiceError::InvalidArgument(format!(
+                "limits.{name} must be at least {least}, got {value}"
+            )));
+        }
+    }
+    Ok(TreeLimits { memory_bytes, processes })
+}
+
+/// What each process may have by itself.
+fn of_each(asked: &ProcessLimits) -> Result<Vec<Limit>, ServiceError> {
     let ProcessLimits { memory_bytes, processes, cpu_ms, open_files, file_bytes } = *asked;
     if processes.is_some() && nix::unistd::geteuid().is_root() {
         return Err(ServiceError::InvalidArgument(
             "limits.processes can't be enforced by this server, since its processes belong to root, whom the system does \
-             not bind; run the server as another user, or leave it out"
+             not bind; delegate a control group to the server, run it as another user, or leave it out"
                 .into(),
         ));
     }
@@ -55,7 +96,7 @@ mod tests {
     use super::*;
 
     fn told(limits: &ProcessLimits) -> String {
-        super::limits(Some(limits)).expect_err("it is refused").to_string()
+        of_each(limits).expect_err("it is refused").to_string()
     }
 
     #[test]
@@ -74,8 +115,11 @@ mod tests {
             limit(LimitKind::OpenFiles, 16),
             limit(LimitKind::FileBytes, 0),
         ];
-        assert_eq!(limits(Some(&asked)).expect("all can be kept"), expected);
-        assert_eq!(limits(/*asked*/ None).expect("nothing is asked for"), []);
+        assert_eq!(of_each(&asked).expect("all can be kept"), expected);
+        assert_eq!(
+            limits(/*asked*/ None, /*is_confined*/ false).expect("nothing is asked for"),
+            (Vec::new(), None)
+        );
     }
 
     #[test]
@@ -94,7 +138,21 @@ mod tests {
         if nix::unistd::geteuid().is_root() {
             assert!(told(&processes).contains("limits.processes can't be enforced"));
         } else {
-            assert_eq!(limits(Some(&processes)).expect("it can be kept").len(), 1);
+            assert_eq!(of_each(&processes).expect("it can be kept").len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_tree_may_have_as_much_as_it_is_given_but_not_nothing() {
+        let asked =
+            |memory_bytes, processes| ProcessLimits { memory_bytes, processes, ..ProcessLimits::default() };
+        let expected = TreeLimits { memory_bytes: Some(u64::MAX), processes: Some(1) };
+        assert_eq!(of_tree(&asked(Some(u64::MAX), Some(1))).expect("both can be kept"), expected);
+        for (limits, told) in [
+            (asked(Some(4096), None), "limits.memoryBytes must be at least 1048576, got 4096"),
+            (asked(None, Some(0)), "limits.processes must be at least 1, got 0"),
+        ] {
+            assert!(of_tree(&limits).expect_err("it makes no sense").to_string().contains(told));
         }
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Pl
         return Err(ServiceError::InvalidArgument("argv must not be empty".into()));
     }
     refuse_what_cannot_be_enforced(params)?;
-    let limits = limits(params.limits.as_ref())?;
+    let (limits, group) = limits(params.limits.as_ref(), params.sandbox.is_some())?;
     let cwd = host_path("cwd", &params.cwd)?;
     if let Some(policy) = &params.env_policy {
         let limit = host.limits.env_pattern_bytes;
@@ -108,6 +108,7 @@ pub(super) fn plan(host: &ProcessHost, params: &ProcessStartParams) -> Result<Pl
         stdio,
         carried: None,
         limits,
+        group,
     };
     let snapshot = wanted(params, &command, &env)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

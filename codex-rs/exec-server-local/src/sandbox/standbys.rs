@@ -37,7 +37,7 @@ pub struct Standing {
     pub there: usize,
     /// How many of these would begin at once.
     pub ready: usize,
-    /// The process that makes them, if there is one.
+    /// The process that makes them, if there is one and it is not being asked for one more.
     pub zygote: Option<i32>,
     /// How many processes they have started.
     pub served: u64,
@@ -100,8 +100,8 @@ impl Standbys {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        let zygote = self.zygote.lock().unwrap_or_else(PoisonError::into_inner);
-        let zygote = zygote.as_ref().map(Zygote::os_pid);
+        // Whoever makes one just now holds it for a moment, which is not waited for.
+        let zygote = self.zygote.try_lock().ok().and_then(|zygote| zygote.as_ref().map(Zygote::os_pid));
         let state = self.state();
         Standing {
             there: state.there.len(),

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use codex_exec_server_client::{Client, ClientConfig, Peer};
-use codex_exec_server_protocol::environment::{EnvironmentInfo, SandboxSupport};
+use codex_exec_server_protocol::environment::{
+    EnvironmentInfo, ProcessLimitsSupport, SandboxStandby, SandboxSupport,
+};
 use codex_exec_server_protocol::ids::SessionId;
 use codex_exec_server_protocol::methods::{EnvironmentInfo as EnvironmentInfoMethod, NoParams};
 use codex_exec_server_protocol::session::ServerLimits;
@@ -107,6 +109,7 @@ fn print(info: &Info<'_>, peer: &Peer) -> Result<(), Failure> {
     row("home", &path(&environment.user_home_dir))?;
     row("temporary", &path(&environment.temp_dir))?;
     row("sandbox", &sandbox(environment))?;
+    row("limits", &process_limits(environment))?;
     row("session", peer.session_id.as_str())?;
     if let Some(limits) = info.limits {
         let own = show(Duration::from_millis(limits.detached_session_ms));
@@ -132,10 +135,39 @@ fn print(info: &Info<'_>, peer: &Peer) -> Result<(), Failure> {
 fn sandbox(environment: &EnvironmentInfo) -> String {
     match &environment.sandbox {
         None => "not told".to_owned(),
-        Some(SandboxSupport { processes: true, .. }) => "every profile can be enforced".to_owned(),
+        Some(SandboxSupport { processes: true, standby, .. }) => {
+            format!("every profile can be enforced; {}", standing(standby.as_ref()))
+        }
         Some(SandboxSupport { reason, .. }) => {
             format!("refused: {}", reason.as_deref().unwrap_or("no reason was told"))
         }
+    }
+}
+
+fn standing(standby: Option<&SandboxStandby>) -> String {
+    let Some(SandboxStandby { launchers, ready, hits, misses, zygote_os_pid }) = standby else {
+        return "no launchers stand by".to_owned();
+    };
+    let by = match zygote_os_pid {
+        Some(number) => format!("copies of process {number}"),
+        None if hits + misses == 0 => "from the first sandbox on".to_owned(),
+        None => "none is being made".to_owned(),
+    };
+    format!(
+        "{launchers} launchers stand by ({ready} ready; {by}), {hits} starts found one ready and {misses} none"
+    )
+}
+
+fn process_limits(environment: &EnvironmentInfo) -> String {
+    match &environment.process_limits {
+        None => "not told".to_owned(),
+        Some(ProcessLimitsSupport { whole_trees: true, .. }) => {
+            "memory and processes bound whole trees, by control groups".to_owned()
+        }
+        Some(ProcessLimitsSupport { reason, .. }) => format!(
+            "resource limits, which are weaker: each process has them by itself; {}",
+            reason.as_deref().unwrap_or("no reason was told")
+        ),
     }
 }
 

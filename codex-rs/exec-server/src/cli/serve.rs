@@ -124,6 +124,11 @@ async fn serve(settings: ServeSettings) -> Result<ExitCode, Failure> {
     if let Err(error) = os::expect_many() {
         tracing::warn!(%error, "starting a process will take longer while thousands are running");
     }
+    // Before there is any other process, since it must be alone in its group.
+    match os::claim_control_groups() {
+        Ok(()) => tracing::info!("limits: whole trees are kept to memory and processes"),
+        Err(reason) => tracing::info!(reason, "limits: each process is kept to them by itself"),
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let orphans = Orphans::adopt()?;
