@@ -14,6 +14,7 @@ mod proxy;
 mod start;
 pub mod storm;
 mod transcript;
+mod users;
 
 pub use client::{Answer, Client, Ended, session_id};
 pub use harness::{Harness, Host};
@@ -23,3 +24,4 @@ pub use program::Program;
 pub use proxy::Proxy;
 pub use start::{shell, shell_with, start_params};
 pub use transcript::{Gap, Transcript};
+pub use users::is_mapped;

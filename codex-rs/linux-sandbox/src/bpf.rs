@@ -311,7 +311,13 @@ mod tests {
     #[test]
     fn calls_side_by_side_of_which_the_same_becomes_are_looked_for_once() {
         let refused = |call| Line { call, when: Vec::new(), action: Action::Errno(1) };
-        let lines = [refused(0), refused(7), refused(8), refused(9), refused(11)];
+        let lines = [
+            refused(/*call*/ 0),
+            refused(/*call*/ 7),
+            refused(/*call*/ 8),
+            refused(/*call*/ 9),
+            refused(/*call*/ 11),
+        ];
         let firsts: Vec<_> = stretches(&lines).into_iter().map(|stretch| stretch.first).collect();
         assert_eq!(firsts, [0, 1, 7, 10, 11, 12]);
         let program = assemble(&lines);

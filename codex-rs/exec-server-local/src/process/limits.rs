@@ -149,8 +149,8 @@ mod tests {
         let expected = TreeLimits { memory_bytes: Some(u64::MAX), processes: Some(1) };
         assert_eq!(of_tree(&asked(Some(u64::MAX), Some(1))).expect("both can be kept"), expected);
         for (limits, told) in [
-            (asked(Some(4096), None), "limits.memoryBytes must be at least 1048576, got 4096"),
-            (asked(None, Some(0)), "limits.processes must be at least 1, got 0"),
+            (asked(Some(4096), /*processes*/ None), "limits.memoryBytes must be at least 1048576, got 4096"),
+            (asked(/*memory_bytes*/ None, Some(0)), "limits.processes must be at least 1, got 0"),
         ] {
             assert!(of_tree(&limits).expect_err("it makes no sense").to_string().contains(told));
         }

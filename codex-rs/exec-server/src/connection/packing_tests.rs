@@ -94,7 +94,7 @@ fn a_client_that_asked_for_no_packs_gets_none_and_one_that_waits_for_none_has_wh
     assert_eq!(interval(Some(0)), Some(Duration::ZERO));
     let (came, sent) = run(&[(ms(0), 1, 1), (ms(1), 1, 1)], interval(Some(0)));
     assert_eq!(sent.iter().map(|sent| sent.at).collect::<Vec<_>>(), came);
-    assert_eq!((interval(None), interval(Some(u64::MAX))), (None, Some(LONGEST)));
+    assert_eq!((interval(/*asked_ms*/ None), interval(Some(u64::MAX))), (None, Some(LONGEST)));
 }
 
 #[test]

@@ -44,8 +44,8 @@ async fn output_comes_in_packs_to_a_client_that_takes_them(server: Arc<Harness>)
     let script = "seq 1 50000 & i=0; while [ $i -lt 500 ]; do echo $i >&2; i=$((i + 1)); done; wait; exit 3";
     let transcript = client.run(shell("p", script)).await;
     let lines = |to: u32| (0..to).map(|n| format!("{n}\n")).collect::<String>();
-    assert_eq!(transcript.stdout, lines(50_001).as_bytes()[2..]);
-    assert_eq!(transcript.stderr, lines(500).as_bytes());
+    assert_eq!(transcript.stdout, lines(/*to*/ 50_001).as_bytes()[2..]);
+    assert_eq!(transcript.stderr, lines(/*to*/ 500).as_bytes());
     assert_eq!(transcript.order[transcript.order.len() - 2..], ["exited", "closed"]);
     // Line by line, until some came together. Where lines of text are all that can be sent, none do.
     if server.carries_binary() {

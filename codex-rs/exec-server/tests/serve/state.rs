@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use codex_exec_server_testkit::is_mapped;
 use nix::unistd::{Gid, Uid, chown, geteuid};
 use tempfile::TempDir;
 
@@ -14,17 +15,6 @@ use crate::{PROGRAM, line, terminate};
 
 /// Somebody who is neither root nor whoever runs the tests.
 const STRANGER: u32 = 65_534;
-
-/// Whether a process of this user namespace can become the user.
-fn is_mapped(user: u32) -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").expect("/proc is mounted");
-    map.lines().any(|line| {
-        let mut numbers = line.split_whitespace().map(|number| number.parse::<u64>().expect("a number"));
-        let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());
-        let (first, count) = (first.expect("a first user"), count.expect("a count"));
-        (first..first + count).contains(&user.into())
-    })
-}
 
 /// A folder that everybody may look into.
 fn open_folder() -> TempDir {

@@ -14,6 +14,7 @@ use codex_exec_server_protocol::ids::{ProcessId, Seq};
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::process::{ProcessStartParams, SandboxDenial};
 use codex_exec_server_protocol::sandbox::SandboxContext;
+use codex_exec_server_testkit::is_mapped;
 use codex_linux_sandbox::Launcher;
 use serde_json::{Value, json};
 
@@ -302,17 +303,6 @@ pub(crate) fn try_inside(attempts: &[Attempt]) {
             std::thread::park();
         },
     }
-}
-
-/// Whether a process of this user namespace can become the user.
-fn is_mapped(user: u32) -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").expect("/proc is mounted");
-    map.lines().any(|line| {
-        let mut numbers = line.split_whitespace().map(|number| number.parse::<u64>().expect("a number"));
-        let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());
-        let (first, count) = (first.expect("a first user"), count.expect("a count"));
-        (first..first + count).contains(&user.into())
-    })
 }
 
 /// Runs the test of this name as an ordinary user; where the tests run as one anyway there is nothing to add.

@@ -1,3 +1,5 @@
+//! Finding, making and taking away control groups: on files like the kernel's, and on the kernel where it lets us.
+
 use super::*;
 use crate::os::{Command, Output, Status, read_output, spawn};
 
