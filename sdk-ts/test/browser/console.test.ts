@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { connect } from "../../src/index.js";
 import { FaultyProxy } from "../support/proxy.js";
 import { TestServer } from "../support/server.js";
@@ -319,6 +319,37 @@ describe.skipIf(!hasBrowser)("the console", () => {
     await says(page, "typed");
     await page.locator(`#processes [data-process="${flood.id}"] button`).click();
     await says(page, "that was all");
+    await page.click("#stop");
+    await page.locator("#terminal-state", { hasText: /^exit code 1[0-9]{2}$/ }).waitFor();
+  });
+
+  test("keeps the screen of a flood that nobody looks at, follows none of it, and goes on close to its end", async () => {
+    const page = await open();
+    await connected(page);
+    await start(page, "exec seq 1 1000000000000");
+    await says(page, "\\d+");
+    const flood = await page.locator(".screen:not([hidden])").getAttribute("data-process");
+    const numbers = () =>
+      page
+        .locator(`.screen[data-process="${flood}"] .xterm-rows > div`)
+        .evaluateAll((rows) =>
+          rows.map((row) => Number.parseInt(row.textContent ?? "", 10)).filter((number) => number > 0),
+        );
+    await start(page, "echo beside it; cat");
+    await says(page, "beside it");
+    // It gives up following once it has said enough to nobody.
+    const left = page.locator(`.screen[hidden][data-process="${flood}"]:not([data-live])`);
+    await left.waitFor({ state: "attached" });
+    const kept = Math.max(...(await numbers()));
+    expect(kept).toBeGreaterThan(1);
+    await type(page, "typed");
+    await says(page, "typed");
+    await page.locator(`#processes [data-process="${flood}"] button`).click();
+    await says(page, "\\d+");
+    // By then it has said 2 MiB and more, of which some is not shown.
+    await vi.waitFor(async () => expect(Math.max(...(await numbers()))).toBeGreaterThan(kept + 100_000), {
+      timeout: 60_000,
+    });
     await page.click("#stop");
     await page.locator("#terminal-state", { hasText: /^exit code 1[0-9]{2}$/ }).waitFor();
   });
