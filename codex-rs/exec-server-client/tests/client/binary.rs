@@ -1,10 +1,12 @@
 //! What a client makes of binary messages, in good order and otherwise.
 
+use std::time::Duration;
+
 use codex_exec_server_client::{
     Client, ClientConfig, ClientError, Events, ExecProcessEvent, Lag, ProcessError, Proof,
 };
 use codex_exec_server_core::service::FileSystem as _;
-use codex_exec_server_protocol::binary::Head;
+use codex_exec_server_protocol::binary::{Head, Pack};
 use codex_exec_server_protocol::fs::{
     FileHandleId, FsReadBlockParams, FsReadBlockResponse, FsReadRangeParams, FsReadRangeResponse,
 };
@@ -67,6 +69,52 @@ async fn output_may_come_in_either_form_and_is_one_story() {
     server.exited(/*seq*/ 4).await;
     server.closed(/*seq*/ 5, "abc").await;
     for expected in ["a", "b", "c"] {
+        assert_eq!(text(&mut events).await, expected);
+    }
+    assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Exited { .. }))));
+    let closed = events.next().await;
+    let is_proven = matches!(closed, Some(Ok(ExecProcessEvent::Closed { proof: Proof::Checksum, .. })));
+    assert!(is_proven, "{closed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_asks_for_packs_where_it_is_told_to_and_takes_binary_messages() {
+    let interval = Duration::from_millis(16);
+    for (binary_output, output_packing, expected) in
+        [(true, None, Value::Null), (true, Some(interval), json!(16)), (false, Some(interval), Value::Null)]
+    {
+        let mut network = Network::new();
+        let config = ClientConfig { binary_output, output_packing, ..ClientConfig::default() };
+        let connecting = Client::connect(network.dialer(), config);
+        let serving = async {
+            let mut server = network.accept().await;
+            let request = server.request("initialize").await;
+            assert_eq!(request.params["capabilities"]["outputPackingMs"], expected);
+            server.answer(&request, json!({"sessionId": "s"})).await;
+            server
+        };
+        let (client, _server) = tokio::join!(connecting, serving);
+        client.expect("it was answered");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pieces_that_come_in_a_pack_are_events_like_any_other() {
+    let mut network = Network::new();
+    let (client, mut server) = network.connect(EVERYTHING).await;
+    let (_process, mut events) = start(&client, &mut server, Lag::ReadLater).await;
+    let mut pack = Pack::default();
+    for message in [
+        output("p", /*seq*/ 1, /*offset*/ 0, "a"),
+        output("another", /*seq*/ 1, /*offset*/ 0, "x"),
+        output("p", /*seq*/ 2, /*offset*/ 1, "b"),
+    ] {
+        pack.push(&message, /*payload*/ &[]);
+    }
+    send(&mut server, pack.take().expect("there is something in it").to_vec()).await;
+    server.exited(/*seq*/ 3).await;
+    server.closed(/*seq*/ 4, "ab").await;
+    for expected in ["a", "b"] {
         assert_eq!(text(&mut events).await, expected);
     }
     assert!(matches!(events.next().await, Some(Ok(ExecProcessEvent::Exited { .. }))));
