@@ -115,7 +115,7 @@ pub struct FileLimits {
     /// Bytes of whole files that are on their way into answers at once. Room for one file of the greatest length that is
     /// read as a whole, in base64; others wait.
     pub whole_file_bytes: usize,
-    /// Bytes of long blocks that one connection may have on their way into the socket at once; others wait. Enough to read
+    /// Bytes of long blocks and ranges that one connection may have on their way into the socket at once; others wait. Enough to read
     /// ahead of the socket, and far less than what a client may ask for at once.
     pub block_bytes_ahead: usize,
     /// Entries that one listing may hold: the reference peer's 50,000.

@@ -100,15 +100,13 @@ impl OpenFile {
     ) -> Result<(T, Option<OwnedSemaphorePermit>), FsFault> {
         let turn = Arc::clone(&self.file).read_owned().await;
         let file = self.present(turn.as_ref())?;
-        let mut room = None;
-        if len <= QUICK_READ_BYTES {
-            if let Some(block) = read_in_place(&file, offset, len) {
-                return Ok((take(block), None));
-            }
-        } else {
-            // In its turn: what was asked of the file later does not come before it.
-            room = Some(ahead.room(len).await);
+        if len <= QUICK_READ_BYTES
+            && let Some(block) = read_in_place(&file, offset, len)
+        {
+            return Ok((take(block), None));
         }
+        // In its turn: what was asked of the file later does not come before it.
+        let room = ahead.room(len).await;
         let this = Arc::clone(self);
         host.blocking(&self.uri, move || {
             let _turn = turn;
@@ -183,10 +181,13 @@ impl Ahead {
         Self { room: Arc::new(Semaphore::new(limit_kib as usize)), limit_kib }
     }
 
-    /// Waits for room for a block, and takes it until the permit is dropped.
-    async fn room(&self, block_bytes: u64) -> OwnedSemaphorePermit {
+    /// Waits for room for a block, and takes it until the permit is dropped. A short one needs none.
+    pub(super) async fn room(&self, block_bytes: u64) -> Option<OwnedSemaphorePermit> {
+        if block_bytes <= QUICK_READ_BYTES {
+            return None;
+        }
         let kib = u32::try_from(block_bytes >> 10).unwrap_or(u32::MAX).clamp(1, self.limit_kib);
-        Arc::clone(&self.room).acquire_many_owned(kib).await.expect("it is never closed")
+        Some(Arc::clone(&self.room).acquire_many_owned(kib).await.expect("it is never closed"))
     }
 }
 

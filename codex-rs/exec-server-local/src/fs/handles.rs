@@ -117,6 +117,11 @@ impl FileHandles {
         outcome
     }
 
+    /// Waits for room for a range of so many bytes among the long blocks, and takes it until the permit is dropped.
+    pub async fn room(&self, range_bytes: u64) -> Option<OwnedSemaphorePermit> {
+        self.ahead.room(range_bytes.min(MAX_BLOCK_BYTES)).await
+    }
+
     /// `fs/writeBlock`
     pub async fn write_block(&self, params: FsWriteBlockParams) -> Result<(), FsFault> {
         let file = self.find(&params.handle_id)?;
@@ -148,3 +153,7 @@ impl FileHandles {
         self.lock().remove(id);
     }
 }
+
+#[cfg(test)]
+#[path = "handles_tests.rs"]
+mod tests;

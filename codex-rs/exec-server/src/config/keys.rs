@@ -92,6 +92,8 @@ keys! {
     SHELL_SNAPSHOT_WAIT: Duration = seconds("server.limits.shell_snapshot_wait_sec", 0.001, DAY);
     /// Requests of one connection that may wait for their answers
     REQUESTS_IN_FLIGHT: u64 = count("server.limits.requests_in_flight", 1, 1_000_000);
+    /// Long parts of files that one connection may have on their way from the disk into its socket, in bytes
+    BLOCK_BYTES_AHEAD: u64 = count("server.limits.block_bytes_ahead", MIB, 1 << 30);
     /// Searches of files that may run at once, each on a thread of its own
     SEARCHES: u64 = count("server.limits.searches", 1, 1_000);
     /// Of these, those of one connection
@@ -163,6 +165,7 @@ pub(crate) fn defaults() -> Layer {
     layer.set_default(&SHELL_SNAPSHOT, limits.shell.snapshot_bytes as u64);
     layer.set_default(&SHELL_SNAPSHOT_WAIT, limits.shell.snapshot_wait);
     layer.set_default(&REQUESTS_IN_FLIGHT, limits.requests_in_flight as u64);
+    layer.set_default(&BLOCK_BYTES_AHEAD, limits.files.block_bytes_ahead as u64);
     layer.set_default(&SEARCHES, limits.files.searches as u64);
     layer.set_default(&SEARCHES_PER_CONNECTION, limits.files.searches_per_connection as u64);
     layer.set_default(&WATCHES, limits.files.watches as u64);

@@ -228,6 +228,7 @@ fn limits(effective: &Effective) -> Limits {
     set_size(&mut limits.shell.snapshot_bytes, effective, &keys::SHELL_SNAPSHOT);
     set(&mut limits.shell.snapshot_wait, effective, &keys::SHELL_SNAPSHOT_WAIT);
     set_size(&mut limits.requests_in_flight, effective, &keys::REQUESTS_IN_FLIGHT);
+    set_size(&mut limits.files.block_bytes_ahead, effective, &keys::BLOCK_BYTES_AHEAD);
     set_size(&mut limits.files.searches, effective, &keys::SEARCHES);
     set_size(&mut limits.files.searches_per_connection, effective, &keys::SEARCHES_PER_CONNECTION);
     set_size(&mut limits.files.watches, effective, &keys::WATCHES);

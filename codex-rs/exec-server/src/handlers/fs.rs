@@ -115,7 +115,7 @@ async fn run(files: &Arc<Files>, id: &RequestId, request: FsRequest, form: Form)
     let Files { system, handles, searches, watches, missing } = &**files;
     match request {
         FsRequest::ReadFile(params) => read_file(system, id, params).await,
-        FsRequest::ReadRange(params) => read_range(system, id, params, form).await,
+        FsRequest::ReadRange(params) => read_range(system, handles, id, params, form).await,
         FsRequest::ReadBlock(params) => read_block(handles, id, params, form).await,
         FsRequest::WriteFile(params) => encode(id, system.write_file(params).await),
         FsRequest::Append(params) => encode(id, system.append(params).await),
@@ -250,10 +250,12 @@ async fn read_directory(system: &LocalFileSystem, id: &RequestId, params: FsRead
 /// takes it so.
 async fn read_range(
     system: &LocalFileSystem,
+    handles: &FileHandles,
     id: &RequestId,
     params: FsReadRangeParams,
     form: Form,
 ) -> Answer {
+    let hold = handles.room(params.len).await;
     let (offset, form) = (params.offset, if params.binary { form } else { Form::Text });
     match system.read_range(params).await {
         Ok(range) => {
@@ -262,11 +264,13 @@ async fn read_range(
                 && let Some(head) =
                     (Head::Range { id, offset, eof, size, etag }).encode(range.data_base64.len())
             {
-                return Reply::Binary { head, payload: range.data_base64.into_bytes() }.into();
+                let reply = Reply::Binary { head, payload: range.data_base64.into_bytes() };
+                return Answer { hold, ..reply.into() };
             }
             let others: [(_, &dyn Json); 3] =
                 [("eof", &range.eof), ("size", &range.size), ("etag", &range.etag)];
-            bytes_result(id, "dataBase64", &range.data_base64).finish(&others).into()
+            let reply = bytes_result(id, "dataBase64", &range.data_base64).finish(&others);
+            Answer { hold, ..reply.into() }
         }
         Err(fault) => failed(id, fault),
     }
