@@ -2,11 +2,15 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// From this length on memory is asked for in large pages. Twice their length, so that at least one fits.
 const LONG_BYTES: usize = 4 << 20;
 /// What the system counts memory in, at least.
 const PAGE_BYTES: usize = 4 << 10;
+/// Giving memory back holds up whoever allocates meanwhile, by milliseconds in a large server; so it is done no more often.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
 
 /// The system's allocator, whose long pieces are made of large pages where the system has them: for the program's
 /// `#[global_allocator]`.
@@ -67,5 +71,25 @@ pub fn share_heap() {
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// Gives memory back to the system that was freed, as far as the allocator would keep it: pages between pieces that are still
+/// in use. For whoever has just freed megabytes of small pieces, on a thread that may take its time. Does nothing within a
+/// second of the last time.
+pub fn tidy_heap() {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    let now = Instant::now();
+    {
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| now < last + TIDY_EVERY) {
+            return;
+        }
+        *last = Some(now);
+    }
+    // SAFETY: `malloc_trim` takes a number and touches what is free only.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
     }
 }

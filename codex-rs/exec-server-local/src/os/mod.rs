@@ -53,7 +53,7 @@ pub use error::{SpawnError, Stage};
 pub use groups::{
     ControlGroups, Group, TreeLimits, claim_control_groups, control_groups, look_for_control_groups,
 };
-pub use heap::{Heap, share_heap};
+pub use heap::{Heap, share_heap, tidy_heap};
 pub use low::expect_many;
 pub use mark::Mark;
 pub use orphans::{Sweep, become_subreaper, sweep};

@@ -9,7 +9,10 @@ use super::Process;
 use super::follow::{Draw, FollowId};
 use super::host::Holding;
 use super::reading::Reading;
+use crate::os;
 
+/// When a log has become so much smaller in memory, what it has let go of is given back to the system.
+const FREED_BYTES: u64 = 2 << 20;
 /// A file is cut down when it is so much longer than it has to be, or when it is empty.
 const EXCESS_BYTES: u64 = 4 << 20;
 
@@ -95,6 +98,7 @@ impl Process {
 
     /// Writes `spill` and whatever is due then, and cuts the file down.
     fn tend_on(self: Arc<Self>, mut spill: Option<Spill>) {
+        let mut most = 0;
         loop {
             match &spill {
                 Some(spill) => {
@@ -107,6 +111,15 @@ impl Process {
                 None => self.spool.shrink(|| self.reading().log.file_bytes()),
             }
             let mut reading = self.reading();
+            let memory = reading.log.memory_bytes();
+            most = memory.max(most);
+            if most - memory >= FREED_BYTES {
+                // A reader has begun to be behind: what is kept in memory falls from megabytes to what the file is written from.
+                most = memory;
+                drop(reading);
+                os::tidy_heap();
+                reading = self.reading();
+            }
             spill = self.begin_spill(&mut reading);
             if spill.is_none() && !self.is_too_long(&reading) {
                 reading.is_tended = false;
