@@ -231,7 +231,7 @@ impl Reader {
             },
             Served::Environment(request) => match self.handshake.may_use(family) {
                 Ok(()) => self.outbound.reply(handlers::environment::answer(
-                    &self.context.environment(),
+                    || self.context.environment(),
                     &id,
                     request,
                 )),

@@ -11,10 +11,14 @@ pub(crate) enum EnvironmentRequest {
     Status,
 }
 
-/// The answer, as JSON text.
-pub(crate) fn answer(info: &EnvironmentInfo, id: &RequestId, request: EnvironmentRequest) -> String {
+/// The answer, as JSON text. What there is to be told is only put together if that was asked for.
+pub(crate) fn answer(
+    info: impl FnOnce() -> EnvironmentInfo,
+    id: &RequestId,
+    request: EnvironmentRequest,
+) -> String {
     match request {
-        EnvironmentRequest::Info => encode_result(id, info),
+        EnvironmentRequest::Info => encode_result(id, &info()),
         EnvironmentRequest::Status => {
             encode_result(id, &EnvironmentStatusResponse { status: EnvironmentStatus::Ready })
         }
