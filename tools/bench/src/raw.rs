@@ -6,11 +6,13 @@
 mod echo;
 mod in_flight;
 mod loopback;
+mod passes;
 mod pipe;
 mod spawn;
 
 pub(crate) use self::echo::{RawEcho, open_terminal};
 pub(crate) use self::in_flight::RawInFlight;
 pub(crate) use self::loopback::RawRoundTrip;
+pub(crate) use self::passes::Pass;
 pub(crate) use self::pipe::megabytes_per_second;
 pub(crate) use self::spawn::{Piped, Program, RawOneShot, Stdin, reap};

@@ -15,6 +15,7 @@ mod one_shot;
 mod openssh;
 mod output_binary;
 mod output_json;
+mod passes;
 mod pipelined;
 mod pty_output;
 mod reasons;
@@ -143,6 +144,13 @@ pub(crate) const ROWS: &[Row] = &[
             ("text server cpu", Goal::AtMost(0.25, Of::Unit("s/GiB"))),
         ],
         run: output_binary::run,
+    },
+    Row {
+        name: "passes",
+        aliases: &[],
+        about: "What it costs to touch a GiB of output once, by each of the ways that there are",
+        goals: &[],
+        run: passes::run,
     },
     Row {
         name: "pty-output",
@@ -324,6 +332,7 @@ mod tests {
 
     use super::*;
     use crate::lanes::{LIMIT, RAW};
+    use crate::raw::Pass;
     use crate::report::page::numbers_in;
 
     #[test]
@@ -353,6 +362,7 @@ mod tests {
             assert_eq!(row.reason(metric), Some(*reason));
             for number in numbers_in(reason) {
                 let is_known = match number.split_once(": ") {
+                    Some(("passes", metric)) => Pass::ALL.iter().any(|pass| pass.name() == metric),
                     Some((row, metric)) => Row::named(row).and_then(|row| row.goal(metric)).is_some(),
                     None => [RAW, LIMIT].contains(&number),
                 };

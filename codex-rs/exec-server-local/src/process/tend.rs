@@ -11,7 +11,7 @@ use super::host::Holding;
 use super::reading::Reading;
 use crate::os;
 
-/// When a log has become so much smaller in memory, what it has let go of is given back to the system.
+/// When a log has let go of so much, and of three quarters of what it had in memory, that is given back to the system.
 const FREED_BYTES: u64 = 2 << 20;
 /// A file is cut down when it is so much longer than it has to be, or when it is empty.
 const EXCESS_BYTES: u64 = 4 << 20;
@@ -113,7 +113,7 @@ impl Process {
             let mut reading = self.reading();
             let memory = reading.log.memory_bytes();
             most = memory.max(most);
-            if most - memory >= FREED_BYTES {
+            if most - memory >= FREED_BYTES && memory <= most / 4 {
                 // A reader has begun to be behind: what is kept in memory falls from megabytes to what the file is written from.
                 most = memory;
                 drop(reading);

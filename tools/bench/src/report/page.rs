@@ -6,6 +6,7 @@ use std::path::Path;
 use super::render::{HEADINGS, RULE, cells, number};
 use super::{Measure, Report, RowReport, plot};
 use crate::error::BenchError;
+use crate::lanes::RAW;
 use crate::rows::Row;
 
 /// What does not depend on the numbers.
@@ -61,7 +62,7 @@ impl Report {
     }
 
     /// A reason with numbers of this run in place of `{raw}` and `{limit}`, which stand for what those showed in the same
-    /// metric, and of `{row: metric}`, another metric of the same target.
+    /// metric, and of `{row: metric}`, another metric of the same target; of what is only measured without any server, that.
     fn with_numbers(&self, row: &RowReport, measure: &Measure, reason: &str) -> String {
         let (mut text, mut rest) = (String::new(), reason);
         while let Some((before, after)) = rest.split_once('{')
@@ -73,8 +74,12 @@ impl Report {
                 }
                 None => (Some(row), &*measure.metric, name),
             };
-            let found = row
-                .and_then(|row| row.measures.iter().find(|one| one.metric == metric && one.target == target));
+            let of = |target: &str| {
+                row.and_then(|row| {
+                    row.measures.iter().find(|one| one.metric == metric && one.target == target)
+                })
+            };
+            let found = of(target).or_else(|| of(RAW));
             let shown = found.and_then(|one| Some(format!("{} {}", number(one.value?), one.unit)));
             let _ = write!(text, "{before}{}", shown.as_deref().unwrap_or("(not measured)"));
             rest = behind;
@@ -121,7 +126,6 @@ fn table(text: &mut String, lines: impl Iterator<Item = [String; HEADINGS.len()]
 mod tests {
     use super::super::{Goal, Measure, Of, RowReport};
     use super::*;
-    use crate::lanes::RAW;
 
     #[test]
     fn a_missed_goal_has_its_reason_with_the_numbers_of_the_run_and_one_that_is_reached_has_none() {

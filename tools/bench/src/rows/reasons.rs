@@ -2,7 +2,7 @@
 //! (`strace -f`). Shown only when a goal is missed.
 //!
 //! `{raw}` and `{limit}` stand for what those showed in the same metric of the same run, `{row: metric}` for what the same
-//! target showed in another.
+//! target showed in another, or what was measured there without any server.
 
 /// A row, a metric of it that has a goal, and the reason as a sentence that begins with a small letter.
 pub(super) const REASONS: &[(&str, &str, &str)] = &[
@@ -134,10 +134,42 @@ pub(super) const REASONS: &[(&str, &str, &str)] = &[
          blocks a file needs neither the memory nor the wait.",
     ),
     (
+        "small-file",
+        "1 KiB write p50",
+        "a file that is there is emptied and written anew, which takes {raw} without any protocol. It may wait for a disk, so it is \
+         done on a thread that may: counted system calls show three for waking that and being woken, beside ten about the \
+         file.",
+    ),
+    (
         "stalled",
         "server growth",
-        "what was sent last is kept although it was sent, 4.5 MiB of output at most, since a connection that stands still may \
-         be one that is broken, and then nothing may be lost of what kernels had of it. The rest goes to a file.",
+        "while its reader is behind, 512 KiB of a log stay in memory and 1 MiB is on its way to the file; two blocks of 88 KiB stand \
+         before the socket. The rest is the allocator's: what it had handed out before the reader fell behind is given back \
+         once, where whole pages of it are free.",
+    ),
+    (
+        "stalled",
+        "other connection's one-shot, over alone",
+        "until its file is full, which takes one to two seconds for 256 MiB, the process that floods, the server and the thread that \
+         writes the file have two processors together with the commands; from then on all three stand still, as their CPU time \
+         shows, and what is left is how much two servers differ that take turns.",
+    ),
+    (
+        "cuts",
+        "catch-up p50",
+        "to catch up is to dial, to resume and to read: where nothing was cut, an ordinary connection takes {connect: p50} in this \
+         run, and a read on an open one {small-request: process/read p50}.",
+    ),
+    (
+        "distant",
+        "open connection",
+        "the command itself takes {one-shot: p50} where nothing is in between; `raw` ({raw}) runs none.",
+    ),
+    (
+        "distant",
+        "cold, dial included",
+        "an ordinary connection takes {connect: p50} and the command {one-shot: p50} where nothing is in between; `raw` ({raw}) is \
+         one way there and back.",
     ),
 ];
 
@@ -147,13 +179,15 @@ const KEEPING: &str = "the program, the server and the client have two processor
                        it to the checksum that the end states, which alone is 8 % of its time.";
 
 /// Why it takes more CPU than it should.
-const JSON_CPU: &str = "`limit` takes {limit} in this run. Of the server's time 73 % is the kernel's, which copies every byte out of \
-                        the pipe and, grown by a third, into the socket; encoding is 10 %, the checksum 8 %.";
+const JSON_CPU: &str = "`limit` takes {limit} in this run. What has to be done with each byte costs this machine {passes: out of a pipe} to \
+                        read, {passes: base64} to encode, {passes: into a socket} and a third more to send, and {passes: CRC-32C} \
+                        for the checksum, if nothing else is done at all. Of the server's time 73 % is the kernel's.";
 
 /// The same of binary messages.
-const BINARY_CPU: &str = "88 % of the server's time is the kernel's, which copies every byte out of the pipe and into the socket; a \
-                          sixth of that is waiting for the program that writes to let go of the pipe. Another 6 % is the \
-                          checksum, so there is no more than 6 % to be saved.";
+const BINARY_CPU: &str = "what has to be done with each byte costs this machine {passes: out of a pipe} to read, {passes: into a socket} to \
+                          send, and {passes: CRC-32C} for the checksum, if nothing else is done at all; in between nothing is \
+                          copied. 88 % of the server's time is the kernel's, a sixth of that waiting for the program that writes \
+                          to let go of the pipe.";
 
 /// Why raw reading is faster.
 const THREE_COPIES: &str = "`raw` copies each byte once, out of the pipe. Here it is copied out of the pipe, into a socket and out of \

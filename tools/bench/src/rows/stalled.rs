@@ -14,8 +14,11 @@ use crate::wire::{Connection, StartParams};
 const FLOOD: [&str; 2] = ["/bin/cat", "/dev/zero"];
 /// Before memory is read the first time.
 const SETTLE: Duration = Duration::from_millis(300);
-/// Thrown away first.
+/// Commands that are thrown away first.
 const WARM_UP: usize = 50;
+/// Commands at a time: those beside the client that stalls and those at a server without one take turns, so that whatever else
+/// the machine does meets both alike.
+const BATCH: usize = 20;
 
 /// What one target showed.
 struct Shown {
@@ -55,7 +58,7 @@ impl Metric {
     fn name(self) -> &'static str {
         match self {
             Self::Growth => "server growth",
-            Self::Alone => "one-shot p50 before",
+            Self::Alone => "one-shot p50 alone",
             Self::Beside => "other connection's one-shot p50",
             Self::Over => "other connection's one-shot, over alone",
         }
@@ -84,26 +87,29 @@ impl Metric {
 
 fn observe(spec: &TargetSpec, duration: Duration) -> Result<Shown, BenchError> {
     let target = spec.start()?;
+    // The same server again, where nobody stands still.
+    let twin = spec.start()?;
     let mut stalled = Connection::open(&target.url)?;
-    let mut commands = Commands::open(&target.url)?;
-    let run_for = |commands: &mut Commands, duration: Duration| {
-        let (started, mut samples) = (Instant::now(), Vec::new());
-        while started.elapsed() < duration {
-            samples.push(commands.run()?);
+    let (mut beside, mut alone) = (Commands::open(&target.url)?, Commands::open(&twin.url)?);
+    for commands in [&mut beside, &mut alone] {
+        for _ in 0..WARM_UP {
+            commands.run()?;
         }
-        Summary::of(&samples).ok_or(BenchError::Closed)
-    };
-    for _ in 0..WARM_UP {
-        commands.run()?;
     }
-    // A quarter of the time is enough for a median, and leaves as much to be remembered as the rest does.
-    let alone = run_for(&mut commands, duration / 4)?;
     std::thread::sleep(SETTLE);
     let before = machine::memory(target.pid())?.resident_kib;
     stalled.call("process/start", StartParams::new("flood", &FLOOD))?;
     // Nothing is run beside it here: what commands leave to be remembered would be taken for growth.
     std::thread::sleep(duration / 2);
     let growth_mib = (machine::memory(target.pid())?.resident_kib - before) / 1024.0;
-    let beside = run_for(&mut commands, duration / 2)?;
-    Ok(Shown { growth_mib, alone, beside })
+    let (started, mut samples) = (Instant::now(), [Vec::new(), Vec::new()]);
+    while started.elapsed() < duration / 2 {
+        for (commands, samples) in [&mut beside, &mut alone].into_iter().zip(&mut samples) {
+            for _ in 0..BATCH {
+                samples.push(commands.run()?);
+            }
+        }
+    }
+    let [beside, alone] = samples.map(|samples| Summary::of(&samples).ok_or(BenchError::Closed));
+    Ok(Shown { growth_mib, alone: alone?, beside: beside? })
 }
