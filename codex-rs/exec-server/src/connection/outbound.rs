@@ -117,9 +117,10 @@ struct Said {
 }
 
 impl State {
-    /// Whether whoever speaks now does so beside bulk: some waits, or has just gone.
+    /// Whether whoever speaks now does so beside bulk: some has just gone, or some has and more waits. Before any has gone it may
+    /// be a flood's own beginning, which the answer to its start finds waiting.
     fn is_beside_bulk(&self, now: Instant) -> bool {
-        self.schedule.has_bulk() || self.bulk.as_ref().is_some_and(|(_, at)| now < *at + SOON)
+        self.bulk.as_ref().is_some_and(|(_, at)| self.schedule.has_bulk() || now < *at + SOON)
     }
 }
 
