@@ -12,6 +12,7 @@ import { launch } from "./browser.js";
 import type { Plan } from "./programs.js";
 import type { Figure } from "./report.js";
 import { median, percentile } from "./stats.js";
+import { busiestTaskMs } from "./tasks.js";
 
 const PROCESSES = 100;
 /** As much as a person takes for at once. */
@@ -113,23 +114,25 @@ async function measure(browser: Browser, url: string, keys: number) {
   const beside = await type(page, keys);
   // To and fro between the two, as somebody does who looks after a build.
   const turnsMs: number[] = [];
-  for (let n = 0; n < Math.ceil(keys / 10); n++) {
-    for (const [processId, text] of [
-      [flood, "the flood"],
-      [typedInto, "x"],
-    ] as const) {
-      const started = performance.now();
-      await page.locator(`#processes [data-process="${processId}"] button`).click();
-      await page
-        .locator(`.screen[data-live][data-process="${processId}"]:not([hidden]) .xterm-rows`, {
-          hasText: text,
-        })
-        .waitFor();
-      turnsMs.push(performance.now() - started);
+  const busiestOwnMs = await busiestTaskMs(browser, page, async () => {
+    for (let n = 0; n < Math.ceil(keys / 10); n++) {
+      for (const [processId, text] of [
+        [flood, "the flood"],
+        [typedInto, "x"],
+      ] as const) {
+        const started = performance.now();
+        await page.locator(`#processes [data-process="${processId}"] button`).click();
+        await page
+          .locator(`.screen[data-live][data-process="${processId}"]:not([hidden]) .xterm-rows`, {
+            hasText: text,
+          })
+          .waitFor();
+        turnsMs.push(performance.now() - started);
+      }
     }
-  }
+  });
   const busiestMs = await page.evaluate(() => window.busiestMs);
-  return { alone, beside, turnsMs, busiestMs: Math.max(beside.busiestMs, busiestMs) };
+  return { alone, beside, turnsMs, busiestOwnMs, busiestMs: Math.max(beside.busiestMs, busiestMs) };
 }
 
 /** See the head of the file. */
@@ -138,7 +141,11 @@ export async function consoleUse({ server: program, chromium, isQuick }: Plan): 
   await using server = await TestServer.start(["--console"], { program });
   const browser = await launch(chromium);
   try {
-    const { alone, beside, turnsMs, busiestMs } = await measure(browser, server.url, isQuick ? 60 : 300);
+    const { alone, beside, turnsMs, busiestOwnMs, busiestMs } = await measure(
+      browser,
+      server.url,
+      isQuick ? 60 : 300,
+    );
     return [
       {
         metric: "key to its echo on the screen, p50",
@@ -159,12 +166,19 @@ export async function consoleUse({ server: program, chromium, isQuick }: Plan): 
         unit: "ms",
         goal: { atMost: BUSY_MS, of: "ms" },
         note: "tasks below 50 ms are not told by browsers, and count as 0",
+        why: `the longest of those between terminals took ${busiestOwnMs.toFixed(0)} ms of processor time, and the rest is waiting for one`,
+      },
+      {
+        metric: "longest task between terminals, of its own processor time",
+        value: busiestOwnMs,
+        unit: "ms",
       },
       {
         metric: "from one terminal to the other, p95",
         value: percentile(turnsMs, 95),
         unit: "ms",
         goal: { atMost: 1000, of: "ms" },
+        why: `half of the turns took ${median(turnsMs).toFixed(0)} ms or less, and no task of the page more than ${busiestOwnMs.toFixed(0)} ms of processor time`,
       },
     ];
   } finally {
