@@ -52,7 +52,8 @@ async fn no_more_long_blocks_are_read_than_may_be_ahead_of_the_socket() {
     open(&handles, &folder, "fence").await;
     assert!(!third.is_finished());
     // What is short needs no room, nor does another connection.
-    let (bytes, room) = ask(&handles, 0, 1024).await.await.expect("no panic").expect("it can be read");
+    let (bytes, room) =
+        ask(&handles, /*offset*/ 0, /*len*/ 1024).await.await.expect("no panic").expect("it can be read");
     assert_eq!((bytes, room.is_some()), (1024, false));
     held.pop();
     let (bytes, room) = third.await.expect("no panic").expect("it can be read");
@@ -65,7 +66,7 @@ async fn ranges_share_the_room_of_blocks_and_one_that_is_larger_than_all_of_it_t
     let handles = handles(&folder).await;
     assert!(handles.room(/*range_bytes*/ 1024).await.is_none());
     let range = handles.room(/*range_bytes*/ u64::MAX).await;
-    let (_, block) = ask(&handles, 0, MIB).await.await.expect("no panic").expect("it can be read");
+    let (_, block) = ask(&handles, /*offset*/ 0, MIB).await.await.expect("no panic").expect("it can be read");
     let second = ask(&handles, MIB, MIB).await;
     open(&handles, &folder, "fence").await;
     assert!(!second.is_finished());
