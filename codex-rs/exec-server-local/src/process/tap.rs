@@ -68,8 +68,8 @@ enum Timing {
     Watched { since: Instant, bytes_since: usize },
     /// The stream itself, however much it says: a terminal, or a pipe that must stay small.
     AlwaysWatched,
-    /// Now, or a timer.
-    Polled { now: bool, bytes: usize },
+    /// Now, or a timer. Left alone since then, if it is.
+    Polled { now: bool, bytes: usize, since: Instant },
 }
 
 /// Whether to read on until the stream says itself that there is nothing more.
@@ -126,7 +126,15 @@ impl Tap {
 
     /// Reads one turn's worth into the log of `process`. Tells also how many bytes that was.
     pub(super) fn read_turn(&self, process: &Arc<Process>, beside: Beside) -> (Stopped, usize) {
-        let reads = if beside == Beside::Others { 1 } else { READS_PER_TURN };
+        let reads = match (beside, &self.timing) {
+            (Beside::Nobody, _) => READS_PER_TURN,
+            // On a machine that is busy with something else the alarm comes late; then there is more to make up for.
+            (Beside::Others, Timing::Polled { since, .. }) => {
+                let intervals = since.elapsed().as_micros() / INTERVAL_BESIDE_OTHERS.as_micros();
+                usize::try_from(intervals).unwrap_or(READS_PER_TURN).clamp(1, READS_PER_TURN)
+            }
+            (Beside::Others, _) => 1,
+        };
         self.read(process, reads, Thorough::No)
     }
 
@@ -210,7 +218,7 @@ impl Tap {
                     }
                 }
             }
-            Timing::Polled { now, bytes: sum } => {
+            Timing::Polled { now, bytes: sum, since } => {
                 *sum += bytes;
                 if !rests {
                     return;
@@ -220,7 +228,7 @@ impl Tap {
                     Beside::Nobody => (*sum >= BUSY_BYTES, INTERVAL),
                     Beside::Others => (false, INTERVAL_BESIDE_OTHERS),
                 };
-                (*now, *sum) = (is_busy, 0);
+                (*now, *sum, *since) = (is_busy, 0, Instant::now());
                 // A stream that can't be watched is polled on.
                 if is_busy || (slackens && self.watch().is_ok()) {
                     return;
@@ -238,7 +246,7 @@ impl Tap {
         let timer = os::timer()?;
         os::arm_timer(&timer, INTERVAL)?;
         self.alarm = watch(Arc::new(timer), Interest::READABLE)?;
-        self.timing = Timing::Polled { now: false, bytes: 0 };
+        self.timing = Timing::Polled { now: false, bytes: 0, since: Instant::now() };
         Ok(())
     }
 
