@@ -38,6 +38,8 @@ const INTERVAL: Duration = Duration::from_micros(200);
 /// The same while somebody speaks beside it, and behind each read: longer than it takes to read and to send that. This still
 /// is some 300 MB/s.
 const INTERVAL_BESIDE_OTHERS: Duration = Duration::from_micros(150);
+/// After so many of these it is too late for one read: reading and sending alone takes one or two.
+const LATE_INTERVALS: u128 = 4;
 /// So much within an interval makes a flood: 40 MB/s.
 const FLOOD_BYTES: usize = 8 << 10;
 /// The rate of a watched stream is taken over so many bytes, so that a short burst does not make a flood.
@@ -128,10 +130,11 @@ impl Tap {
     pub(super) fn read_turn(&self, process: &Arc<Process>, beside: Beside) -> (Stopped, usize) {
         let reads = match (beside, &self.timing) {
             (Beside::Nobody, _) => READS_PER_TURN,
-            // On a machine that is busy with something else the alarm comes late; then there is more to make up for.
+            // On a machine that is busy with something else the alarm comes much too late; then there is more to make up for.
             (Beside::Others, Timing::Polled { since, .. }) => {
-                let intervals = since.elapsed().as_micros() / INTERVAL_BESIDE_OTHERS.as_micros();
-                usize::try_from(intervals).unwrap_or(READS_PER_TURN).clamp(1, READS_PER_TURN)
+                let late =
+                    since.elapsed().as_micros() / (LATE_INTERVALS * INTERVAL_BESIDE_OTHERS.as_micros());
+                usize::try_from(late).unwrap_or(READS_PER_TURN).clamp(1, READS_PER_TURN)
             }
             (Beside::Others, _) => 1,
         };
