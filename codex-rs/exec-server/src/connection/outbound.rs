@@ -118,7 +118,7 @@ struct Said {
 
 impl State {
     /// Whether whoever speaks now does so beside bulk: some has just gone, or some has and more waits. Before any has gone it may
-    /// be a flood's own beginning, which the answer to its start finds waiting.
+    /// be a flood's own beginning, which the answer to its start finds waiting; and a flood alone is not to pay for that.
     fn is_beside_bulk(&self, now: Instant) -> bool {
         self.bulk.as_ref().is_some_and(|(_, at)| self.schedule.has_bulk() || now < *at + SOON)
     }
@@ -268,10 +268,7 @@ impl Outbound {
         if !state.replies.is_empty() {
             let replies = std::mem::take(&mut state.replies);
             state.reply_bytes -= replies.iter().map(|owed| owed.reply.len()).sum::<usize>();
-            // Where nothing of the bulk has left, none of it is in the way: this may be the answer to the start of what says it,
-            // and a flood alone is not to pay for that.
-            let is_beside = state.bulk.is_some() && state.is_beside_bulk(now);
-            if is_beside && replies.iter().any(|owed| !owed.is_receipt) {
+            if state.is_beside_bulk(now) && replies.iter().any(|owed| !owed.is_receipt) {
                 state.backlog.spoke_beside_bulk(now);
             }
             return Next::Replies(replies);

@@ -71,8 +71,6 @@ async fn beside_long_replies(
     // Bulk of which something has left before.
     let said = Said { bytes: 0, goes_on: None, is_over: false };
     outbound.spoke(Key::Reply, Class::Bulk, said);
-    // It is not the first bulk of this connection.
-    outbound.spoke(Key::Reply, Class::Bulk, Said { bytes: 0, goes_on: None, is_over: false });
     for _ in 0..100 {
         outbound.reply(long("b"));
     }
@@ -211,16 +209,4 @@ async fn the_answer_to_the_start_of_a_flood_is_not_said_beside_it() {
         assert!(matches!(outbound.next(now(), /*returned*/ 0), Next::Replies(_)));
         assert_eq!(outbound.has_others(), has_left);
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_answer_to_a_flood_s_start_is_not_said_beside_it() {
-    let outbound = Outbound::new();
-    outbound
-        .lock()
-        .schedule
-        .line_up(Key::Reply, Source::Reply(Owed { reply: long("b"), is_receipt: false, _room: None }));
-    outbound.reply(short("a"));
-    assert!(matches!(outbound.next(now(), /*returned*/ 0), Next::Replies(_)));
-    assert!(!outbound.has_others());
 }
