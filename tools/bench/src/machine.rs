@@ -81,6 +81,15 @@ pub(crate) fn children(pid: u32) -> Vec<Pid> {
     numbers.filter_map(Pid::from_raw).collect()
 }
 
+/// The threads of a process that there are now.
+pub(crate) fn threads(pid: u32) -> Result<Vec<Pid>, BenchError> {
+    let path = format!("/proc/{pid}/task");
+    let entries =
+        fs::read_dir(&path).map_err(|source| BenchError::File { path: PathBuf::from(&path), source })?;
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    Ok(numbers.filter_map(Pid::from_raw).collect())
+}
+
 /// Number of processors that this program may use.
 pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -13,6 +13,7 @@ mod lanes;
 mod limit;
 mod machine;
 mod openssh;
+mod placement;
 mod prompt;
 mod raw;
 mod report;

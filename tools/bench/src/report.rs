@@ -5,6 +5,7 @@ mod goal;
 pub(crate) mod page;
 mod plot;
 mod render;
+mod yardsticks;
 
 use serde::Serialize;
 

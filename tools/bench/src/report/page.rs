@@ -39,6 +39,7 @@ impl Report {
         for note in self.noise() {
             let _ = write!(text, "\n{note}\n");
         }
+        text.push_str(&self.yardsticks());
         let judged = self.rows.iter().flat_map(|row| row.measures.iter().map(move |measure| (row, measure)));
         let judged = judged.filter(|(_, measure)| measure.goal.is_some());
         text.push_str("\n## Goals\n\n");

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Plan;
 use crate::error::BenchError;
 use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
+use crate::placement::Placement;
 use crate::report::Measure;
 use crate::scratch::{Scratch, url_of};
 use crate::stats::Summary;
@@ -25,23 +26,23 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
     let mut measures = Vec::new();
 
     let turns = Turns { warm_up: 50, rounds: plan.choose(/*thorough*/ 40, /*quick*/ 10), batch: 50 };
-    let path = read.clone();
-    let raw = move || std::fs::read(&path).map(drop);
-    measures.extend(row(
-        plan,
-        turns,
-        "1 KiB read p50",
-        ("fs/readFile", json!({ "path": url_of(&read) })),
-        raw,
-    ));
-    let raw = move || std::fs::write(&written, [b'x'; FILE_BYTES]);
-    measures.extend(row(plan, turns, "1 KiB write p50", ("fs/writeFile", write), raw));
+    for placement in [Placement::OneProcessor, Placement::Free] {
+        let (path, request) = (read.clone(), json!({ "path": url_of(&read) }));
+        let raw = move || std::fs::read(&path).map(drop);
+        measures.extend(row(plan, turns, placement, "1 KiB read p50", ("fs/readFile", request), raw)?);
+        let (path, request) = (written.clone(), write.clone());
+        let raw = move || std::fs::write(&path, [b'x'; FILE_BYTES]);
+        measures.extend(row(plan, turns, placement, "1 KiB write p50", ("fs/writeFile", request), raw)?);
+    }
 
+    // Long enough that the client takes the beginning apart while the server makes the end.
     let folder = scratch.folder("listed", ENTRIES)?;
     let turns = Turns { warm_up: 2, rounds: plan.choose(/*thorough*/ 15, /*quick*/ 5), batch: 3 };
-    let list = json!({ "path": url_of(&folder) });
+    let request = ("fs/readDirectory", json!({ "path": url_of(&folder) }));
     let raw = move || list_raw(&folder);
-    measures.extend(row(plan, turns, "10,000-entry listing p50", ("fs/readDirectory", list), raw));
+    let metric = "10,000-entry listing p50";
+    let listing = lanes(plan, turns, Placement::Free, request, raw)?;
+    measures.extend(listing.iter().map(|lane| lane.measure(metric, "µs", Summary::median)));
     Ok(measures)
 }
 
@@ -53,20 +54,34 @@ fn list_raw(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// One request at every target and, as raw, the same work without any protocol. Microseconds.
+/// `metric` of one request, under the name that its placement gives it.
 fn row(
     plan: &Plan,
     turns: Turns,
+    placement: Placement,
     metric: &str,
+    request: (&'static str, Value),
+    raw: impl Fn() -> std::io::Result<()> + 'static,
+) -> Result<Vec<Measure>, BenchError> {
+    let metric = placement.name(metric);
+    let lanes = lanes(plan, turns, placement, request, raw)?;
+    Ok(lanes.iter().map(|lane| lane.measure(&metric, "µs", Summary::median)).collect())
+}
+
+/// One request at every target and, as raw, the same work without any protocol. Microseconds.
+fn lanes(
+    plan: &Plan,
+    turns: Turns,
+    placement: Placement,
     (method, params): (&'static str, Value),
     raw: impl Fn() -> std::io::Result<()> + 'static,
-) -> Vec<Measure> {
+) -> Result<Vec<Lane>, BenchError> {
     let mut lanes = vec![Lane::new(RAW, Ok(Raw(raw)))];
-    lanes.extend(
-        plan.targets.iter().map(|spec| Lane::new(&spec.name, Request::open(spec, method, params.clone()))),
-    );
+    let probe = |spec| Request::open(spec, placement, method, params.clone());
+    lanes.extend(plan.targets.iter().map(|spec| Lane::new(&spec.name, probe(spec))));
+    let _placed = placement.of_client()?;
     alternate(&mut lanes, turns);
-    lanes.iter().map(|lane| lane.measure(metric, "µs", Summary::median)).collect()
+    Ok(lanes)
 }
 
 struct Raw<F>(F);
@@ -88,8 +103,14 @@ pub(super) struct Request {
 }
 
 impl Request {
-    fn open(spec: &TargetSpec, method: &'static str, params: Value) -> Result<Self, BenchError> {
+    fn open(
+        spec: &TargetSpec,
+        placement: Placement,
+        method: &'static str,
+        params: Value,
+    ) -> Result<Self, BenchError> {
         let target = spec.start()?;
+        placement.of_server(&target)?;
         let connection = Connection::open(&target.url)?;
         Ok(Self::on(target, connection, method, params))
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Plan, TRUE};
 use crate::error::BenchError;
 use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
+use crate::placement::Placement;
 use crate::raw::RawRoundTrip;
 use crate::report::Measure;
 use crate::stats::Summary;
@@ -24,15 +25,18 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
         ("process/read", json!({ "processId": PROCESS })),
         ("fs/getMetadata", json!({ "path": "file:///usr/bin/true" })),
     ] {
-        let mut lanes = vec![Lane::new(RAW, RawRoundTrip::open())];
-        let probe = |spec| SmallRequest::open(spec, method, params.clone());
-        lanes.extend(plan.with_limit().map(|spec| Lane::new(&spec.name, probe(spec))));
-        alternate(
-            &mut lanes,
-            Turns { warm_up: 50, rounds: plan.choose(/*thorough*/ 50, /*quick*/ 10), batch: 50 },
-        );
-        let metric = format!("{method} p50");
-        measures.extend(lanes.iter().map(|lane| lane.measure(&metric, "µs", Summary::median)));
+        for placement in [Placement::OneProcessor, Placement::Free] {
+            let mut lanes = vec![Lane::new(RAW, RawRoundTrip::open())];
+            let probe = |spec| SmallRequest::open(spec, placement, method, params.clone());
+            lanes.extend(plan.with_limit().map(|spec| Lane::new(&spec.name, probe(spec))));
+            let _placed = placement.of_client()?;
+            alternate(
+                &mut lanes,
+                Turns { warm_up: 50, rounds: plan.choose(/*thorough*/ 50, /*quick*/ 10), batch: 50 },
+            );
+            let metric = placement.name(&format!("{method} p50"));
+            measures.extend(lanes.iter().map(|lane| lane.measure(&metric, "µs", Summary::median)));
+        }
     }
     Ok(measures)
 }
@@ -46,8 +50,14 @@ struct SmallRequest {
 
 impl SmallRequest {
     /// A session in which one process has run and closed, so that there is something to read about.
-    fn open(spec: &TargetSpec, method: &'static str, params: Value) -> Result<Self, BenchError> {
+    fn open(
+        spec: &TargetSpec,
+        placement: Placement,
+        method: &'static str,
+        params: Value,
+    ) -> Result<Self, BenchError> {
         let target = spec.start()?;
+        placement.of_server(&target)?;
         let mut connection = Connection::open(&target.url)?;
         connection.request("process/start", StartParams::new(PROCESS, &TRUE))?;
         let (mut closed, mut replied) = (false, false);
