@@ -12,7 +12,15 @@ pub(crate) const LIMIT: &str = "limit";
 
 /// Takes one measured value, in the unit of its row.
 pub(crate) trait Probe {
+    /// Before the samples of a turn: whatever has to go on again that stood still while others had theirs.
+    fn begin(&mut self) -> Result<(), BenchError> {
+        Ok(())
+    }
+
     fn sample(&mut self) -> Result<f64, BenchError>;
+
+    /// After them.
+    fn end(&mut self) {}
 }
 
 /// One target's way through a row.
@@ -50,17 +58,23 @@ impl Lane {
         Self { name: name.into(), probe, samples: Vec::new(), failure }
     }
 
+    /// One turn of `count` samples.
     fn take(&mut self, count: usize, keep: bool) {
-        for _ in 0..count {
-            let Some(probe) = &mut self.probe else { return };
-            match probe.sample() {
-                Ok(value) if keep => self.samples.push(value),
-                Ok(_) => {}
-                Err(error) => {
-                    self.failure = Some(Failure::new(&error, self.samples.len()));
-                    self.probe = None;
+        let Some(probe) = &mut self.probe else { return };
+        let mut turn = || {
+            probe.begin()?;
+            for _ in 0..count {
+                let value = probe.sample()?;
+                if keep {
+                    self.samples.push(value);
                 }
             }
+            probe.end();
+            Ok(())
+        };
+        if let Err(error) = turn() {
+            self.failure = Some(Failure::new(&error, self.samples.len()));
+            self.probe = None;
         }
     }
 
@@ -128,6 +142,15 @@ mod tests {
     }
 
     impl Probe for Scripted {
+        fn begin(&mut self) -> Result<(), BenchError> {
+            self.log.borrow_mut().push('<');
+            Ok(())
+        }
+
+        fn end(&mut self) {
+            self.log.borrow_mut().push('>');
+        }
+
         fn sample(&mut self) -> Result<f64, BenchError> {
             self.log.borrow_mut().push(self.name);
             self.values.next().ok_or(BenchError::Closed)
@@ -142,7 +165,7 @@ mod tests {
         };
         let mut lanes = [lane('a', vec![9.0; 7]), lane('b', vec![9.0, 1.0, 2.0, 3.0])];
         alternate(&mut lanes, Turns { warm_up: 1, rounds: 3, batch: 2 });
-        assert_eq!(*log.borrow(), "abaabbaabbaa");
+        assert_eq!(*log.borrow(), "<a><b><aa><bb><aa><bb<aa>");
         assert_eq!(lanes[0].measure("m", "µs", Summary::median).samples, 6);
         let failed = lanes[1].measure("m", "µs", Summary::median);
         assert_eq!((failed.value, failed.samples), (Some(2.0), 3));

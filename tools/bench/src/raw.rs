@@ -4,6 +4,7 @@
 //! runtime.
 
 mod echo;
+mod flood;
 mod in_flight;
 mod loopback;
 mod passes;
@@ -11,6 +12,7 @@ mod pipe;
 mod spawn;
 
 pub(crate) use self::echo::{RawEcho, open_terminal};
+pub(crate) use self::flood::RawFloodedEcho;
 pub(crate) use self::in_flight::RawInFlight;
 pub(crate) use self::loopback::RawRoundTrip;
 pub(crate) use self::passes::Pass;

@@ -12,8 +12,9 @@ use crate::target::{Target, TargetSpec};
 use crate::wire::{Connection, Message, StartParams, is_about, scan_output};
 
 /// Says that it is ready once the terminal no longer echoes by itself; from then on only `cat` answers.
-const PROGRAM: [&str; 3] = ["/bin/sh", "-c", "stty raw -echo; printf ready; exec cat"];
-const READY: &[u8] = b"ready";
+pub(super) const PROGRAM: [&str; 3] = ["/bin/sh", "-c", "stty raw -echo; printf ready; exec cat"];
+/// What it says.
+pub(super) const READY: &[u8] = b"ready";
 const PROCESS: &str = "terminal";
 
 pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {

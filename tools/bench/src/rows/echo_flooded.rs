@@ -4,9 +4,10 @@
 use std::time::{Duration, Instant};
 
 use super::Plan;
-use super::echo::Terminal;
+use super::echo::{PROGRAM, READY, Terminal};
 use crate::error::BenchError;
-use crate::lanes::{Lane, Probe, Turns, alternate};
+use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
+use crate::raw::{RawEcho, RawFloodedEcho};
 use crate::report::Measure;
 use crate::stats::Summary;
 use crate::target::{Target, TargetSpec};
@@ -15,12 +16,17 @@ use crate::wire::{Connection, StartParams};
 const FLOOD: [&str; 2] = ["/bin/cat", "/dev/zero"];
 /// How long the flood goes on before the first key is pressed.
 const FILL: Duration = Duration::from_secs(1);
+/// How long it goes on before each turn, since it stands still while others have theirs: what waits in the sockets then is of a
+/// client that has stopped reading, which is another row's.
+const FLOW: Duration = Duration::from_millis(200);
 /// Bytes of messages per second that the slow client takes.
 const SLOW_RATE: f64 = 20e6;
 
 pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
+    let raw = RawEcho::open(&PROGRAM, READY).and_then(|echo| RawFloodedEcho::open(echo, &FLOOD));
     let fast = |spec: &TargetSpec| Lane::new(&spec.name, Flooded::open(spec, /*rate*/ None));
-    let mut lanes: Vec<_> = plan.with_limit().map(fast).collect();
+    let mut lanes = vec![Lane::new(RAW, raw)];
+    lanes.extend(plan.with_limit().map(fast));
     alternate(
         &mut lanes,
         Turns { warm_up: 20, rounds: plan.choose(/*thorough*/ 20, /*quick*/ 6), batch: 40 },
@@ -60,15 +66,25 @@ impl Flooded {
         }
         connection.call("process/start", StartParams::new("flood", &FLOOD))?;
         // Until every buffer on the way is as full as it gets.
+        let mut flooded = Self { terminal, _target: target };
+        flooded.flow(FILL)?;
+        Ok(flooded)
+    }
+
+    fn flow(&mut self, time: Duration) -> Result<(), BenchError> {
         let started = Instant::now();
-        while started.elapsed() < FILL {
-            connection.next_payload()?;
+        while started.elapsed() < time {
+            self.terminal.connection().next_payload()?;
         }
-        Ok(Self { terminal, _target: target })
+        Ok(())
     }
 }
 
 impl Probe for Flooded {
+    fn begin(&mut self) -> Result<(), BenchError> {
+        self.flow(FLOW)
+    }
+
     /// Microseconds.
     fn sample(&mut self) -> Result<f64, BenchError> {
         self.terminal.press()
