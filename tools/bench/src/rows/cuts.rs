@@ -12,6 +12,7 @@ use serde_json::json;
 use super::Plan;
 use crate::error::BenchError;
 use crate::lanes::{Lane, Probe, Turns, alternate};
+use crate::placement::Placement;
 use crate::prompt::{PARROT, Prompt};
 use crate::report::Measure;
 use crate::stats::Summary;
@@ -28,17 +29,25 @@ const AWAY: Duration = Duration::from_millis(100);
 const FLOOD_BYTES: u64 = 256 << 20;
 
 pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
-    let mut lanes: Vec<_> =
-        plan.targets.iter().map(|spec| Lane::new(&spec.name, Trickle::open(spec))).collect();
-    alternate(&mut lanes, Turns { warm_up: 5, rounds: plan.choose(/*thorough*/ 20, /*quick*/ 5), batch: 10 });
-    let mut measures: Vec<_> =
-        lanes.iter().map(|lane| lane.measure("catch-up p50", "µs", Summary::median)).collect();
-    measures.extend(lanes.iter().map(|lane| {
-        // A line that is lost fails its lane, so what was measured is whole.
-        let line = lane.measure("lost of a trickle", "bytes", |_| 0.0);
-        Measure { spread: None, ..line }
-    }));
-    drop(lanes);
+    let mut measures = Vec::new();
+    for placement in [Placement::OneProcessor, Placement::Free] {
+        let mut lanes: Vec<_> =
+            plan.targets.iter().map(|spec| Lane::new(&spec.name, Trickle::open(spec, placement))).collect();
+        let _placed = placement.of_client()?;
+        alternate(
+            &mut lanes,
+            Turns { warm_up: 5, rounds: plan.choose(/*thorough*/ 20, /*quick*/ 5), batch: 10 },
+        );
+        let metric = placement.name("catch-up p50");
+        measures.extend(lanes.iter().map(|lane| lane.measure(&metric, "µs", Summary::median)));
+        if placement == Placement::Free {
+            measures.extend(lanes.iter().map(|lane| {
+                // A line that is lost fails its lane, so what was measured is whole.
+                let line = lane.measure("lost of a trickle", "bytes", |_| 0.0);
+                Measure { spread: None, ..line }
+            }));
+        }
+    }
     let cuts = plan.choose(/*thorough*/ 20, /*quick*/ 5);
     for spec in &plan.targets {
         let line = Measure::new("lost of a flood", &spec.name, "bytes");
@@ -95,8 +104,9 @@ struct Trickle {
 }
 
 impl Trickle {
-    fn open(spec: &TargetSpec) -> Result<Self, BenchError> {
+    fn open(spec: &TargetSpec, placement: Placement) -> Result<Self, BenchError> {
         let target = spec.start()?;
+        placement.of_server(&target)?;
         let prompt = Prompt::create(&format!("{}-cuts", spec.name))?;
         let mut connection = Connection::open(&target.url)?;
         let path = prompt.path();

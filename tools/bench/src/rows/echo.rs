@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::Plan;
 use crate::error::BenchError;
 use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
+use crate::placement::Placement;
 use crate::raw::RawEcho;
 use crate::report::Measure;
 use crate::stats::Summary;
@@ -18,15 +19,22 @@ pub(super) const READY: &[u8] = b"ready";
 const PROCESS: &str = "terminal";
 
 pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
-    let mut lanes = vec![Lane::new(RAW, RawEcho::open(&PROGRAM, READY))];
-    lanes.extend(plan.with_limit().map(|spec| Lane::new(&spec.name, Echo::open(spec))));
-    alternate(
-        &mut lanes,
-        Turns { warm_up: 20, rounds: plan.choose(/*thorough*/ 100, /*quick*/ 15), batch: 20 },
-    );
-    let p50 = lanes.iter().map(|lane| lane.measure("p50", "µs", Summary::median));
-    let p99 = lanes.iter().map(|lane| lane.percentile("p99", "µs", /*percent*/ 99.0));
-    Ok(p50.chain(p99).collect())
+    let mut measures = Vec::new();
+    for placement in [Placement::OneProcessor, Placement::Free] {
+        let mut lanes: Vec<_> =
+            plan.with_limit().map(|spec| Lane::new(&spec.name, Echo::open(spec, placement))).collect();
+        let _placed = placement.of_client()?;
+        // Its program is to be where this one is.
+        lanes.insert(0, Lane::new(RAW, RawEcho::open(&PROGRAM, READY)));
+        alternate(
+            &mut lanes,
+            Turns { warm_up: 20, rounds: plan.choose(/*thorough*/ 100, /*quick*/ 15), batch: 20 },
+        );
+        let (p50, p99) = (placement.name("p50"), placement.name("p99"));
+        measures.extend(lanes.iter().map(|lane| lane.measure(&p50, "µs", Summary::median)));
+        measures.extend(lanes.iter().map(|lane| lane.percentile(&p99, "µs", /*percent*/ 99.0)));
+    }
+    Ok(measures)
 }
 
 struct Echo {
@@ -35,8 +43,9 @@ struct Echo {
 }
 
 impl Echo {
-    fn open(spec: &TargetSpec) -> Result<Self, BenchError> {
+    fn open(spec: &TargetSpec, placement: Placement) -> Result<Self, BenchError> {
         let target = spec.start()?;
+        placement.of_server(&target)?;
         Ok(Self { terminal: Terminal::open(Connection::open(&target.url)?)?, _target: target })
     }
 }
