@@ -1,8 +1,10 @@
 // A WebSocket for Node: package `ws`, which can be held while a reader is slow and tells why a server refused; without
 // that package, the WebSocket that newer Nodes have themselves.
 
+import { connect, type NetConnectOpts, type Socket } from "node:net";
 import type { ClientOptions, WebSocket } from "ws";
 import { ExecError } from "../errors.js";
+import { BulkReader } from "./bulk.js";
 import type { Dial, Transport } from "./transport.js";
 import { connectFailed, dialWith, type WebSocketTarget } from "./websocket-global.js";
 
@@ -11,6 +13,8 @@ type WsConstructor = new (url: URL, options: ClientOptions) => WebSocket;
 /** Answers may hold a whole file of 512 MiB. */
 const MAX_MESSAGE_BYTES = 1 << 30;
 const NORMAL = 1000;
+/** Node's own sockets can be read so; others have the name, and may not. */
+const READS_BULK = !("deno" in process.versions || "bun" in process.versions);
 
 /** A message costs little here. */
 export const OUTPUT_PACKING_MS: number | null = null;
@@ -23,6 +27,21 @@ export function dialWebSocket(target: WebSocketTarget): Dial {
     signal.throwIfAborted();
     return ws === undefined ? dialWith(target)(events, signal) : dialWs(ws, target)(events, signal);
   };
+}
+
+/** How `ws` is to connect, so that large messages of bytes are told past it. */
+function connectForBulk(tell: (message: Uint8Array<ArrayBuffer>) => void): typeof connect {
+  const open = (options: NetConnectOpts): Socket => {
+    const reader: BulkReader = new BulkReader(() => socket, tell);
+    const onread = {
+      buffer: () => reader.room(),
+      callback: (bytes: number) => reader.take(bytes),
+    };
+    // A path is that of a resource here, not of a Unix socket.
+    const socket: Socket = connect({ ...options, path: undefined, onread } as unknown as NetConnectOpts);
+    return socket;
+  };
+  return open as typeof connect;
 }
 
 async function loadWs(): Promise<WsConstructor | undefined> {
@@ -38,6 +57,14 @@ function dialWs(Ws: WsConstructor, { url, token }: WebSocketTarget): Dial {
     new Promise<Transport>((resolve, reject) => {
       const socket = new Ws(url, {
         perMessageDeflate: false,
+        // What BulkReader gives it is told before the next message is.
+        allowSynchronousEvents: true,
+        ...(READS_BULK &&
+          url.protocol === "ws:" && {
+            createConnection: connectForBulk((message) => {
+              if (isOpen && !isOver) events.onMessage(message);
+            }),
+          }),
         maxPayload: MAX_MESSAGE_BYTES,
         ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
       });
