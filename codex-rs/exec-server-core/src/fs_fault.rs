@@ -74,7 +74,9 @@ pub enum FsFault {
     #[error("recursive no-follow removal is unsupported")]
     RecursiveNoFollow(PathUri),
     /// More entries than one answer may hold.
-    #[error("directory has more than {limit} entries, the limit of fs/readDirectory; list it with fs/glob")]
+    #[error(
+        "directory has more than {limit} entries, the limit of fs/readDirectory; list it in pages, with maxEntries and after"
+    )]
     TooManyEntries {
         /// The directory.
         path: PathUri,

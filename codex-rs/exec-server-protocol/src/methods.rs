@@ -88,6 +88,40 @@ fn decode<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, DecodeErr
     })
 }
 
+/// What the table says of one request, so that a message's method is looked up once.
+#[derive(Debug)]
+pub struct Row<R> {
+    name: &'static str,
+    family: Family,
+    effect: Effect,
+    decode: fn(Option<&RawValue>) -> Result<R, DecodeError>,
+}
+
+impl<R> Row<R> {
+    /// Name on the wire.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The group it belongs to.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        self.family
+    }
+
+    /// What it does to what it is asked of.
+    #[must_use]
+    pub const fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// Takes a request from its parameters.
+    pub fn decode(&self, params: Option<&RawValue>) -> Result<R, DecodeError> {
+        (self.decode)(params)
+    }
+}
+
 macro_rules! requests {
     ($(#[$enum_doc:meta])* $enum:ident: $($(#[doc = $doc:literal])* $family:ident $effect:ident $name:literal $variant:ident($params:ty) -> $response:ty;)*) => {
         $($(#[doc = $doc])*
@@ -119,29 +153,23 @@ macro_rules! requests {
                 $(visitor.request::<$variant>();)*
             }
 
-            /// The family of a method, if the table has it.
+            /// The row of a method, if the table has it.
             #[must_use]
-            pub fn family_of(method: &str) -> Option<Family> {
-                match method {
-                    $($name => Some(Family::$family),)*
-                    _ => None,
-                }
-            }
-
-            /// What a method does to what it is asked of, if the table has it.
-            #[must_use]
-            pub fn effect_of(method: &str) -> Option<Effect> {
-                match method {
-                    $($name => Some(Effect::$effect),)*
-                    _ => None,
-                }
+            pub fn row(method: &str) -> Option<&'static Row<Self>> {
+                const ROWS: &[Row<$enum>] = &[$(Row {
+                    name: $name,
+                    family: Family::$family,
+                    effect: Effect::$effect,
+                    decode: |params| decode(params).map($enum::$variant),
+                },)*];
+                ROWS.iter().find(|row| row.name == method)
             }
 
             /// Takes a request from its method name and parameters.
             pub fn decode(method: &str, params: Option<&RawValue>) -> Result<Self, DecodeError> {
-                match method {
-                    $($name => decode(params).map(Self::$variant),)*
-                    _ => Err(DecodeError::UnknownMethod(method.to_owned())),
+                match Self::row(method) {
+                    Some(row) => row.decode(params),
+                    None => Err(DecodeError::UnknownMethod(method.to_owned())),
                 }
             }
 

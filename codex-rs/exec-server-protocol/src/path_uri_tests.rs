@@ -246,6 +246,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2048))]
 
     #[test]
+    fn what_is_plain_at_sight_is_what_the_parser_makes_of_it(path in "(file:///|file://|)([abC:|.%2e/~+ \\\\]{0,3}/?){0,5}") {
+        prop_assert_eq!(path.parse::<PathUri>(), PathUri::through_parser(&path));
+    }
+
+    #[test]
+    fn plain_paths_need_no_parser(components in prop::collection::vec("[a-zA-Z0-9_-][a-zA-Z0-9._~+,=@-]{0,8}", 0..5)) {
+        let text = format!("file:///{}", components.join("/"));
+        prop_assert!(is_plain(&text));
+        let parsed = PathUri::through_parser(&text).unwrap();
+        prop_assert_eq!(parsed.as_str(), text);
+    }
+
+    #[test]
     fn any_path_survives_a_round_trip(components in prop::collection::vec(component(), 1..5)) {
         let path: Vec<u8> = components.iter().flat_map(|part| [b"/", &part[..]].concat()).collect();
         let uri = PathUri::from_path_bytes(&path).unwrap();

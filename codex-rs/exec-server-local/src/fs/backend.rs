@@ -122,6 +122,7 @@ impl LocalFileSystem {
     }
 
     /// A whole file that is short and in memory.
+    #[must_use]
     pub fn short_file(&self, params: &FsReadFileParams) -> Option<Bytes> {
         let is_plain = params.sandbox.is_none() && params.follows_symlinks();
         is_plain.then(|| self.host.devices.short_file(&params.path)).flatten()
@@ -233,12 +234,24 @@ impl LocalFileSystem {
 
     /// `fs/getMetadata`
     pub async fn get_metadata(&self, params: FsGetMetadataParams) -> Result<FsGetMetadataResponse, FsFault> {
-        if params.sandbox.is_none()
-            && params.follows_symlinks()
-            && let Some(answer) = self.host.devices.metadata(&params.path)
-        {
-            return answer;
+        match self.known_metadata(&params) {
+            Some(answer) => answer,
+            None => self.ask_metadata(params).await,
         }
+    }
+
+    /// The same, as far as the kernel has it in memory.
+    #[must_use]
+    pub fn known_metadata(
+        &self,
+        params: &FsGetMetadataParams,
+    ) -> Option<Result<FsGetMetadataResponse, FsFault>> {
+        let is_plain = params.sandbox.is_none() && params.follows_symlinks();
+        is_plain.then(|| self.host.devices.metadata(&params.path)).flatten()
+    }
+
+    /// The same, where the kernel has it from.
+    pub async fn ask_metadata(&self, params: FsGetMetadataParams) -> Result<FsGetMetadataResponse, FsFault> {
         let sandbox = params.sandbox.clone();
         self.run(sandbox.as_ref(), Request::GetMetadata(params), taken!(GetMetadata)).await
     }

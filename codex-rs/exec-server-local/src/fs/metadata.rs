@@ -46,9 +46,29 @@ pub(super) fn device(stat: &Statx) -> u64 {
 /// Changes whenever the content may have changed: another file, a write, another length. Where the system's clock of
 /// files is coarse, our own writes set the time themselves, so that two of them never look alike.
 pub(super) fn etag(stat: &Statx) -> String {
-    let time = |time: StatxTimestamp| format!("{:x}.{:x}", time.tv_sec, time.tv_nsec);
-    let (mtime, ctime) = (time(stat.stx_mtime), time(stat.stx_ctime));
-    format!("{:x}-{:x}-{:x}-{mtime}-{ctime}", device(stat), stat.stx_ino, stat.stx_size)
+    let mut etag = String::with_capacity(80);
+    push_hex(&mut etag, device(stat));
+    for (mark, number) in [
+        ('-', stat.stx_ino),
+        ('-', stat.stx_size),
+        ('-', stat.stx_mtime.tv_sec.cast_unsigned()),
+        ('.', stat.stx_mtime.tv_nsec.into()),
+        ('-', stat.stx_ctime.tv_sec.cast_unsigned()),
+        ('.', stat.stx_ctime.tv_nsec.into()),
+    ] {
+        etag.push(mark);
+        push_hex(&mut etag, number);
+    }
+    etag
+}
+
+/// Adds `number` in as few digits as it has. Nothing is parsed for it as for a format, since every small request needs seven.
+fn push_hex(text: &mut String, number: u64) {
+    let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    for at in (0..digits).rev() {
+        let digit = (number >> (at * 4)) & 0xf;
+        text.push(char::from(b"0123456789abcdef"[digit as usize]));
+    }
 }
 
 /// As the wire tells it.
@@ -148,4 +168,18 @@ pub(super) fn set_permissions(params: &FsSetPermissionsParams) -> Result<(), FsF
 /// A name for an open file that nobody can give to another.
 pub(super) fn descriptor_path(file: &impl std::os::fd::AsRawFd) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::push_hex;
+
+    #[test]
+    fn a_number_has_the_digits_that_a_format_gives_it() {
+        for number in [0, 1, 15, 16, 0xabc, 0x1_0000, u64::from(u32::MAX), u64::MAX >> 4, u64::MAX] {
+            let mut text = "x".to_owned();
+            push_hex(&mut text, number);
+            assert_eq!(text, format!("x{number:x}"));
+        }
+    }
 }

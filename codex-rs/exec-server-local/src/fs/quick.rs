@@ -10,17 +10,20 @@
 
 use std::collections::HashSet;
 use std::io::IoSliceMut;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_protocol::fs::FsGetMetadataResponse;
 use codex_exec_server_protocol::path_uri::PathUri;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags, openat2, statx};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags, openat, openat2, statx,
+};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::path::DecInt;
 
 use super::metadata::{describe, device, kind};
 use super::place::{Place, native};
@@ -56,6 +59,10 @@ pub(super) fn is_local(kind: rustix::fs::FsWord) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Devices {
     local: Mutex<HashSet<u64>>,
+    /// The one of them that was asked about last; 0, which is none, before that.
+    latest: AtomicU64,
+    /// Where the open files of this process have names; `None` where the system shows none.
+    descriptors: OnceLock<Option<OwnedFd>>,
     /// The kernel, or whatever filters calls to it, knows no such questions.
     is_useless: AtomicBool,
 }
@@ -67,7 +74,16 @@ impl Devices {
     }
 
     fn knows(&self, device: u64) -> bool {
-        self.lock().contains(&device)
+        if device != 0 && self.latest.load(Ordering::Relaxed) == device {
+            return true;
+        }
+        let local = self.lock();
+        let is_known = local.contains(&device);
+        if is_known {
+            // Under the lock, so that what is forgotten is not told here afterwards.
+            self.latest.store(device, Ordering::Relaxed);
+        }
+        is_known
     }
 
     /// Finds out what kind of file system `device`, on which `place` is, belongs to. May wait for it.
@@ -80,6 +96,7 @@ impl Devices {
             let mut local = self.lock();
             if local.len() >= KNOWN_DEVICES {
                 local.clear();
+                self.latest.store(0, Ordering::Relaxed);
             }
             local.insert(device);
         }
@@ -122,16 +139,29 @@ impl Devices {
 
     /// What is in a short regular file.
     pub(super) fn short_file(&self, uri: &PathUri) -> Option<Bytes> {
-        let path = native(uri).ok()?;
-        // Looked at before it is opened, because to open a device may already do something.
-        let file = self.open(&path, OFlags::PATH)?.ok()?;
-        let is_short = |stat: &Statx| {
-            kind(stat) == FileType::RegularFile && (1..=QUICK_READ_BYTES).contains(&stat.stx_size)
-        };
-        is_short(&self.look(file)?).then_some(())?;
-        let file = self.open(&path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?.ok()?;
-        let size = self.look(&file).filter(is_short)?.stx_size;
-        read_now(&file, /*offset*/ 0, usize::try_from(size).ok()?)
+        let (found, size) = self.find_short(&native(uri).ok()?)?;
+        read_now(self.open_found(&found)?, /*offset*/ 0, size)
+    }
+
+    /// A short regular file that is not open yet, and its length: to open a device may already do something, so what is there
+    /// is looked at first.
+    fn find_short(&self, path: &Path) -> Option<(OwnedFd, usize)> {
+        let found = self.open(path, OFlags::PATH)?.ok()?;
+        let stat = self.look(&found)?;
+        let is_short = (1..=QUICK_READ_BYTES).contains(&stat.stx_size);
+        (kind(&stat) == FileType::RegularFile && is_short).then_some(())?;
+        Some((found, usize::try_from(stat.stx_size).ok()?))
+    }
+
+    /// Opens what was found for reading: that very file, whatever stands at its path by now.
+    fn open_found(&self, found: &OwnedFd) -> Option<OwnedFd> {
+        let descriptors = self.descriptors.get_or_init(|| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            openat(CWD, c"/proc/self/fd", flags, Mode::empty()).ok()
+        });
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let name = DecInt::new(found.as_raw_fd());
+        openat(descriptors.as_ref()?, name, flags, Mode::empty()).ok()
     }
 }
 
@@ -140,4 +170,45 @@ pub(super) fn read_now(file: impl AsFd, offset: u64, len: usize) -> Option<Bytes
     let mut bytes = vec![0; len];
     let read = preadv2(file, &mut [IoSliceMut::new(&mut bytes)], offset, ReadWriteFlags::NOWAIT);
     (read == Ok(len)).then(|| bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Read as _;
+
+    use super::super::place::Links;
+    use super::*;
+
+    #[test]
+    fn what_takes_the_place_of_a_file_that_was_found_is_never_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, "found").unwrap();
+        let uri = PathUri::try_from(&*path).unwrap();
+        let devices = Devices::default();
+        let device = device(&statx(CWD, &*path, AtFlags::empty(), StatxFlags::BASIC_STATS).unwrap());
+        devices.learn(device, &Place::new(&uri, Links::Follow).unwrap());
+        if !devices.knows(device) {
+            eprintln!("skipped: the file system of {} is not this kernel's own", folder.path().display());
+            return;
+        }
+        // Whatever else happens in the file system just then can make the kernel give up what is not to wait.
+        let Some((found, size)) = (0..1000).find_map(|_| devices.find_short(&path)) else {
+            assert!(devices.is_useless.load(Ordering::Relaxed), "it was just written");
+            eprintln!("skipped: nothing can be asked here without waiting");
+            return;
+        };
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mknodat(CWD, &*path, FileType::Fifo, Mode::RUSR | Mode::WUSR, /*dev*/ 0).unwrap();
+        let mut text = String::new();
+        fs::File::from(devices.open_found(&found).expect("it is still there"))
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!((text.as_str(), size), ("found", 5));
+        // To write to a pipe that nobody reads from fails, unless it is waited for.
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        assert_eq!(openat(CWD, &*path, flags, Mode::empty()).err(), Some(Errno::NXIO));
+        assert!(devices.find_short(&path).is_none(), "a pipe is no file");
+    }
 }

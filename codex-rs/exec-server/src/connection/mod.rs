@@ -23,7 +23,7 @@ use codex_exec_server_local::fs::FileHandles;
 use codex_exec_server_local::process::{Acknowledgement, FollowId, Follower};
 use codex_exec_server_protocol::binary::BinaryMessage;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
-use codex_exec_server_protocol::methods::{ClientNotification, ClientRequest, DecodeError, Effect, Family};
+use codex_exec_server_protocol::methods::{ClientNotification, ClientRequest, DecodeError, Effect, Row};
 use codex_exec_server_protocol::rpc::{Incoming, RequestId, encode_error, encode_result};
 use codex_exec_server_protocol::session::{
     InitializeParams, InitializeResponse, OBSERVED_SESSION_ENDED, TAKEN_OVER,
@@ -205,11 +205,11 @@ impl Reader {
     }
 
     fn request(&mut self, id: RequestId, method: &str, params: Option<&RawValue>, bytes: usize) {
-        let request = match Served::decode(method, params) {
-            Ok(request) => request,
+        let found = Served::row(method).and_then(|row| Ok((row, Served::decode(row, params)?)));
+        let (row, request) = match found {
+            Ok(found) => found,
             Err(error) => return self.fail(&id, &error),
         };
-        let family = ClientRequest::family_of(method).unwrap_or(Family::Session);
         match request {
             Served::Initialize(params) => match self.initialize(&params) {
                 Ok(response) => {
@@ -229,7 +229,7 @@ impl Reader {
                 }
                 Err(error) => self.fail(&id, &error),
             },
-            Served::Environment(request) => match self.handshake.may_use(family) {
+            Served::Environment(request) => match self.handshake.may_use(row.family()) {
                 Ok(()) => self.outbound.reply(handlers::environment::answer(
                     || self.context.environment(),
                     &id,
@@ -238,7 +238,7 @@ impl Reader {
                 Err(error) => self.fail(&id, &error.into()),
             },
             Served::Process(request) => {
-                let session = match self.attached(family, method) {
+                let session = match self.attached(row) {
                     Ok(attached) => attached,
                     Err(error) => return self.fail(&id, &error),
                 };
@@ -253,7 +253,7 @@ impl Reader {
                 self.requests.run(id, waiting, bytes, work);
             }
             Served::Http(params) => {
-                let session = match self.attached(family, method) {
+                let session = match self.attached(row) {
                     Ok(attached) => Arc::clone(&attached.session),
                     Err(error) => return self.fail(&id, &error),
                 };
@@ -262,7 +262,7 @@ impl Reader {
                 self.requests.run(id, Waiting::Idle, bytes, work);
             }
             Served::Discovery(request) => {
-                let session = match self.attached(family, method) {
+                let session = match self.attached(row) {
                     Ok(attached) => Arc::clone(&attached.session),
                     Err(error) => return self.fail(&id, &error),
                 };
@@ -272,10 +272,16 @@ impl Reader {
                 self.requests.run(id, Waiting::Idle, bytes, work);
             }
             Served::Files(request) => {
-                let files = match self.attached(family, method) {
-                    Ok(attached) => Arc::clone(&attached.files),
+                let files = match self.attached(row) {
+                    Ok(attached) => &attached.files,
                     Err(error) => return self.fail(&id, &error),
                 };
+                if self.displaced.get().is_none()
+                    && let Some(reply) = handlers::fs::at_once(files, &id, &request)
+                {
+                    return self.outbound.reply(reply);
+                }
+                let files = Arc::clone(files);
                 let (waiting, displaced) = (request.waiting(), Arc::clone(&self.displaced));
                 let form = self.outbound.form();
                 let work = handlers::fs::answer(files, id.clone(), *request, displaced, form);
@@ -284,14 +290,13 @@ impl Reader {
         }
     }
 
-    /// The session, if `method` of `family` may be used on it. An observer may use what only reads, by the method table.
-    fn attached(&self, family: Family, method: &str) -> Result<&Attached, ServiceError> {
-        self.handshake.may_use(family)?;
-        let only_reads = ClientRequest::effect_of(method) == Some(Effect::Reads);
+    /// The session, if the method of `row` may be used on it. An observer may use what only reads, by the method table.
+    fn attached(&self, row: &Row<ClientRequest>) -> Result<&Attached, ServiceError> {
+        self.handshake.may_use(row.family())?;
         match &self.attached {
             None => Err(ServiceError::Displaced),
-            Some(Attached { role: Role::Observer, .. }) if !only_reads => {
-                Err(ServiceError::ReadOnly(method.to_owned()))
+            Some(Attached { role: Role::Observer, .. }) if row.effect() == Effect::Changes => {
+                Err(ServiceError::ReadOnly(row.name().to_owned()))
             }
             Some(attached) => Ok(attached),
         }

@@ -91,7 +91,22 @@ requests! {
     SetPermissions(FsSetPermissions, FsSetPermissionsParams): Steady,
 }
 
-/// Does what `request` asks.
+/// The answer to what the kernel has in memory, without anything that could wait.
+pub(crate) fn at_once(files: &Files, id: &RequestId, request: &FsRequest) -> Option<Reply> {
+    match request {
+        FsRequest::GetMetadata(params) => {
+            let outcome = files.system.known_metadata(params)?;
+            Some(encode(id, outcome).reply)
+        }
+        FsRequest::ReadFile(params) => {
+            let bytes = files.system.short_file(params)?;
+            Some(bytes_result(id, "dataBase64", &bytes).finish(&[]).into())
+        }
+        _ => None,
+    }
+}
+
+/// Does what `request` asks, for which [`at_once`] had no answer.
 ///
 /// A request about an open file takes its place among others when the future is first polled. When the session goes to
 /// another connection before the answer is there, the request fails; what it began to change goes on.
@@ -127,7 +142,7 @@ async fn run(files: &Arc<Files>, id: &RequestId, request: FsRequest, form: Form)
         FsRequest::WriteBlock(params) => encode_empty(id, handles.write_block(params).await),
         FsRequest::Close(params) => encode_empty(id, handles.close(params).await),
         FsRequest::CreateDirectory(params) => encode_empty(id, system.create_directory(params).await),
-        FsRequest::GetMetadata(params) => encode(id, system.get_metadata(params).await),
+        FsRequest::GetMetadata(params) => encode(id, system.ask_metadata(params).await),
         FsRequest::StatMany(params) => encode(id, system.stat_many(params).await),
         FsRequest::Canonicalize(params) => encode(id, system.canonicalize(params).await),
         FsRequest::ReadDirectory(params) => read_directory(system, id, params).await,
@@ -199,12 +214,9 @@ fn encode_empty(id: &RequestId, outcome: Result<(), impl Into<ServiceError>>) ->
     encode(id, outcome.map(|()| EmptyResponse {}))
 }
 
-/// A whole file. One that is not at hand is read piece by piece, straight into the answer, where the reading waits; and
-/// only as many at a time as fit into memory, until they have left it.
+/// A whole file that is not at hand: read piece by piece, straight into the answer, where the reading waits; and only as many
+/// at a time as fit into memory, until they have left it.
 async fn read_file(system: &LocalFileSystem, id: &RequestId, params: FsReadFileParams) -> Answer {
-    if let Some(bytes) = system.short_file(&params) {
-        return bytes_result(id, "dataBase64", &bytes).finish(&[]).into();
-    }
     let path = params.path.clone();
     let file = match system.open_whole_file(params).await {
         Ok(file) => file,

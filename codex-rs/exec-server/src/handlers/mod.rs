@@ -15,7 +15,7 @@ use std::pin::Pin;
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::http::HttpRequestParams;
-use codex_exec_server_protocol::methods::{ClientRequest, Family};
+use codex_exec_server_protocol::methods::{ClientRequest, Family, Row};
 use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
 use codex_exec_server_protocol::session::InitializeParams;
 use serde::Serialize;
@@ -60,11 +60,10 @@ pub(crate) enum Served {
 }
 
 impl Served {
-    /// Takes a request from its method name and parameters. A method of another family is as unknown as one that is
-    /// not in the table, whatever its parameters are.
-    pub(crate) fn decode(method: &str, params: Option<&RawValue>) -> Result<Self, ServiceError> {
-        let unknown = || ServiceError::UnknownMethod(method.to_owned());
-        match ClientRequest::family_of(method).ok_or_else(unknown)? {
+    /// The row of a method that this server serves. One of another family is as unknown as one that is not in the table,
+    /// whatever its parameters are.
+    pub(crate) fn row(method: &str) -> Result<&'static Row<ClientRequest>, ServiceError> {
+        let row = ClientRequest::row(method).filter(|row| match row.family() {
             Family::Session
             | Family::Process
             | Family::Filesystem
@@ -72,10 +71,16 @@ impl Served {
             | Family::EnvironmentInfo
             | Family::EnvironmentStatus
             | Family::EnvironmentConfig
-            | Family::CapabilityDiscovery => {}
-            Family::Network => return Err(unknown()),
-        }
-        Ok(match ClientRequest::decode(method, params)? {
+            | Family::CapabilityDiscovery => true,
+            Family::Network => false,
+        });
+        row.ok_or_else(|| ServiceError::UnknownMethod(method.to_owned()))
+    }
+
+    /// Takes a request from its row and its parameters.
+    pub(crate) fn decode(row: &Row<ClientRequest>, params: Option<&RawValue>) -> Result<Self, ServiceError> {
+        let unknown = || ServiceError::UnknownMethod(row.name().to_owned());
+        Ok(match row.decode(params)? {
             ClientRequest::Initialize(params) => Self::Initialize(params),
             ClientRequest::EnvironmentInfo(_) => Self::Environment(EnvironmentRequest::Info),
             ClientRequest::EnvironmentStatus(_) => Self::Environment(EnvironmentRequest::Status),
