@@ -1,13 +1,18 @@
 //! Processes of the launcher: making them, waiting for them, and ending with them.
 #![allow(unsafe_code)]
 
-use std::convert::Infallible;
+use std::ffi::{c_int, c_void};
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::io::FdFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, setsid, waitid};
+use rustix::process::{
+    DumpableBehavior, Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open,
+    set_dumpable_behavior, setsid, waitid,
+};
+use rustix::thread::futex;
 
 /// Which of the two one is.
 pub(super) enum Fork {
@@ -29,7 +34,8 @@ pub(super) enum End {
 
 /// Copies this process.
 pub(super) fn fork() -> io::Result<Fork> {
-    // SAFETY: this program has one thread, so the copy is complete: no lock is held by a thread that is not copied.
+    // SAFETY: this program has one thread that does anything but wait, so the copy is complete: no lock is held by one that is
+    // not copied.
     match unsafe { libc::fork() } {
         0 => Ok(Fork::Child),
         pid if pid > 0 => {
@@ -39,6 +45,85 @@ pub(super) fn fork() -> io::Result<Fork> {
         }
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Has a process of its own do `work`, in this one's memory and with its descriptors, while this one waits: until it has
+/// become a program, which has its own of both, or has ended. It ends when `work` returns. What it leaves in memory is there
+/// afterwards.
+pub(super) fn in_this_memory<F: FnOnce()>(work: F) -> io::Result<Command> {
+    extern "C" fn enter<F: FnOnce()>(work: *mut c_void) -> c_int {
+        // SAFETY: the one below, whose owner waits.
+        if let Some(work) = unsafe { &mut *work.cast::<Option<F>>() }.take() {
+            work();
+        }
+        super::NOT_RUN
+    }
+    let mut work = Some(work);
+    // The kernel makes it 0, and wakes whoever waits for that, when the process lets go of the memory. Waiting so, and not as
+    // after `vfork`, can be interrupted, and does not count as load.
+    let is_there = AtomicU32::new(1);
+    let flags = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_CHILD_CLEARTID;
+    let command = begin(WORK_STACK, flags, enter::<F>, (&raw mut work).cast(), &is_there)?;
+    while is_there.load(Ordering::Acquire) != 0 {
+        // A call of the kernel's and nothing else, `errno` neither: that one belongs to the other as well.
+        let _ = futex::wait(&is_there, futex::Flags::empty(), 1, None);
+    }
+    Ok(command)
+}
+
+/// Room for what makes a view.
+const WORK_STACK: usize = 256 * 1024;
+const INIT_STACK: usize = 16 * 1024;
+
+/// Begins a process in this one's memory, with a stack of its own.
+fn begin(
+    stack_bytes: usize,
+    flags: c_int,
+    enter: extern "C" fn(*mut c_void) -> c_int,
+    argument: *mut c_void,
+    is_there: &AtomicU32,
+) -> io::Result<Command> {
+    let stack = stack(stack_bytes)?;
+    let flags = flags | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let mut process: c_int = -1;
+    let none = std::ptr::null_mut::<c_void>();
+    // SAFETY: the stack is nobody else's and stays; the kernel stores the new descriptor to `process`, and to `is_there` what
+    // its flag asks for. Both processes keep out of each other's way: see those who call this.
+    let os_pid =
+        unsafe { libc::clone(enter, stack, flags, argument, &raw mut process, none, is_there.as_ptr()) };
+    if os_pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: nobody else has the descriptor.
+    Ok(Command { pidfd: unsafe { OwnedFd::from_raw_fd(process) } })
+}
+
+/// The upper end of a new stack. What runs beyond the other end meets no memory.
+fn stack(bytes: usize) -> io::Result<*mut c_void> {
+    const GUARD: usize = 64 * 1024;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
+    // SAFETY: asks for memory that nobody has yet, and opens its upper part.
+    unsafe {
+        let lower = libc::mmap(std::ptr::null_mut(), GUARD + bytes, libc::PROT_NONE, flags, -1, 0);
+        if lower == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        if libc::mprotect(lower.add(GUARD), bytes, libc::PROT_READ | libc::PROT_WRITE) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(lower.add(GUARD + bytes))
+    }
+}
+
+/// Nobody inside may look into this memory: somebody inside is in it.
+fn hide_memory() -> io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+/// A copy holds nothing that whoever works in it must not see.
+pub(super) fn show_memory() {
+    // Where it fails, less can be seen.
+    let _ = set_dumpable_behavior(DumpableBehavior::Dumpable);
 }
 
 impl Command {
@@ -95,18 +180,13 @@ pub(super) struct Init {
 }
 
 impl Init {
-    pub(super) fn fork() -> io::Result<Self> {
+    /// It has a table of descriptors of its own, and shares this one's memory.
+    pub(super) fn begin() -> io::Result<Self> {
+        hide_memory()?;
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-        match fork()? {
-            Fork::Parent(command) => Ok(Self { command, lease: write }),
-            Fork::Child => {
-                drop(write);
-                match serve(read) {
-                    Ok(never) => match never {},
-                    Err(_) => exit(super::NOT_RUN),
-                }
-            }
-        }
+        let lease = read.as_raw_fd() as usize as *mut c_void;
+        let command = begin(INIT_STACK, libc::CLONE_VM, serve, lease, &AtomicU32::new(0))?;
+        Ok(Self { command, lease: write })
     }
 
     /// Ends everybody inside, and returns when they are dead.
@@ -117,34 +197,31 @@ impl Init {
     }
 }
 
-/// What init does.
-fn serve(lease: OwnedFd) -> io::Result<Infallible> {
-    // SAFETY: ignoring the signal makes the kernel collect the dead. Not being dumpable keeps this memory, a copy of the
-    // launcher's, from everybody inside. Closing everything but the lease lets go of the streams, whose end others await.
+/// What init does: calls of the kernel's alone, on a few bytes of its own stack. It runs beside the launcher in one memory, so
+/// it must neither allocate nor touch what belongs to a thread, such as `errno`, which calls that succeed leave alone.
+extern "C" fn serve(lease: *mut c_void) -> c_int {
+    let lease = lease as usize as c_int;
+    // SAFETY: ignoring the signal makes the kernel collect the dead. Closing everything but the lease lets go of the streams,
+    // whose end others await.
     unsafe {
         libc::signal(libc::SIGCHLD, libc::SIG_IGN);
-        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
         libc::prctl(libc::PR_SET_NAME, c"init".as_ptr());
-        let kept = std::os::fd::AsRawFd::as_raw_fd(&lease).cast_unsigned();
-        if libc::dup2(kept.cast_signed(), 0) < 0 {
-            return Err(io::Error::last_os_error());
+        if libc::dup2(lease, 0) < 0 {
+            return super::NOT_RUN;
         }
         if libc::syscall(libc::SYS_close_range, 1, u32::MAX, 0) < 0 {
-            for descriptor in 1..1024 {
-                libc::close(descriptor);
-            }
+            return super::NOT_RUN;
         }
-        std::mem::forget(lease);
     }
-    super::confine::give_up_capabilities()?;
+    if super::confine::give_up_capabilities().is_err() {
+        return super::NOT_RUN;
+    }
+    // SAFETY: descriptor 0 is the lease, for as long as this process lives.
+    let lease = unsafe { BorrowedFd::borrow_raw(0) };
     let mut byte = [0_u8; 1];
-    loop {
-        // SAFETY: descriptor 0 is the lease; nothing is ever written to it.
-        let count = unsafe { libc::read(0, byte.as_mut_ptr().cast(), 1) };
-        if count == 0 {
-            exit(/*code*/ 0);
-        }
-    }
+    // Nothing is ever written to it.
+    while rustix::io::read(lease, &mut byte) != Ok(0) {}
+    0
 }
 
 /// Ends this process at once, without exit handlers: those of a copy would be the original's.

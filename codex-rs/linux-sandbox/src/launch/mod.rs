@@ -9,8 +9,12 @@
 //! them; see [`zygote`].
 //!
 //! The launcher stays outside the new pid namespace: nobody inside can name it, so nobody inside can stop it from ending
-//! everything, and its own end is that of the program, code or signal alike. It is one thread from beginning to end, so
-//! the processes that it forks may do whatever it may.
+//! everything, and its own end is that of the program, code or signal alike.
+//!
+//! It is one thread, and copies its memory for nobody who runs a program: a copy of all page tables, and of every page that
+//! either of the two writes to, is most of what a process costs. The command does its work in the launcher's memory, while
+//! that one waits until it has become the program; init is a few calls there, with a stack of its own. Nobody inside can look
+//! into that memory.
 
 mod confine;
 mod devices;
@@ -24,14 +28,11 @@ pub(crate) mod trial;
 mod witness;
 mod zygote;
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
-};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::calls;
@@ -94,42 +95,40 @@ fn launch(task: Task, status: &Status, serve: Option<Serve>) -> Result<Option<La
     namespaces::enter(own_network)?;
     let mounts = namespaces::mounts().map_err(at(Stage::Namespaces))?;
     let listeners = namespaces::listen(listen)?;
-    let init = Init::fork().map_err(at(Stage::Fork))?;
-    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        .map_err(at(Stage::Fork))?;
-    let command = match forks::fork().map_err(at(Stage::Fork))? {
-        Fork::Child => {
-            drop((init, ours, listeners, mounts));
-            let teller = processes.is_some().then_some(theirs);
-            match task {
-                Task::Now(job) => {
-                    let built = mounts::build(&job.view, job.terminal);
-                    become_command(*job, built, status, serve, teller)
-                }
-                Task::StandBy | Task::Zygote => stand_by(status, serve, teller),
+    let init = Init::begin().map_err(at(Stage::Fork))?;
+    let (command, left) = match task {
+        Task::Now(job) if matches!(job.work, Work::Program(_)) => in_this_memory(|left| {
+            let built = mounts::build(&job.view, job.terminal);
+            left.job = Some(*job);
+            become_program(left, built)
+        })?,
+        // They go on in this very program, so they need memory of their own.
+        Task::Now(job) => match forks::fork().map_err(at(Stage::Fork))? {
+            Fork::Child => {
+                drop((init, listeners, mounts));
+                work_on(&job, status, serve)
             }
-        }
-        Fork::Parent(command) => command,
-    };
-    drop(theirs);
-    forks::close_stdio();
-    let job = match task {
-        Task::Now(job) => *job,
-        Task::StandBy | Task::Zygote => match standby::receive(&status.0).map_err(at(Stage::Job))? {
-            Some(order) => order.job,
-            None => {
-                // It ends for the same reason. Nobody inside is gone before whoever made him has collected him.
-                let _ = command.wait();
-                init.end();
-                return Ok(None);
-            }
+            Fork::Parent(command) => (command, Left { job: Some(*job), ..Left::default() }),
         },
+        Task::StandBy | Task::Zygote => in_this_memory(|left| stand_by(left, status))?,
     };
+    if let Some(failure) = left.failure {
+        let _ = command.wait();
+        init.end();
+        return Err(failure);
+    }
+    let Some(job) = left.job else {
+        // Nobody needs it any more.
+        let _ = command.wait();
+        init.end();
+        return Ok(None);
+    };
+    forks::close_stdio();
     let table = calls::table(job.network());
     let watch = match (processes, job.witness) {
         (Some(processes), Some(witnessing)) => {
-            // It comes when the filter holds, and never if there is none: then the end of the socket comes.
-            listener(&ours).zip(pipe_with(PipeFlags::CLOEXEC).ok()).map(|(listener, pipe)| {
+            // There is none where the kernel can't tell.
+            left.listener.zip(pipe_with(PipeFlags::CLOEXEC).ok()).map(|(listener, pipe)| {
                 (Witness::new(listener, processes, table, witnessing.rules.rules), pipe)
             })
         }
@@ -144,25 +143,28 @@ fn launch(task: Task, status: &Status, serve: Option<Serve>) -> Result<Option<La
     Ok(Some(Launched { init, command, watch }))
 }
 
+/// What a command leaves to its launcher, in whose memory it was made.
+#[derive(Default)]
+struct Left {
+    /// What it was made for; `None` if nobody has asked for anything.
+    job: Option<Job>,
+    /// Where the kernel asks about its calls.
+    listener: Option<OwnedFd>,
+    /// Why no program runs.
+    failure: Option<Failure>,
+}
+
+/// Has a process of its own do `work`, which makes it the program or leaves the reason why not. Returns when it has.
+fn in_this_memory(work: impl FnOnce(&mut Left)) -> Result<(Command, Left), Failure> {
+    let mut left = Left::default();
+    let command = forks::in_this_memory(|| work(&mut left)).map_err(at(Stage::Fork))?;
+    Ok((command, left))
+}
+
 /// The machine's process table, held open.
 fn watching_place() -> Option<OwnedFd> {
     let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
     rustix::fs::open("/proc", flags, rustix::fs::Mode::empty()).ok()
-}
-
-/// What the command has sent, if it has.
-fn listener(socket: &OwnedFd) -> Option<OwnedFd> {
-    let mut byte = [0];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received = rustix::io::retry_on_intr(|| {
-        recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)
-    });
-    received.ok().filter(|received| received.bytes > 0)?;
-    control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    })
 }
 
 /// Waits for the program, takes away what it left, and ends as it ended.
@@ -185,36 +187,45 @@ fn end_as(launched: Launched) -> ! {
 }
 
 /// In the command process of a launcher that stands by.
-fn stand_by(status: &Status, serve: Option<Serve>, teller: Option<OwnedFd>) -> ! {
-    let failure = match Ground::lay_ahead() {
-        Ok(ground) => {
-            status.tell(&Told::Ready, &[]);
-            match standby::receive(&status.0) {
-                Ok(Some(mut order)) => {
-                    let placed = order.place_streams().map_err(at(Stage::Job));
-                    let built = placed.and_then(|()| ground.build(&order.job.view));
-                    become_command(order.job, built, status, serve, teller)
-                }
-                Ok(None) => forks::exit(/*code*/ 0),
-                Err(error) => at(Stage::Job)(error),
-            }
+fn stand_by(left: &mut Left, status: &Status) {
+    let ground = match Ground::lay_ahead() {
+        Ok(ground) => ground,
+        Err(failure) => return left.failure = Some(failure),
+    };
+    status.tell(&Told::Ready, &[]);
+    match standby::receive(&status.0) {
+        Ok(Some(mut order)) => {
+            let placed = order.place_streams().map_err(at(Stage::Job));
+            let built = placed.and_then(|()| ground.build(&order.job.view));
+            left.job = Some(order.job);
+            become_program(left, built);
+        }
+        Ok(None) => {}
+        Err(error) => left.failure = Some(at(Stage::Job)(error)),
+    }
+}
+
+/// In the command process, when its view is built: returns only if it did not become the program, with the reason left.
+fn become_program(left: &mut Left, built: Result<(), Failure>) {
+    let Some(job) = &left.job else { return };
+    let Work::Program(program) = &job.work else { return };
+    let failure = match built.and_then(|()| prepare(job)) {
+        Ok(listener) => {
+            left.listener = listener;
+            program::execute(program)
         }
         Err(failure) => failure,
     };
-    give_up(status, failure)
+    left.failure = Some(failure);
 }
 
-/// In the command process, when its view is built: either it is the program then, or the server has been told why not.
-fn become_command(
-    job: Job,
-    built: Result<(), Failure>,
-    status: &Status,
-    serve: Option<Serve>,
-    teller: Option<OwnedFd>,
-) -> ! {
-    let failure = match built.and_then(|()| prepare(&job, teller)) {
-        Ok(()) => match job.work {
-            Work::Program(program) => program::execute(&program),
+/// In a command process that becomes no program.
+fn work_on(job: &Job, status: &Status, serve: Option<Serve>) -> ! {
+    forks::show_memory();
+    let built = mounts::build(&job.view, job.terminal);
+    let failure = match built.and_then(|()| prepare(job)) {
+        Ok(_) => match &job.work {
+            Work::Program(program) => program::execute(program),
             Work::Trial => {
                 status.tell(&Told::Trial(trial::run()), &[]);
                 forks::exit(/*code*/ 0)
@@ -222,7 +233,7 @@ fn become_command(
             Work::Serve { rules, settings } => match (serve, status.0.try_clone()) {
                 (Some(serve), Ok(socket)) => {
                     status.tell(&Told::Serving, &[]);
-                    serve(rules, &settings, socket);
+                    serve(rules.clone(), settings, socket);
                     forks::exit(/*code*/ 0)
                 }
                 (None, _) => at(Stage::Serve)(std::io::Error::from_raw_os_error(libc::ENOSYS)),
@@ -234,7 +245,8 @@ fn become_command(
     give_up(status, failure)
 }
 
-fn prepare(job: &Job, teller: Option<OwnedFd>) -> Result<(), Failure> {
+/// Gives up every right. Returns where the kernel asks about calls that can be denied, if anybody is to be asked and it can.
+fn prepare(job: &Job) -> Result<Option<OwnedFd>, Failure> {
     forks::new_session(job.terminal).map_err(at(Stage::Terminal))?;
     confine::set_limits(&job.limits).map_err(at(Stage::Limits))?;
     confine::give_up_capabilities().map_err(at(Stage::Capabilities))?;
@@ -245,12 +257,13 @@ fn prepare(job: &Job, teller: Option<OwnedFd>) -> Result<(), Failure> {
     if let Some(fence) = &job.fence {
         confine::landlock(fence)?;
     }
-    if let (Some(witness), Some(teller)) = (&job.witness, teller)
+    if let Some(witness) = &job.witness
         && let Ok(listener) = confine::seccomp_listening(calls::witnessed(job.network(), witness.watch))
     {
-        return send(&teller, &[0], &[listener.as_fd()]).map_err(at(Stage::Seccomp));
+        return Ok(Some(listener));
     }
-    confine::seccomp(calls::filter(job.network())).map_err(at(Stage::Seccomp))
+    confine::seccomp(calls::filter(job.network())).map_err(at(Stage::Seccomp))?;
+    Ok(None)
 }
 
 /// The launcher's end of the socket to the server.

@@ -8,6 +8,7 @@ use std::ptr;
 
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::chdir;
+use rustix::thread::UnshareFlags;
 
 use crate::job::{CARRIED, Failure, Program, STATUS, Stage, sealed};
 
@@ -17,7 +18,7 @@ pub(super) fn enter_directory(program: &Program) -> io::Result<()> {
 }
 
 /// `execvpe` over prepared candidates, without a fallback to a shell. Returns only when none could be run: with a refusal
-/// if there was one, otherwise with what the last one came to.
+/// if there was one, otherwise with what the last one came to. From here on descriptors are this process's alone.
 pub(super) fn execute(program: &Program) -> Failure {
     let failed = |candidate: usize, errno: i32| Failure {
         stage: Stage::Program,
@@ -27,7 +28,7 @@ pub(super) fn execute(program: &Program) -> Failure {
     let (Some(argv), Some(envp)) = (Strings::new(&program.argv), Strings::new(&program.envp)) else {
         return failed(/*candidate*/ 0, libc::EINVAL);
     };
-    if let Err(error) = carry(program) {
+    if let Err(error) = own_descriptors().and_then(|()| carry(program)) {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         return Failure { stage: Stage::Job, errno, detail: String::new() };
     }
@@ -49,6 +50,12 @@ pub(super) fn execute(program: &Program) -> Failure {
         (None, 1) => failed(/*candidate*/ 0, last),
         (None, _) => failed(/*candidate*/ 0, libc::ENOENT),
     }
+}
+
+/// `execve` would do it: what is closed and put in places from here on must not be the launcher's.
+fn own_descriptors() -> io::Result<()> {
+    // SAFETY: nobody in this memory runs meanwhile who could take one of the launcher's descriptors for this process's.
+    Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FILES) }?)
 }
 
 /// Puts what the program carries where it looks for it. Whatever else is open here closes when the program runs.
