@@ -3,7 +3,7 @@
 //! Making namespaces, processes and mounts is most of what a sandbox costs, and none of it has to wait until somebody asks.
 //! Nothing that a policy says is decided ahead: whoever stands by has no rules yet, and nobody's program.
 //!
-//! The job comes twice, each time whole: for the launcher and for its command. Either takes one of the two messages.
+//! It is the command that waits, in the launcher's memory, where it leaves the job that it got.
 #![allow(unsafe_code)]
 
 use std::io::{self, IoSliceMut};

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, sendmsg, shutdown};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use super::{Prepared, Running, WaitError, status};
 use crate::job::{Job, Task, Told, Work};
@@ -92,19 +92,11 @@ impl Prepared {
             return Err(Box::new(self));
         }
         let descriptors: Vec<_> = [self.job.as_fd(), stdout, stderr].into_iter().chain(stdin).collect();
-        let send = || {
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            control.push(SendAncillaryMessage::ScmRights(&descriptors));
-            sendmsg(&ready.status, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)
-        };
-        // For the launcher and for its command; the socket has room for both.
-        if send().is_err() {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&descriptors));
+        if sendmsg(&ready.status, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL).is_err() {
             return Err(Box::new(self));
-        }
-        if send().is_err() {
-            // Whoever has taken the first may be running the program by now: it must not be run again. The other ends it.
-            let _ = shutdown(&ready.status, Shutdown::Both);
         }
         Ok(Running { status: ready.status, ..self.running })
     }
