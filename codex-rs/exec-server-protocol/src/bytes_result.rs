@@ -5,7 +5,9 @@
 
 use serde::Serialize;
 
-use crate::bytes::{encode_into, encoded_len};
+use base64_simd::STANDARD;
+
+use crate::bytes::encoded_len;
 use crate::rpc::RequestId;
 
 /// What stands for one group of base64.
@@ -14,7 +16,7 @@ const GROUP_BYTES: usize = 3;
 /// An answer that is being put together. Its bytes may come in pieces of any length.
 #[derive(Debug)]
 pub struct BytesResult {
-    text: Vec<u8>,
+    text: String,
     /// Bytes that do not fill a group yet.
     rest: Vec<u8>,
 }
@@ -23,9 +25,19 @@ impl BytesResult {
     /// The answer to `id`, whose first member is called `member` and has about `expected` bytes.
     #[must_use]
     pub fn begin(id: &RequestId, member: &'static str, expected: usize) -> Self {
+        Self::begin_in(Vec::new(), id, member, expected)
+    }
+
+    /// The same, in `memory`, whose content is forgotten.
+    #[must_use]
+    pub fn begin_in(mut memory: Vec<u8>, id: &RequestId, member: &'static str, expected: usize) -> Self {
+        memory.clear();
+        let mut text = String::from_utf8(memory).expect("it is empty");
         let id = serde_json::to_string(id).expect("an id always serializes");
-        let mut text = Vec::with_capacity(id.len() + member.len() + encoded_len(expected) + 64);
-        text.extend_from_slice(format!(r#"{{"id":{id},"result":{{"{member}":""#).as_bytes());
+        text.reserve_exact(id.len() + member.len() + encoded_len(expected) + 64);
+        for part in [r#"{"id":"#, &id, r#","result":{""#, member, r#"":""#] {
+            text.push_str(part);
+        }
         Self { text, rest: Vec::with_capacity(GROUP_BYTES) }
     }
 
@@ -36,25 +48,27 @@ impl BytesResult {
             self.rest.extend_from_slice(&bytes[..missing]);
             bytes = &bytes[missing..];
             if self.rest.len() == GROUP_BYTES {
-                encode_into(&self.rest, &mut self.text);
+                STANDARD.encode_append(&self.rest, &mut self.text);
                 self.rest.clear();
             }
         }
         let whole = bytes.len() - bytes.len() % GROUP_BYTES;
-        encode_into(&bytes[..whole], &mut self.text);
+        STANDARD.encode_append(&bytes[..whole], &mut self.text);
         self.rest.extend_from_slice(&bytes[whole..]);
     }
 
     /// The whole message, with further members of the result, each with its name.
     #[must_use]
     pub fn finish(mut self, members: &[(&'static str, &dyn Json)]) -> String {
-        encode_into(&self.rest, &mut self.text);
-        self.text.push(b'"');
+        STANDARD.encode_append(&self.rest, &mut self.text);
+        self.text.push('"');
         for (name, value) in members {
-            self.text.extend_from_slice(format!(r#","{name}":{}"#, value.json()).as_bytes());
+            for part in [r#",""#, name, r#"":"#, &value.json()] {
+                self.text.push_str(part);
+            }
         }
-        self.text.extend_from_slice(b"}}");
-        String::from_utf8(self.text).expect("it was put together from text")
+        self.text.push_str("}}");
+        self.text
     }
 }
 

@@ -13,6 +13,7 @@ pub mod fs;
 pub mod http;
 pub mod ids;
 pub mod listing_result;
+pub mod long_write;
 pub mod methods;
 pub mod network;
 pub mod path_uri;

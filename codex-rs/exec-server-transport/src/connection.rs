@@ -181,6 +181,16 @@ impl MessageWriter {
         }
     }
 
+    /// As [`MessageWriter::feed`], for a text whose bytes are known to be UTF-8: a long one is not looked at again, and stays
+    /// where it is until it is sent.
+    pub async fn feed_known_text(&mut self, text: Bytes) -> Result<(), WriteError> {
+        match &mut self.0 {
+            Writer::WebSocket(writer) => writer.feed_known_text(text).await,
+            Writer::Lines(writer) => writer.feed_text(text.len(), |out| out.extend_from_slice(&text)).await,
+            Writer::Memory(writer) => writer.feed_text(text.len(), |out| out.extend_from_slice(&text)).await,
+        }
+    }
+
     /// As [`MessageWriter::feed`], for a binary message of `head` and `payload`. A long payload is not copied on its way
     /// to a socket: a server sends it from where it is kept.
     pub async fn feed_binary(&mut self, head: &[u8], payload: Bytes) -> Result<(), WriteError> {

@@ -10,16 +10,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use codex_exec_server_core::fs_fault::FsFault;
-use codex_exec_server_protocol::fs::{FileHandleId, FsOpenMode, FsReadBlockResponse};
+use codex_exec_server_protocol::fs::{FileHandleId, FsOpenMode};
 use codex_exec_server_protocol::path_uri::PathUri;
 use rustix::fs::{OFlags, ftruncate};
 use tokio::sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore};
 
+use super::block::{Block, Source};
 use super::host::FsHost;
 use super::open::{for_reading, for_writing};
 use super::place::{Links, Place};
 use super::quick::{QUICK_READ_BYTES, read_now};
-use super::read::read_at;
 use super::sandbox::Confined;
 
 /// See the module.
@@ -89,33 +89,30 @@ impl OpenFile {
         FsFault::HandleIo { path: self.uri.clone(), source: Arc::new(error) }
     }
 
-    /// Up to `len` bytes at `offset`, as what `take` makes of them, where they are read if that is a thread. The permit is
+    /// Up to `len` bytes at `offset`, as what `take` makes of them, which reads them where it may wait for them. The permit is
     /// room in `ahead` that a long block takes.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         host: &FsHost,
         (offset, len): (u64, u64),
         ahead: &Ahead,
-        take: impl FnOnce(FsReadBlockResponse) -> T + Send + 'static,
+        take: impl FnOnce(Block<'_>) -> std::io::Result<T> + Send + 'static,
     ) -> Result<(T, Option<OwnedSemaphorePermit>), FsFault> {
         let turn = Arc::clone(&self.file).read_owned().await;
         let file = self.present(turn.as_ref())?;
         if len <= QUICK_READ_BYTES
-            && let Some(block) = read_in_place(&file, offset, len)
+            && let Some((bytes, eof)) = read_in_place(&file, offset, len)
         {
-            return Ok((take(block), None));
+            let taken = take(Block(Source::Here { bytes, eof }));
+            return taken.map(|taken| (taken, None)).map_err(|error| self.failed(error));
         }
         // In its turn: what was asked of the file later does not come before it.
         let room = ahead.room(len).await;
         let this = Arc::clone(self);
         host.blocking(&self.uri, move || {
             let _turn = turn;
-            let chunk = read_at(&file, offset, len).map_err(|error| this.failed(error))?;
-            let size = file.metadata().map_err(|error| this.failed(error))?.len();
-            // Files of the kernel that tell no length go on for as long as there is something to read.
-            let is_told = size > 0 && offset.saturating_add(len) >= size;
-            let eof = (chunk.len() as u64) < len || is_told;
-            Ok((take(FsReadBlockResponse { chunk: chunk.into(), eof }), room))
+            let taken = take(Block(Source::File { file: &file, offset, len }));
+            taken.map(|taken| (taken, room)).map_err(|error| this.failed(error))
         })
         .await
     }
@@ -205,10 +202,10 @@ pub(super) fn open_file(uri: &PathUri, mode: FsOpenMode) -> Result<File, FsFault
 }
 
 /// A short block that is in memory as a whole.
-fn read_in_place(file: &File, offset: u64, len: u64) -> Option<FsReadBlockResponse> {
+fn read_in_place(file: &File, offset: u64, len: u64) -> Option<(Bytes, bool)> {
     // The length of an open file is known to the kernel, unless it is somebody else's; then no page is at hand either.
     let chunk = read_now(file, offset, usize::try_from(len).ok()?)?;
     // A block that is there as a whole ends the file only where the file says so.
     let size = file.metadata().ok()?.len();
-    Some(FsReadBlockResponse { chunk: chunk.into(), eof: offset.saturating_add(len) >= size })
+    Some((chunk, offset.saturating_add(len) >= size))
 }

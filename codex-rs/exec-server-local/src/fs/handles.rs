@@ -10,6 +10,7 @@ use codex_exec_server_protocol::fs::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::block::Block;
 use super::handle::{Ahead, OpenFile};
 use super::host::FsHost;
 use super::sandbox::Confined;
@@ -98,15 +99,17 @@ impl FileHandles {
 
     /// `fs/readBlock`
     pub async fn read_block(&self, params: FsReadBlockParams) -> Result<FsReadBlockResponse, FsFault> {
-        Ok(self.take_block(params, |block| block).await?.0)
+        let whole = |block: Block<'_>| block.whole(Vec::new());
+        let ((chunk, eof), _) = self.take_block(params, whole).await?;
+        Ok(FsReadBlockResponse { chunk: chunk.into(), eof })
     }
 
-    /// The same, as what `take` makes of it, where it is read. Of long blocks that were read and still have their permits
+    /// The same, as what `take` makes of it, which reads it where it may wait. Of long blocks that were read and still have their permits
     /// there are only as many as may be ahead of the socket.
     pub async fn take_block<T: Send + 'static>(
         &self,
         params: FsReadBlockParams,
-        take: impl FnOnce(FsReadBlockResponse) -> T + Send + 'static,
+        take: impl FnOnce(Block<'_>) -> std::io::Result<T> + Send + 'static,
     ) -> Result<(T, Option<OwnedSemaphorePermit>), FsFault> {
         let file = self.find(&params.handle_id)?;
         if !(1..=MAX_BLOCK_BYTES).contains(&params.len) {

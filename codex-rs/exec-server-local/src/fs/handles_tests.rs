@@ -30,7 +30,9 @@ type Block = Result<(usize, Option<OwnedSemaphorePermit>), FsFault>;
 async fn ask(handles: &Arc<FileHandles>, offset: u64, len: u64) -> JoinHandle<Block> {
     let handles = Arc::clone(handles);
     let params = FsReadBlockParams { handle_id: FileHandleId("h".to_owned()), offset, len };
-    let asking = tokio::spawn(async move { handles.take_block(params, |block| block.chunk.len()).await });
+    let asking = tokio::spawn(async move {
+        handles.take_block(params, |block| Ok(block.whole(Vec::new())?.0.len())).await
+    });
     // On one thread it is polled in between.
     tokio::task::yield_now().await;
     asking

@@ -10,6 +10,7 @@
 //! under a policy is done by the same functions in a process that can touch no more than the policy allows (`confined`).
 
 mod backend;
+mod block;
 mod confined;
 mod copy;
 mod digest;
@@ -36,6 +37,7 @@ mod watch;
 mod write;
 
 pub use self::backend::LocalFileSystem;
+pub use self::block::Block;
 pub use self::confined::serve;
 pub use self::handles::FileHandles;
 pub use self::host::FsHost;

@@ -137,13 +137,24 @@ pub(super) fn range(params: &FsReadRangeParams) -> Result<FsReadRangeResponse, F
 
 /// Up to `len` bytes at `offset`; fewer only at the end.
 pub(super) fn read_at(file: &File, offset: u64, len: u64) -> std::io::Result<Bytes> {
+    read_at_into(Vec::new(), file, offset, len).map(Bytes::from)
+}
+
+/// The same, in `bytes`, whose content is forgotten.
+pub(super) fn read_at_into(
+    mut bytes: Vec<u8>,
+    file: &File,
+    offset: u64,
+    len: u64,
+) -> std::io::Result<Vec<u8>> {
+    bytes.clear();
     // The system counts with a sign, and nothing is that far.
     if i64::try_from(offset.saturating_add(len)).is_err() {
-        return Ok(Bytes::new());
+        return Ok(bytes);
     }
     let len = usize::try_from(len).expect("a block fits into memory");
     // Never cleared first: that would be another pass over all of it.
-    let mut bytes = Vec::with_capacity(len);
+    bytes.reserve_exact(len);
     while bytes.len() < len {
         let at = offset + bytes.len() as u64;
         match pread(file, spare_capacity(&mut bytes), at) {
@@ -154,5 +165,5 @@ pub(super) fn read_at(file: &File, offset: u64, len: u64) -> std::io::Result<Byt
     }
     // There may have been more room than was asked for.
     bytes.truncate(len);
-    Ok(bytes.into())
+    Ok(bytes)
 }

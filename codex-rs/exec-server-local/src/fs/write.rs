@@ -71,7 +71,7 @@ fn in_place(
 /// write so have them on their way to the disk before the file is closed. That takes many times as long.
 fn overwrite(file: &mut File, old_bytes: u64, data: &[u8]) -> std::io::Result<()> {
     let written = file.write_all(data);
-    let end = file.stream_position()?;
+    let end = if written.is_ok() { data.len() as u64 } else { file.stream_position()? };
     if end < old_bytes {
         ftruncate(&*file, end)?;
     }
@@ -86,8 +86,7 @@ fn open_for_turn<'a>(
     new_file: Mode,
 ) -> Result<(File, Statx, WriteTurn<'a>), FsFault> {
     for _ in 0..TRIES {
-        let (file, _) = for_writing_as(place, extra, new_file)?;
-        let stat = look_at(&file).map_err(|error| place.fault(error))?;
+        let (file, stat) = for_writing_as(place, extra, new_file)?;
         let turn = host.writing(device(&stat), stat.stx_ino);
         // Whoever had the turn before may have put another file here, and what is written to the old one is lost.
         match look(place.dir(), place.name(), place.look_flags()) {

@@ -162,6 +162,16 @@ impl Outbox {
         Ok(())
     }
 
+    /// As [`Outbox::queue`], for a text of which the caller knows that it is one.
+    pub(super) fn queue_known_text(&self, text: Bytes) -> Result<(), WriteError> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Err(WriteError::Closed);
+        }
+        state.add_frame(OpCode::Data(Data::Text), text);
+        Ok(())
+    }
+
     /// As [`Outbox::queue`], for a binary message in two parts. A long `payload` is not copied unless it has to be masked.
     pub(super) fn queue_binary(&self, head: &[u8], payload: Bytes) -> Result<(), WriteError> {
         let mut state = self.lock();

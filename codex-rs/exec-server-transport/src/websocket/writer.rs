@@ -42,6 +42,11 @@ impl WsWriter {
         self.outbox.queue_text(len, write)
     }
 
+    pub(crate) async fn feed_known_text(&mut self, text: Bytes) -> Result<(), WriteError> {
+        poll_fn(|cx| self.outbox.poll_ready(cx)).await?;
+        self.outbox.queue_known_text(text)
+    }
+
     pub(crate) async fn feed_binary(&mut self, head: &[u8], payload: Bytes) -> Result<(), WriteError> {
         poll_fn(|cx| self.outbox.poll_ready(cx)).await?;
         self.outbox.queue_binary(head, payload)

@@ -21,6 +21,8 @@ pub(crate) enum Form {
 pub(crate) enum Reply {
     /// JSON.
     Text(String),
+    /// JSON in memory that somebody wants back.
+    Lent(Bytes),
     /// See [`codex_exec_server_protocol::binary`]; only where the form is [`Form::Binary`].
     Binary { head: Vec<u8>, payload: Bytes },
 }
@@ -35,6 +37,7 @@ impl Reply {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Text(json) => json.len(),
+            Self::Lent(json) => json.len(),
             Self::Binary { head, payload } => head.len() + payload.len(),
         }
     }
@@ -44,6 +47,7 @@ impl Reply {
 pub(super) async fn feed_reply(writer: &mut MessageWriter, reply: Reply) -> Result<(), WriteError> {
     match reply {
         Reply::Text(json) => writer.feed(Message::text(json)).await,
+        Reply::Lent(json) => writer.feed_known_text(json).await,
         Reply::Binary { head, payload } => writer.feed_binary(&head, payload).await,
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod watches;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::handshake::Handshake;
 use codex_exec_server_core::sessions::{ConnectionId, IfAttached};
@@ -23,7 +24,10 @@ use codex_exec_server_local::fs::FileHandles;
 use codex_exec_server_local::process::{Acknowledgement, FollowId, Follower};
 use codex_exec_server_protocol::binary::BinaryMessage;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
-use codex_exec_server_protocol::methods::{ClientNotification, ClientRequest, DecodeError, Effect, Row};
+use codex_exec_server_protocol::long_write::{self, LONG_MESSAGE_BYTES};
+use codex_exec_server_protocol::methods::{
+    ClientNotification, ClientRequest, DecodeError, Effect, FsWriteFile, Method as _, Row,
+};
 use codex_exec_server_protocol::rpc::{Incoming, RequestId, encode_error, encode_result};
 use codex_exec_server_protocol::session::{
     InitializeParams, InitializeResponse, OBSERVED_SESSION_ENDED, TAKEN_OVER,
@@ -184,6 +188,7 @@ impl Reader {
     async fn receive(&mut self, message: Received) -> Result<(), CloseReason> {
         self.requests.room().await;
         let Received { kind, bytes: message } = message;
+        let Some(message) = self.long_write(message) else { return Ok(()) };
         match Incoming::parse(&message) {
             Ok(Incoming::Request { id, method, params, .. }) => {
                 self.request(id, &method, params, message.len());
@@ -204,12 +209,35 @@ impl Reader {
         }
     }
 
+    /// Takes a message that brings a long file, which is not taken apart like others. Gives any other back.
+    fn long_write(&mut self, message: Bytes) -> Option<Bytes> {
+        let bytes = message.len();
+        if bytes < LONG_MESSAGE_BYTES {
+            return Some(message);
+        }
+        // Changed in place where nobody else holds it.
+        match message.try_into_mut().map(long_write::take) {
+            Ok(Ok((id, params))) => {
+                match Served::row(FsWriteFile::NAME) {
+                    Ok(row) => self.serve(id, row, Served::whole_file(params), bytes),
+                    Err(error) => self.fail(&id, &error),
+                }
+                None
+            }
+            Ok(Err(other)) => Some(other.freeze()),
+            Err(shared) => Some(shared),
+        }
+    }
+
     fn request(&mut self, id: RequestId, method: &str, params: Option<&RawValue>, bytes: usize) {
-        let found = Served::row(method).and_then(|row| Ok((row, Served::decode(row, params)?)));
-        let (row, request) = match found {
-            Ok(found) => found,
-            Err(error) => return self.fail(&id, &error),
-        };
+        match Served::row(method).and_then(|row| Ok((row, Served::decode(row, params)?))) {
+            Ok((row, request)) => self.serve(id, row, request, bytes),
+            Err(error) => self.fail(&id, &error),
+        }
+    }
+
+    /// Has a request served that came as a message of `bytes`.
+    fn serve(&mut self, id: RequestId, row: &Row<ClientRequest>, request: Served, bytes: usize) {
         match request {
             Served::Initialize(params) => match self.initialize(&params) {
                 Ok(response) => {
@@ -322,6 +350,7 @@ impl Reader {
             searches: Searches::new(Arc::clone(&self.outbound), self.context.limits.files),
             watches: Watches::new(Arc::clone(&self.outbound), self.context.limits.files),
             missing: MissingWatches::new(Arc::clone(&self.outbound)),
+            lending: Arc::default(),
         });
         self.attached = Some(Attached { session, role, follow, files });
         Ok(InitializeResponse {

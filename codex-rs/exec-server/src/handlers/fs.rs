@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::fs_fault::FsFault;
-use codex_exec_server_local::fs::{FileHandles, LocalFileSystem, WholeFile};
+use codex_exec_server_local::fs::{Block, FileHandles, LocalFileSystem, WholeFile};
 use codex_exec_server_protocol::binary::Head;
 use codex_exec_server_protocol::bytes::encoded_len;
 use codex_exec_server_protocol::bytes_result::{BytesResult, Json};
@@ -16,6 +16,7 @@ use codex_exec_server_protocol::process::EmptyResponse;
 use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
 use serde::Serialize;
 
+use super::lending::Lending;
 use super::{Answer, Work, search};
 use crate::connection::missing::MissingWatches;
 use crate::connection::searches::Searches;
@@ -26,6 +27,9 @@ use crate::sessions::Displaced;
 /// How much of a whole file is read at once: whole groups of base64.
 const PIECE_BYTES: usize = 3 << 16;
 
+/// From this length on a block is told in memory that is used again.
+const LENT_BYTES: usize = 128 << 10;
+
 /// The files that a connection reaches: those of its session, and what it has opened itself.
 pub(crate) struct Files {
     pub(crate) system: Arc<LocalFileSystem>,
@@ -33,6 +37,8 @@ pub(crate) struct Files {
     pub(crate) searches: Searches,
     pub(crate) watches: Watches,
     pub(crate) missing: MissingWatches,
+    /// What blocks are told in.
+    pub(crate) lending: Arc<Lending>,
 }
 
 macro_rules! requests {
@@ -127,11 +133,11 @@ pub(crate) fn answer(
 }
 
 async fn run(files: &Arc<Files>, id: &RequestId, request: FsRequest, form: Form) -> Answer {
-    let Files { system, handles, searches, watches, missing } = &**files;
+    let Files { system, handles, searches, watches, missing, lending } = &**files;
     match request {
         FsRequest::ReadFile(params) => read_file(system, id, params).await,
         FsRequest::ReadRange(params) => read_range(system, handles, id, params, form).await,
-        FsRequest::ReadBlock(params) => read_block(handles, id, params, form).await,
+        FsRequest::ReadBlock(params) => read_block(handles, lending, id, params, form).await,
         FsRequest::WriteFile(params) => encode(id, system.write_file(params).await),
         FsRequest::Append(params) => encode(id, system.append(params).await),
         FsRequest::WriteRange(params) => encode(id, system.write_range(params).await),
@@ -289,19 +295,44 @@ async fn read_range(
 }
 
 /// As it is where the client takes it so; otherwise in base64, which is made where the block is read.
-async fn read_block(handles: &FileHandles, id: &RequestId, params: FsReadBlockParams, form: Form) -> Answer {
-    let (about, offset) = (id.clone(), params.offset);
-    match handles.take_block(params, move |block| block_reply(&about, offset, block, form)).await {
+async fn read_block(
+    handles: &FileHandles,
+    lending: &Arc<Lending>,
+    id: &RequestId,
+    params: FsReadBlockParams,
+    form: Form,
+) -> Answer {
+    let (about, lending) = (id.clone(), Arc::clone(lending));
+    let FsReadBlockParams { offset, len, .. } = params;
+    let expected = usize::try_from(len).unwrap_or(usize::MAX);
+    let take = move |block: Block<'_>| block_reply(&lending, &about, (offset, expected), block, form);
+    match handles.take_block(params, take).await {
         Ok((reply, room)) => Answer { hold: room, ..reply.into() },
         Err(fault) => failed(id, fault),
     }
 }
 
-fn block_reply(id: &RequestId, offset: u64, block: FsReadBlockResponse, form: Form) -> Reply {
-    if form == Form::Binary
-        && let Some(head) = (Head::Block { id, offset, eof: block.eof }).encode(block.chunk.len())
-    {
-        return Reply::Binary { head, payload: block.chunk.into_bytes() };
+fn block_reply(
+    lending: &Arc<Lending>,
+    id: &RequestId,
+    (offset, expected): (u64, usize),
+    block: Block<'_>,
+    form: Form,
+) -> std::io::Result<Reply> {
+    // A short one needs no memory that would be worth keeping.
+    let is_long = expected >= LENT_BYTES;
+    let memory = if is_long { lending.take() } else { Vec::new() };
+    if form == Form::Binary {
+        let (bytes, eof) = block.whole(memory)?;
+        let head = (Head::Block { id, offset, eof }).encode(bytes.len());
+        let Some(head) = head else {
+            return Ok(bytes_result(id, "chunk", &bytes).finish(&[("eof", &eof)]).into());
+        };
+        let payload = if is_long { lending.lend(bytes) } else { bytes.into() };
+        return Ok(Reply::Binary { head, payload });
     }
-    bytes_result(id, "chunk", &block.chunk).finish(&[("eof", &block.eof)]).into()
+    let mut result = BytesResult::begin_in(memory, id, "chunk", expected);
+    let eof = block.pieces(|piece| result.push(piece))?;
+    let json = result.finish(&[("eof", &eof)]);
+    Ok(if is_long { Reply::Lent(lending.lend(json.into_bytes())) } else { json.into() })
 }
