@@ -94,18 +94,28 @@ pub(crate) fn table(network: SandboxNetwork) -> &'static [Line] {
     MADE[index(network)].get_or_init(|| lines(network))
 }
 
-/// The same filter, but what it refuses and what is watched is asked of a listener.
+/// The same filter, but what it refuses and what is watched is asked of a listener. So is every socket of a private network:
+/// whether there was one decides whether that network can be used again.
 pub(crate) fn witnessed(network: SandboxNetwork, watch: Watch) -> &'static [Instruction] {
     static MADE: [[OnceLock<Vec<Instruction>>; Watch::KINDS]; 2] =
         [const { [const { OnceLock::new() }; Watch::KINDS] }; 2];
     MADE[index(network)][watch.index()].get_or_init(|| {
         let mut lines = lines(network);
-        for line in lines.iter_mut().filter(|line| line.action == REFUSED) {
+        let is_asked = |line: &Line| match network {
+            SandboxNetwork::Restricted => line.action == REFUSED || makes_socket(line.call),
+            SandboxNetwork::Enabled => line.action == REFUSED,
+        };
+        for line in lines.iter_mut().filter(|line| is_asked(line)) {
             line.action = Action::Ask;
         }
         lines.extend(watched::lines(watch));
         assemble(&lines)
     })
+}
+
+/// Whether a call makes sockets. All others need one to do anything to a network.
+pub(crate) fn makes_socket(call: c_long) -> bool {
+    call == libc::SYS_socket || call == libc::SYS_socketpair
 }
 
 /// Makes what processes of a closed network need, for those that are copies of this one.

@@ -32,8 +32,30 @@ pub enum Subject {
 pub const MOST: usize = 32;
 /// Of longer paths the rest is left out.
 const LONGEST_PATH: usize = 1024;
-/// All of them fit into this, so into a pipe that nobody reads yet.
+/// A report fits into this, so into a pipe that nobody reads yet.
 pub(crate) const REPORT_BYTES: usize = 48 * 1024;
+
+/// What is told when a process has ended.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// Whether nobody inside has ever had a socket.
+    pub(crate) is_network_unused: bool,
+    pub(crate) denials: Denials,
+}
+
+impl Report {
+    /// For the road; never longer than [`REPORT_BYTES`].
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        [&[u8::from(self.is_network_unused)], &self.denials.to_bytes()[..]].concat()
+    }
+
+    /// The other end of [`to_bytes`](Self::to_bytes): whether the network is unused, and what was denied; `None` where
+    /// nothing, or half of it, arrived.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<(bool, Vec<Denial>)> {
+        let (unused, denials) = bytes.split_first()?;
+        Some((*unused == 1, Denials::from_bytes(denials)?))
+    }
+}
 
 /// A bounded list without repetitions.
 #[derive(Debug, Default)]
@@ -49,12 +71,12 @@ impl Denials {
         }
     }
 
-    /// For the road; never longer than [`REPORT_BYTES`].
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    /// For the road; shorter than [`REPORT_BYTES`].
+    fn to_bytes(&self) -> Vec<u8> {
         let mut told = &self.0[..];
         loop {
             match postcard::to_stdvec(told) {
-                Ok(bytes) if bytes.len() <= REPORT_BYTES => return bytes,
+                Ok(bytes) if bytes.len() < REPORT_BYTES => return bytes,
                 _ if told.is_empty() => return vec![0],
                 _ => told = &told[..told.len() / 2],
             }
@@ -62,7 +84,7 @@ impl Denials {
     }
 
     /// The other end of [`to_bytes`](Self::to_bytes); `None` where nothing, or half of it, arrived.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Vec<Denial>> {
+    fn from_bytes(bytes: &[u8]) -> Option<Vec<Denial>> {
         postcard::from_bytes(bytes).ok()
     }
 }
@@ -108,7 +130,12 @@ mod tests {
     }
 
     #[test]
-    fn no_denials_are_told_as_well() {
-        assert_eq!(Denials::from_bytes(&Denials::default().to_bytes()), Some(Vec::new()));
+    fn no_denials_are_told_as_well_and_half_a_report_says_nothing_of_a_network() {
+        for is_network_unused in [true, false] {
+            let bytes = Report { is_network_unused, denials: Denials::default() }.to_bytes();
+            assert_eq!(Report::from_bytes(&bytes), Some((is_network_unused, Vec::new())));
+            assert_eq!(Report::from_bytes(&bytes[..1]), None);
+        }
+        assert_eq!(Report::from_bytes(&[]), None);
     }
 }

@@ -23,8 +23,8 @@ pub const CARRIED: i32 = 3;
 
 /// Ports that can be listened on for one process.
 pub const MOST_LISTENERS: usize = 8;
-/// Descriptors that come with one message: the program's process, its mounts, those listeners, and a report.
-pub(crate) const MOST_DESCRIPTORS: usize = MOST_LISTENERS + 3;
+/// Descriptors that come with one message: the program's process, its mounts and network, those listeners, and a report.
+pub(crate) const MOST_DESCRIPTORS: usize = MOST_LISTENERS + 4;
 
 /// What a launcher is started for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub(crate) enum Task {
     Zygote,
 }
 
-/// What a zygote is asked for. The socket of the new launcher comes with it.
+/// What a zygote is asked for. The socket of the new launcher comes with it, and a network that it is to use if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Birth {
     /// Resource, soft and hard limit that the new one begins with.
@@ -185,9 +185,11 @@ pub struct Failure {
 /// What the launcher tells back. The socket's end without a [`Told::Failed`] means that the program runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Told {
-    /// Descriptors of the program's process and of its mounts come with this, those of the job's listeners, and one of a pipe
-    /// that will tell what was denied, if anybody watches.
-    Command,
+    /// Descriptors of the program's process and of its mounts come with this, of its network if that may be used again, those
+    /// of the job's listeners, and one of a pipe that will tell what was denied, if anybody watches.
+    Command {
+        network: bool,
+    },
     Failed(Failure),
     /// What came of [`Work::Trial`]: the names of attempts that got through.
     Trial(Vec<String>),

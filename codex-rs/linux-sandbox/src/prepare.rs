@@ -1,5 +1,6 @@
 //! A sandbox that is ready to be started: what the launcher needs, and what has to be held meanwhile.
 
+mod networks;
 mod standby;
 mod zygote;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use codex_exec_server_protocol::sandbox::SandboxNetwork;
 use rustix::net::{
@@ -17,7 +19,7 @@ use rustix::net::{
     socketpair,
 };
 
-use crate::denial::{Denial, Denials, REPORT_BYTES};
+use crate::denial::{Denial, REPORT_BYTES, Report};
 use crate::file_rules::FileRules;
 use crate::intent::{Files, Policy};
 use crate::job::{
@@ -28,6 +30,7 @@ use crate::placeholder::Placeholder;
 use crate::rules::{Access, Origin, Rule, Rules};
 use crate::survey::{Sight, SurveyError, survey};
 use crate::watched::Watch;
+use networks::{Lent, Networks};
 
 /// Why a sandbox can't be made ready. Nothing has run.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +67,8 @@ pub struct Running {
     sight: Sight,
     /// How many come with the news that the program runs.
     listeners: usize,
+    /// Where its network goes if it can be used again.
+    networks: Option<Arc<Networks>>,
 }
 
 /// A sandboxed program that runs.
@@ -88,6 +93,8 @@ pub struct Held {
     sight: Sight,
     /// Tells what was denied, when the process has ended. `None` where nobody watches.
     report: Option<OwnedFd>,
+    /// Its network, if it can be used again.
+    network: Option<Lent>,
 }
 
 impl Held {
@@ -106,7 +113,11 @@ impl Held {
                 Err(_) => return None,
             }
         }
-        Denials::from_bytes(&bytes[..filled])
+        let (is_network_unused, denials) = Report::from_bytes(&bytes[..filled])?;
+        if let Some(network) = self.network.as_ref().filter(|_| is_network_unused) {
+            network.declare_unused();
+        }
+        Some(denials)
     }
 
     /// Whether something stands on the machine, for as long as this is held, where nothing may be made.
@@ -235,6 +246,7 @@ impl Prepared {
                 placeholders: survey.placeholders,
                 sight: survey.sight,
                 listeners,
+                networks: None,
             },
             suits_standby,
         })
@@ -282,7 +294,7 @@ impl Running {
     /// Of a launcher that has no policy yet.
     fn without_rules(status: OwnedFd) -> Self {
         let (rules, sight) = (Rules::default(), Sight::default());
-        Self { status, rules, placeholders: Vec::new(), sight, listeners: 0 }
+        Self { status, rules, placeholders: Vec::new(), sight, listeners: 0, networks: None }
     }
 
     /// Waits until the program runs or certainly does not.
@@ -290,16 +302,17 @@ impl Running {
     /// # Errors
     /// [`Failure`], with an `EPIPE` if the launcher died without a word.
     pub fn wait(self) -> Result<Started, WaitError> {
-        let mut told = Vec::new();
+        let mut told = (false, Vec::new());
         loop {
             match self.receive()? {
                 None => break,
-                Some((Told::Command, descriptors)) => told = descriptors,
+                Some((Told::Command { network }, descriptors)) => told = (network, descriptors),
                 Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
                 Some((Told::Trial(_) | Told::Serving | Told::Ready | Told::Born { .. }, _)) => {}
             }
         }
-        Ok(self.started(told)?.0)
+        let (has_network, told) = told;
+        Ok(self.started(has_network, told)?.0)
     }
 
     /// Waits until files are served or certainly are not.
@@ -312,25 +325,28 @@ impl Running {
         while told.is_empty() || !serving {
             match self.receive()? {
                 None => return Err(WaitError::Silent),
-                Some((Told::Command, descriptors)) => told = descriptors,
+                Some((Told::Command { .. }, descriptors)) => told = descriptors,
                 Some((Told::Serving, _)) => serving = true,
                 Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
                 Some((Told::Trial(_) | Told::Ready | Told::Born { .. }, _)) => {}
             }
         }
-        let (started, socket) = self.started(told)?;
+        let (started, socket) = self.started(/*has_network*/ false, told)?;
         Ok(FileServer { started, socket })
     }
 
-    /// `told` are the program's process, its mounts, what listens, and what will tell of denials.
-    fn started(self, told: Vec<OwnedFd>) -> Result<(Started, OwnedFd), WaitError> {
+    /// `told` are the program's process, its mounts, its network if it `has_network`, what listens, and what will tell of
+    /// denials.
+    fn started(self, has_network: bool, told: Vec<OwnedFd>) -> Result<(Started, OwnedFd), WaitError> {
         let mut told = told.into_iter();
         let command = told.next().ok_or(WaitError::Silent)?;
         let mounts = told.next();
+        let network = if has_network { told.next() } else { None };
         let listeners: Vec<OwnedFd> = told.by_ref().take(self.listeners).collect();
         let report = told.next();
-        let Self { status, rules, placeholders, sight, .. } = self;
-        let held = Held { rules, _mounts: mounts, placeholders, sight, report };
+        let Self { status, rules, placeholders, sight, networks, .. } = self;
+        let network = network.zip(networks).map(|(network, networks)| Lent::new(network, networks));
+        let held = Held { rules, _mounts: mounts, placeholders, sight, report, network };
         Ok((Started { command, held, listeners }, status))
     }
 
@@ -344,7 +360,7 @@ impl Running {
                 None => return Err(WaitError::Silent),
                 Some((Told::Trial(through), _)) => return Ok(through),
                 Some((Told::Failed(failure), _)) => return Err(WaitError::Failed(failure)),
-                Some((Told::Command | Told::Serving | Told::Ready | Told::Born { .. }, _)) => {}
+                Some((Told::Command { .. } | Told::Serving | Told::Ready | Told::Born { .. }, _)) => {}
             }
         }
     }

@@ -14,6 +14,7 @@ mod escape {
     mod login;
     mod managed;
     mod network;
+    mod networks;
     mod policy;
     mod processes;
     mod project;

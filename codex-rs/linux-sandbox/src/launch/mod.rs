@@ -53,12 +53,15 @@ pub(crate) fn run(serve: Option<Serve>) -> ! {
     // SAFETY: the server placed these for this program, and nothing else here uses them.
     let (job, status) = unsafe { (OwnedFd::from_raw_fd(JOB), Status(OwnedFd::from_raw_fd(STATUS))) };
     let begun = forks::close_on_exec(status.0.as_fd()).and_then(|()| Task::from_memfd(job));
-    let (task, status) = match begun {
-        Ok(Task::Zygote) => (Task::StandBy, zygote::serve(status)),
-        Ok(task) => (task, status),
+    let (task, status, network) = match begun {
+        Ok(Task::Zygote) => {
+            let (status, network) = zygote::serve(status);
+            (Task::StandBy, status, Some(network))
+        }
+        Ok(task) => (task, status, None),
         Err(error) => give_up(&status, at(Stage::Job)(error)),
     };
-    match launch(task, &status, serve) {
+    match launch(task, network, &status, serve) {
         // Nobody needs it any more.
         Ok(None) => forks::exit(/*code*/ 0),
         Ok(Some(launched)) => {
@@ -84,7 +87,13 @@ struct Launched {
     watch: Option<(Witness, OwnedFd)>,
 }
 
-fn launch(task: Task, status: &Status, serve: Option<Serve>) -> Result<Option<Launched>, Failure> {
+/// `network` is the one that it is in, if it is private already.
+fn launch(
+    task: Task,
+    network: Option<OwnedFd>,
+    status: &Status,
+    serve: Option<Serve>,
+) -> Result<Option<Launched>, Failure> {
     // Whoever stands by does so for programs that are watched, in a closed network that nobody listens in.
     let (own_network, is_watched, listen) = match &task {
         Task::Now(job) => (job.own_network, job.witness.is_some(), &job.listen[..]),
@@ -92,7 +101,7 @@ fn launch(task: Task, status: &Status, serve: Option<Serve>) -> Result<Option<La
     };
     // Numbers mean something in this table that they don't in the one inside.
     let processes = if is_watched { watching_place() } else { None };
-    namespaces::enter(own_network)?;
+    namespaces::enter(own_network && network.is_none())?;
     let mounts = namespaces::mounts().map_err(at(Stage::Namespaces))?;
     let listeners = namespaces::listen(listen)?;
     let init = Init::begin().map_err(at(Stage::Fork))?;
@@ -135,10 +144,13 @@ fn launch(task: Task, status: &Status, serve: Option<Serve>) -> Result<Option<La
         _ => None,
     };
     let mut told = vec![command.pidfd(), mounts.as_fd()];
+    // If nobody watches, nobody can say whether it was used.
+    let network = network.filter(|_| watch.is_some());
+    told.extend(network.as_ref().map(OwnedFd::as_fd));
     told.extend(listeners.iter().map(OwnedFd::as_fd));
     told.extend(watch.as_ref().map(|(_, (report, _))| report.as_fd()));
-    status.tell(&Told::Command, &told);
-    drop((listeners, mounts));
+    status.tell(&Told::Command { network: network.is_some() }, &told);
+    drop((listeners, mounts, network));
     let watch = watch.map(|(witness, (_, report))| (witness, report));
     Ok(Some(Launched { init, command, watch }))
 }
@@ -180,7 +192,7 @@ fn end_as(launched: Launched) -> ! {
     if let Some((witness, report)) = witness.zip(report) {
         let failed = !matches!(end, Ok(End::Exited(0)));
         // It fits into the pipe, and is there before anybody can see this process end.
-        let _ = rustix::io::write(&report, &witness.testimony(failed));
+        let _ = rustix::io::write(&report, &witness.testimony(failed).to_bytes());
     }
     init.end();
     end.map_or_else(|_| forks::exit(NOT_RUN), End::repeat)

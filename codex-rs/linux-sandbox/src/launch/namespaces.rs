@@ -2,12 +2,12 @@
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::process::{getegid, geteuid};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use super::{at, confine};
 use crate::job::{Failure, Stage};
@@ -16,9 +16,7 @@ use crate::job::{Failure, Stage};
 ///
 /// The user keeps number and group; everybody else is nobody.
 pub(super) fn enter(own_network: bool) -> Result<(), Failure> {
-    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-    let mut flags = UnshareFlags::NEWUSER
-        | UnshareFlags::NEWNS
+    let mut flags = UnshareFlags::NEWNS
         | UnshareFlags::NEWPID
         | UnshareFlags::NEWIPC
         | UnshareFlags::NEWUTS
@@ -26,9 +24,43 @@ pub(super) fn enter(own_network: bool) -> Result<(), Failure> {
     if own_network {
         flags |= UnshareFlags::NEWNET;
     }
+    enter_as_user(flags)?;
+    if own_network {
+        raise_loopback().map_err(at(Stage::Loopback))?;
+    }
+    // Whoever is forked from here on has it from this process.
+    confine::bound_capabilities().map_err(at(Stage::Capabilities))
+}
+
+/// Leaves the machine's users alone: the owner of networks that outlive a sandbox. Nobody who runs a program is ever in this
+/// namespace, so nobody has rights over those networks.
+pub(super) fn enter_nursery() -> Result<(), Failure> {
+    enter_as_user(UnshareFlags::empty())
+}
+
+/// A network with nothing but a loopback: `kept` from before, or a new one. To be called in a nursery.
+pub(super) fn enter_network(kept: Option<OwnedFd>) -> Result<OwnedFd, Failure> {
+    if let Some(kept) = kept
+        && move_into_link_name_space(kept.as_fd(), Some(LinkNameSpaceType::Network)).is_ok()
+    {
+        return Ok(kept);
+    }
+    unshare(UnshareFlags::NEWNET)?;
+    raise_loopback().map_err(at(Stage::Loopback))?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::open("/proc/self/ns/net", flags, Mode::empty()).map_err(at(Stage::Namespaces))
+}
+
+fn unshare(flags: UnshareFlags) -> Result<(), Failure> {
     #[allow(unsafe_code)]
     // SAFETY: the danger is in `CLONE_FILES`, which makes threads see different descriptors; it is not among the flags.
-    unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(at(Stage::Namespaces))?;
+    unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(at(Stage::Namespaces))
+}
+
+/// A new user namespace, and `others`, which it owns.
+fn enter_as_user(others: UnshareFlags) -> Result<(), Failure> {
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    unshare(UnshareFlags::NEWUSER | others)?;
     let map = |file: &str, text: String| {
         std::fs::write(file, text)
             .map_err(|error| Failure { detail: file.into(), ..at(Stage::UserMap)(error) })
@@ -36,12 +68,7 @@ pub(super) fn enter(own_network: bool) -> Result<(), Failure> {
     // Without this an ordinary user may not map a group: leaving a group could open what is closed to its members.
     map("/proc/self/setgroups", "deny".into())?;
     map("/proc/self/gid_map", format!("{group} {group} 1"))?;
-    map("/proc/self/uid_map", format!("{user} {user} 1"))?;
-    if own_network {
-        raise_loopback().map_err(at(Stage::Loopback))?;
-    }
-    // Whoever is forked from here on has it from this process.
-    confine::bound_capabilities().map_err(at(Stage::Capabilities))
+    map("/proc/self/uid_map", format!("{user} {user} 1"))
 }
 
 /// The mounts of everybody inside, to be held by somebody outside. The last one to leave them waits until all processors have

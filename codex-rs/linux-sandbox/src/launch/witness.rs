@@ -16,10 +16,12 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags, openat};
 
 use super::judge::{Intention, judge};
 use crate::bpf::{Action, Line, decide};
-use crate::denial::{Denial, Denials, Subject};
+use crate::calls::makes_socket;
+use crate::denial::{Denial, Denials, Report, Subject};
 use crate::rules::{Access, Rules};
 use crate::watched::{Deed, PathAt, WRITING, Watched, find};
 
@@ -62,6 +64,8 @@ pub(super) struct Witness {
     table: &'static [Line],
     rules: Rules,
     denials: Denials,
+    /// Whether anybody has asked for a socket.
+    has_sockets: bool,
     unsure: VecDeque<(&'static str, PathBuf, Intention, bool)>,
 }
 
@@ -69,7 +73,15 @@ impl Witness {
     pub(super) fn new(listener: OwnedFd, processes: OwnedFd, table: &'static [Line], rules: Rules) -> Self {
         // SAFETY: a number is passed; older kernels refuse it, and it only saves time.
         unsafe { libc::ioctl(listener.as_raw_fd(), SET_FLAGS as _, IN_TURN) };
-        Self { listener, processes, table, rules, denials: Denials::default(), unsure: VecDeque::new() }
+        Self {
+            listener,
+            processes,
+            table,
+            rules,
+            denials: Denials::default(),
+            has_sockets: false,
+            unsure: VecDeque::new(),
+        }
     }
 
     /// Watches until `process` is dead.
@@ -95,13 +107,28 @@ impl Witness {
     }
 
     /// What was denied. Of one that `failed`, the last calls are looked at again.
-    pub(super) fn testimony(mut self, failed: bool) -> Vec<u8> {
+    ///
+    /// From here on nobody answers any more, and whoever still asks for a socket is refused: so if there was none until now,
+    /// there never is. That the kernel counts none either is asked as well.
+    pub(super) fn testimony(mut self, failed: bool) -> Report {
         if failed {
             for (name, path, intention, follow) in std::mem::take(&mut self.unsure) {
                 self.note_path(name, &path, intention, follow);
             }
         }
-        self.denials.to_bytes()
+        let is_network_unused = !self.has_sockets && self.counts_no_socket();
+        Report { is_network_unused, denials: self.denials }
+    }
+
+    /// What the kernel says of this process's network, which is that of everybody inside.
+    fn counts_no_socket(&self) -> bool {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let Ok(file) = openat(&self.processes, c"self/net/sockstat", flags, Mode::empty()) else {
+            return false;
+        };
+        let mut text = [0; 64];
+        let count = rustix::io::read(&file, &mut text).unwrap_or(0);
+        text[..count].starts_with(b"sockets: used 0\n")
     }
 
     /// Answers one call.
@@ -112,6 +139,8 @@ impl Witness {
         if unsafe { libc::ioctl(self.listener.as_raw_fd(), RECEIVE as _, &raw mut told) } < 0 {
             return;
         }
+        // A call that nobody was told of is not made.
+        self.has_sockets |= makes_socket(told.call.into());
         let error = match decide(self.table, told.call.into(), told.arguments) {
             Action::Errno(errno) => {
                 self.refused(&told);

@@ -3,6 +3,11 @@
 //! Loading the program is a third of what a launcher costs. The copies are children of the server, as if it had started
 //! them itself, and each has a socket of its own to it: what they are to do never comes by here. So a zygote knows no policy,
 //! no program and nothing of the server's, and a copy gets nothing from it but the loaded program. It ends with the socket.
+//!
+//! A private network costs the kernel more than everything else about a sandbox, twice: to make and to take apart. So one that
+//! nobody inside has used is used again. Unused means that none of them ever had a socket, since without one nothing can be done
+//! to a network or be left in it; see [`witness`](super::witness). Such networks belong to a user namespace of the zygote's, in
+//! which no program ever is.
 #![allow(unsafe_code)]
 
 use std::io::{self, IoSliceMut};
@@ -12,17 +17,21 @@ use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::setsid;
 
-use super::{Status, at, confine, forks};
+use super::{Status, at, confine, forks, namespaces};
 use crate::calls;
 use crate::job::{Birth, Failure, Stage, TOLD_BYTES, Told};
 
-/// Makes launchers until nobody is going to ask for one any more; returns only in one of them, with its socket.
-pub(super) fn serve(socket: Status) -> Status {
+/// Makes launchers until nobody is going to ask for one any more; returns only in one of them, with its socket and the network
+/// that it is in.
+pub(super) fn serve(socket: Status) -> (Status, OwnedFd) {
     // The same for all of them.
     calls::make_ahead();
+    if let Err(failure) = namespaces::enter_nursery() {
+        super::give_up(&socket, failure);
+    }
     loop {
-        let (birth, status) = match receive(&socket.0) {
-            Ok(Some((birth, status))) => (birth, Status(status)),
+        let (birth, status, kept) = match receive(&socket.0) {
+            Ok(Some((birth, status, kept))) => (birth, Status(status), kept),
             Ok(None) => forks::exit(/*code*/ 0),
             // The server sees the end, and makes another.
             Err(_) => forks::exit(super::NOT_RUN),
@@ -30,10 +39,10 @@ pub(super) fn serve(socket: Status) -> Status {
         match copy() {
             Ok(Copy::New) => {
                 drop(socket);
-                if let Err(failure) = begin(birth) {
-                    super::give_up(&status, failure);
+                match begin(birth).and_then(|()| namespaces::enter_network(kept)) {
+                    Ok(network) => return (status, network),
+                    Err(failure) => super::give_up(&status, failure),
                 }
-                return status;
             }
             Ok(Copy::Made { os_pid, process }) => socket.tell(&Told::Born { os_pid }, &[process.as_fd()]),
             Err(error) => socket.tell(&Told::Failed(at(Stage::Fork)(error)), &[]),
@@ -78,10 +87,11 @@ fn copy() -> io::Result<Copy> {
     }
 }
 
-/// Waits until one is asked for. `None` when nobody will.
-fn receive(socket: &OwnedFd) -> io::Result<Option<(Birth, OwnedFd)>> {
+/// Waits until one is asked for, and returns what for, its socket, and a network that is to be used again, if there is one.
+/// `None` when nobody will.
+fn receive(socket: &OwnedFd) -> io::Result<Option<(Birth, OwnedFd, Option<OwnedFd>)>> {
     let mut bytes = [0; TOLD_BYTES];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = rustix::io::retry_on_intr(|| {
         recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC)
@@ -91,10 +101,12 @@ fn receive(socket: &OwnedFd) -> io::Result<Option<(Birth, OwnedFd)>> {
         Ok(_) | Err(rustix::io::Errno::CONNRESET) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let status = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+    let mut descriptors = control.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
         _ => None,
     });
+    let mut descriptors = descriptors.by_ref().flatten();
+    let (status, kept) = (descriptors.next(), descriptors.next());
     let birth = postcard::from_bytes(&bytes[..count]).map_err(io::Error::other)?;
-    Ok(Some((birth, status.ok_or(io::ErrorKind::InvalidData)?)))
+    Ok(Some((birth, status.ok_or(io::ErrorKind::InvalidData)?, kept)))
 }

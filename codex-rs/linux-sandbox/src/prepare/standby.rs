@@ -3,10 +3,12 @@
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
+use super::networks::Networks;
 use super::{Prepared, Running, WaitError, status};
 use crate::job::{Job, Task, Told, Work};
 use crate::launcher::Launcher;
@@ -16,6 +18,7 @@ use crate::view::{Base, Step};
 #[derive(Debug)]
 pub struct Ready {
     status: OwnedFd,
+    networks: Option<Arc<Networks>>,
 }
 
 /// A launcher that is to stand by, to be started as any other.
@@ -63,7 +66,7 @@ impl Running {
     /// As [`wait`](Self::wait).
     pub fn wait_until_ready(self) -> Result<Ready, WaitError> {
         match self.receive()? {
-            Some((Told::Ready, _)) => Ok(Ready { status: self.status }),
+            Some((Told::Ready, _)) => Ok(Ready { status: self.status, networks: self.networks }),
             Some((Told::Failed(failure), _)) => Err(WaitError::Failed(failure)),
             Some(_) | None => Err(WaitError::Silent),
         }
@@ -98,6 +101,6 @@ impl Prepared {
         if sendmsg(&ready.status, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL).is_err() {
             return Err(Box::new(self));
         }
-        Ok(Running { status: ready.status, ..self.running })
+        Ok(Running { status: ready.status, networks: ready.networks, ..self.running })
     }
 }

@@ -3,11 +3,13 @@
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
+use super::networks::Networks;
 use super::{Prepared, Running, WaitError, status};
 use crate::job::{Birth, Task, Told};
 use crate::launcher::Launcher;
@@ -16,6 +18,8 @@ use crate::launcher::Launcher;
 #[derive(Debug)]
 pub struct Zygote {
     socket: Running,
+    /// What it made, and can be used again.
+    networks: Arc<Networks>,
 }
 
 /// A launcher that a zygote has made.
@@ -49,7 +53,7 @@ impl Running {
     /// What was started is a zygote.
     #[must_use]
     pub fn into_zygote(self) -> Zygote {
-        Zygote { socket: self }
+        Zygote { socket: self, networks: Arc::default() }
     }
 }
 
@@ -62,19 +66,22 @@ impl Zygote {
     pub fn bear(&self, limit: Option<(u32, u64, u64)>, patience: Duration) -> Result<Born, WaitError> {
         let (status, theirs) = status()?;
         let request = postcard::to_stdvec(&Birth { limit }).map_err(io::Error::other)?;
-        let descriptors = [theirs.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let kept = self.networks.take();
+        let descriptors: Vec<_> =
+            [theirs.as_fd()].into_iter().chain(kept.as_ref().map(OwnedFd::as_fd)).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         control.push(SendAncillaryMessage::ScmRights(&descriptors));
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         sendmsg(&self.socket.status, &[IoSlice::new(&request)], &mut control, flags)
             .map_err(io::Error::from)?;
-        drop(theirs);
+        drop((theirs, kept));
         self.await_answer(patience)?;
         match self.socket.receive()? {
             Some((Told::Born { os_pid }, descriptors)) => {
                 let process = descriptors.into_iter().next().ok_or(WaitError::Silent)?;
-                Ok(Born { os_pid, process, running: Running::without_rules(status) })
+                let networks = Some(Arc::clone(&self.networks));
+                Ok(Born { os_pid, process, running: Running { networks, ..Running::without_rules(status) } })
             }
             Some((Told::Failed(failure), _)) => Err(WaitError::Failed(failure)),
             Some(_) | None => Err(WaitError::Silent),
