@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::limits::WireLimits;
 use crate::listen_url::ListenUrl;
 use crate::peer::Peer;
-use crate::stream::Stream;
+use crate::stream::{self, Stream};
 use crate::unix_socket::{BoundSocket, UnixSocketError};
 use crate::upgrade::{self, AcceptPolicy};
 use crate::websocket::Role;
@@ -82,6 +82,7 @@ impl Listener {
                 }
                 let tcp_error = |source| BindError::Tcp { address: *address, source };
                 let listener = TcpListener::bind(address).await.map_err(tcp_error)?;
+                stream::tune(&listener);
                 let local = listener.local_addr().map_err(tcp_error)?;
                 (Source::Tcp(listener), ListenUrl::Ws(local).to_string())
             }
@@ -148,7 +149,7 @@ impl Source {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                Ok((Stream::from_tcp(stream), Peer::Tcp(address)))
+                Ok((Stream::Tcp(stream), Peer::Tcp(address)))
             }
             Self::Unix(bound) => {
                 let (stream, _) = bound.listener.accept().await?;

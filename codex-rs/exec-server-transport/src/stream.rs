@@ -1,10 +1,12 @@
 //! The byte streams under a WebSocket, as one type, and what the kernel is told and asked about them.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
@@ -60,25 +62,30 @@ pub(crate) enum Evidence {
     Unknown,
 }
 
+/// No Nagle delay, little unsent data in the kernel, frequent probes. Sockets that a tuned listener accepts are
+/// tuned as well, which spares each of them the calls.
+pub(crate) fn tune(socket: &impl AsFd) {
+    // A socket that refuses an option still works, only with more delay; one that is already reset
+    // refuses them all.
+    if let Err(error) = setsockopt(socket, sockopt::TcpNoDelay, &true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    #[cfg(target_os = "linux")]
+    {
+        if let Err(error) = setsockopt(socket, linux::NotSentLowWater, &UNSENT_BYTES) {
+            tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
+        }
+        // Kernels before 6.15 do not have this one.
+        if let Err(error) = setsockopt(socket, linux::RetransmitMax, &RETRANSMIT_MAX_MS) {
+            tracing::trace!(%error, "cannot set TCP_RTO_MAX_MS");
+        }
+    }
+}
+
 impl Stream {
-    /// Takes over a TCP socket: no Nagle delay, little unsent data in the kernel, frequent probes.
+    /// Takes over a TCP socket that was dialled, and tunes it.
     pub(crate) fn from_tcp(stream: TcpStream) -> Self {
-        // A socket that refuses an option still works, only with more delay; one that is already reset
-        // refuses them all.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
-        }
-        #[cfg(target_os = "linux")]
-        {
-            use nix::sys::socket::setsockopt;
-            if let Err(error) = setsockopt(&stream, linux::NotSentLowWater, &UNSENT_BYTES) {
-                tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
-            }
-            // Kernels before 6.15 do not have this one.
-            if let Err(error) = setsockopt(&stream, linux::RetransmitMax, &RETRANSMIT_MAX_MS) {
-                tracing::trace!(%error, "cannot set TCP_RTO_MAX_MS");
-            }
-        }
+        tune(&stream);
         Self::Tcp(stream)
     }
 
@@ -88,7 +95,7 @@ impl Stream {
     pub(crate) fn bound_window(&self) {
         #[cfg(target_os = "linux")]
         if let Self::Tcp(stream) = self
-            && let Err(error) = nix::sys::socket::setsockopt(stream, linux::WindowClamp, &WINDOW_BYTES)
+            && let Err(error) = setsockopt(stream, linux::WindowClamp, &WINDOW_BYTES)
         {
             tracing::debug!(%error, "cannot set TCP_WINDOW_CLAMP");
         }
@@ -208,7 +215,7 @@ mod linux {
     sockopt_impl!(
         /// `TCP_NOTSENT_LOWAT`, in bytes.
         NotSentLowWater,
-        SetOnly,
+        Both,
         libc::IPPROTO_TCP,
         libc::TCP_NOTSENT_LOWAT,
         u32
@@ -224,7 +231,7 @@ mod linux {
     sockopt_impl!(
         /// `TCP_RTO_MAX_MS`, in milliseconds.
         RetransmitMax,
-        SetOnly,
+        Both,
         libc::IPPROTO_TCP,
         TCP_RTO_MAX_MS,
         u32
@@ -312,3 +319,27 @@ impl_read!(Stream);
 impl_read!(ReadHalf);
 impl_write!(Stream);
 impl_write!(WriteHalf);
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use nix::sys::socket::getsockopt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_accepted_by_a_tuned_listener_is_tuned() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        tune(&listener);
+        let address = listener.local_addr().expect("it is bound");
+        let (dialled, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (accepted, _) = accepted.expect("somebody dialled");
+        assert_eq!(getsockopt(&accepted, sockopt::TcpNoDelay), Ok(true));
+        assert_eq!(getsockopt(&accepted, linux::NotSentLowWater), Ok(UNSENT_BYTES));
+        if let Ok(interval) = getsockopt(&listener, linux::RetransmitMax) {
+            assert_eq!(interval, RETRANSMIT_MAX_MS);
+            assert_eq!(getsockopt(&accepted, linux::RetransmitMax), Ok(interval));
+        }
+        drop(dialled);
+    }
+}

@@ -10,20 +10,22 @@ use codex_exec_server_local::fs::FsHost;
 use codex_exec_server_local::http::LocalHttp;
 use codex_exec_server_local::os;
 use codex_exec_server_local::process::ProcessHost;
-use codex_exec_server_protocol::environment::{EnvironmentInfo, ProcessLimitsSupport};
+use codex_exec_server_protocol::environment::{EnvironmentInfo, ProcessLimitsSupport, SandboxSupport};
 use codex_exec_server_protocol::session::ServerLimits;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ServerConfig;
 use crate::environment;
 use crate::sessions::SessionRegistry;
+use crate::welcome::{Common, LastTold};
 
 /// See the module.
 pub(crate) struct Context {
     pub(crate) limits: Limits,
     /// The bounds as clients are told them.
-    pub(crate) told_limits: ServerLimits,
+    told_limits: ServerLimits,
     environment: EnvironmentInfo,
+    last_told: LastTold,
     /// The server's own variables.
     pub(crate) own_environment: Arc<Environment>,
     pub(crate) sandbox: Sandbox,
@@ -49,6 +51,7 @@ impl Context {
             limits: config.limits,
             told_limits,
             environment,
+            last_told: LastTold::default(),
             own_environment,
             sandbox: config.sandbox,
             sessions: SessionRegistry::new(host, http, files, request_keys, rules),
@@ -58,8 +61,17 @@ impl Context {
 
     /// The machine and the server as clients are told, with what is known of its sandboxes by now.
     pub(crate) fn environment(&self) -> EnvironmentInfo {
-        let mut environment = self.environment.clone();
-        environment.sandbox = self.sandbox.told_support();
+        self.environment_with(self.sandbox.told_support())
+    }
+
+    /// The same and the bounds, as the text that each connection is told.
+    pub(crate) fn common(&self) -> Arc<Common> {
+        let sandbox = self.sandbox.told_support();
+        self.last_told.with(sandbox, &self.told_limits, |sandbox| self.environment_with(sandbox))
+    }
+
+    fn environment_with(&self, sandbox: Option<SandboxSupport>) -> EnvironmentInfo {
+        let mut environment = EnvironmentInfo { sandbox, ..self.environment.clone() };
         environment.process_limits = Some(told_process_limits());
         let confines = environment.sandbox.as_ref().is_some_and(|support| support.processes);
         environment.capabilities.sandboxed_file_streaming = confines;

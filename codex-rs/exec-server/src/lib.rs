@@ -18,6 +18,7 @@ mod handlers;
 mod server;
 mod sessions;
 mod web_console;
+mod welcome;
 
 pub use config::ServerConfig;
 pub use server::Server;

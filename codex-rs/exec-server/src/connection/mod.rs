@@ -29,9 +29,7 @@ use codex_exec_server_protocol::methods::{
     ClientNotification, ClientRequest, DecodeError, Effect, FsWriteFile, Method as _, Row,
 };
 use codex_exec_server_protocol::rpc::{Incoming, RequestId, encode_error, encode_result};
-use codex_exec_server_protocol::session::{
-    InitializeParams, InitializeResponse, OBSERVED_SESSION_ENDED, TAKEN_OVER,
-};
+use codex_exec_server_protocol::session::{InitializeParams, OBSERVED_SESSION_ENDED, TAKEN_OVER};
 use codex_exec_server_transport::{
     CloseReason, Connection, MessageKind, Peer, PeerKind, Presence, ReadError, Received, close_code,
 };
@@ -50,6 +48,7 @@ use crate::context::Context;
 use crate::handlers::fs::Files;
 use crate::handlers::{self, Served};
 use crate::sessions::{Displaced, Holder, Loss, Session};
+use crate::welcome::Welcome;
 
 /// A session that this connection holds or observes, and as whom it follows the session's processes.
 struct Attached {
@@ -330,7 +329,7 @@ impl Reader {
         }
     }
 
-    fn initialize(&mut self, params: &InitializeParams) -> Result<InitializeResponse, ServiceError> {
+    fn initialize(&mut self, params: &InitializeParams) -> Result<Welcome, ServiceError> {
         self.handshake.may_initialize()?;
         let (session, role, lifetime) = self.find_session(params)?;
         self.handshake.initialize_succeeded();
@@ -353,10 +352,9 @@ impl Reader {
             lending: Arc::default(),
         });
         self.attached = Some(Attached { session, role, follow, files });
-        Ok(InitializeResponse {
+        Ok(Welcome {
             session_id,
-            environment_info: Some(self.context.environment()),
-            limits: Some(self.context.told_limits.clone()),
+            common: self.context.common(),
             detached_lifetime_ms: lifetime.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         })
     }
