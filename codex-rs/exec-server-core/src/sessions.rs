@@ -2,7 +2,7 @@
 //!
 //! Expiry is decided at the moment of asking, so a resume and a clean-up that meet can't both win.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use codex_exec_server_protocol::ids::SessionId;
@@ -100,13 +100,15 @@ pub struct Sessions {
     limit: usize,
     observers_each: usize,
     sessions: HashMap<SessionId, Held>,
+    /// Of the detached ones, the next to expire first: a server that holds thousands looks at those alone whose time is up.
+    expiries: BTreeSet<(Instant, SessionId)>,
 }
 
 impl Sessions {
     /// No sessions yet; there are at most `limit`, each with as many observers as `observers_each`.
     #[must_use]
     pub fn new(lifetimes: Lifetimes, limit: usize, observers_each: usize) -> Self {
-        Self { lifetimes, limit, observers_each, sessions: HashMap::new() }
+        Self { lifetimes, limit, observers_each, sessions: HashMap::new(), expiries: BTreeSet::new() }
     }
 
     /// Adds a session that `by` holds. The id is fresh by its making. Returns how long it waits whenever it is detached:
@@ -147,7 +149,10 @@ impl Sessions {
         let unknown = || ResumeError::Unknown(id.clone());
         let held = self.sessions.get_mut(id).ok_or_else(unknown)?;
         let displaced = match held.attachment {
-            Attachment::Detached { expires_at } if now < expires_at => None,
+            Attachment::Detached { expires_at } if now < expires_at => {
+                self.expiries.remove(&(expires_at, id.clone()));
+                None
+            }
             Attachment::Detached { .. } => return Err(unknown()),
             Attachment::Attached(holder) if if_attached == IfAttached::TakeOver => Some(holder),
             Attachment::Attached(_) => return Err(ResumeError::InUse(id.clone())),
@@ -184,7 +189,9 @@ impl Sessions {
     pub fn detach(&mut self, now: Instant, id: &SessionId, by: ConnectionId) -> bool {
         match self.sessions.get_mut(id) {
             Some(held) if held.attachment == Attachment::Attached(by) => {
-                held.attachment = Attachment::Detached { expires_at: now + held.lifetime };
+                let expires_at = now + held.lifetime;
+                held.attachment = Attachment::Detached { expires_at };
+                self.expiries.insert((expires_at, id.clone()));
                 true
             }
             _ => false,
@@ -193,19 +200,22 @@ impl Sessions {
 
     /// Removes and returns the sessions whose time has run out, with those who observed them.
     pub fn expire(&mut self, now: Instant) -> Vec<(SessionId, Vec<ConnectionId>)> {
-        let gone =
-            |held: &Held| matches!(held.attachment, Attachment::Detached { expires_at } if expires_at <= now);
-        self.sessions.extract_if(|_, held| gone(held)).map(|(id, held)| (id, held.observers)).collect()
+        let mut gone = Vec::new();
+        while let Some(next) = self.expiries.first()
+            && next.0 <= now
+            && let Some((_, id)) = self.expiries.pop_first()
+        {
+            if let Some(held) = self.sessions.remove(&id) {
+                gone.push((id, held.observers));
+            }
+        }
+        gone
     }
 
     /// When [`Self::expire`] next has something to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let expiry = |held: &Held| match held.attachment {
-            Attachment::Detached { expires_at } => Some(expires_at),
-            Attachment::Attached(_) => None,
-        };
-        self.sessions.values().filter_map(expiry).min()
+        self.expiries.first().map(|(expires_at, _)| *expires_at)
     }
 }
 

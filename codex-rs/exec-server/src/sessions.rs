@@ -189,9 +189,13 @@ impl SessionRegistry {
     pub(crate) fn detach(&self, id: &SessionId, by: ConnectionId) -> bool {
         let mut inner = self.lock();
         inner.holders.remove(&by);
+        let next = inner.rules.poll_timeout();
         let held = inner.rules.detach(Instant::now().into_std(), id, by);
+        let is_next = inner.rules.poll_timeout() != next;
         drop(inner);
-        self.changed.notify_one();
+        if is_next {
+            self.changed.notify_one();
+        }
         held
     }
 
