@@ -69,6 +69,25 @@ function ofWords(before: number, words: Int32Array, t: Int32Array): number {
   return c;
 }
 
+/** The checksum of bytes that come one after the other. */
+export class Crc32c {
+  #crc: number;
+
+  /** Behind what has the checksum `before`. */
+  constructor(before = 0) {
+    this.#crc = before;
+  }
+
+  add(bytes: Uint8Array): void {
+    this.#crc = crc32c(this.#crc, bytes);
+  }
+
+  /** Of all so far. */
+  get value(): number {
+    return this.#crc;
+  }
+}
+
 /** As the protocol writes a checksum: eight lower-case hex digits. */
 export function formatCrc32c(crc: number): string {
   return crc.toString(16).padStart(8, "0");

@@ -1,6 +1,6 @@
 // What a process did, in order but not yet vouched for; and what a subscriber's own count makes of it.
 
-import { crc32c } from "#crc32c";
+import { Crc32c } from "#crc32c";
 import type { ExitReason, OutputStream, ProcessUsage, SandboxDenial } from "../generated/types.js";
 import { formatCrc32c } from "./crc32c.js";
 
@@ -74,7 +74,7 @@ export class Tally {
   #isKnown: boolean;
   readonly #fromStart: boolean;
   #last: number;
-  #crc = 0;
+  readonly #crc = new Crc32c();
   #hasGaps = false;
   #hasExited = false;
 
@@ -106,7 +106,7 @@ export class Tally {
     else this.#bytes += bytes;
     if (record.type === "output") {
       // Behind a gap, or from the middle, there is nothing to compare it with.
-      if (this.#fromStart && !this.#hasGaps) this.#crc = crc32c(this.#crc, record.bytes);
+      if (this.#fromStart && !this.#hasGaps) this.#crc.add(record.bytes);
     } else if (record.type === "gap") this.#hasGaps = true;
     else if (record.type === "exited") this.#hasExited = true;
   }
@@ -120,7 +120,7 @@ export class Tally {
     if (this.#hasGaps) return "gap";
     if (!this.#fromStart) return "numbering";
     if (expectedCrc === undefined) return expected === undefined ? "numbering" : "length";
-    const found = formatCrc32c(this.#crc);
+    const found = formatCrc32c(this.#crc.value);
     return expectedCrc.toLowerCase() === found
       ? "checksum"
       : { what: "crc32c", expected: expectedCrc, found };

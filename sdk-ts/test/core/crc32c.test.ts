@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { source } from "../../kernel/build.mjs";
-import { crc32c as byTables, formatCrc32c } from "../../src/core/crc32c.js";
-import { checksumBy, crc32c } from "../../src/core/crc32c_wasm.js";
+import { Crc32c as ByTables, crc32c as byTables, formatCrc32c } from "../../src/core/crc32c.js";
+import { Crc32c, foldingBy } from "../../src/core/crc32c_wasm.js";
 
 /** By the definition. */
 function byBits(crc: number, bytes: Uint8Array): number {
@@ -17,15 +17,31 @@ function byBits(crc: number, bytes: Uint8Array): number {
   return ~whole >>> 0;
 }
 
-const kernel = checksumBy(WebAssembly as never);
+const folding = foldingBy(WebAssembly as never);
+class Folded extends Crc32c {
+  constructor(before = 0) {
+    super(before, () => folding);
+  }
+}
+
+/** Of `pieces`, behind what has the checksum `before`. */
+function checksum(
+  Checksum: typeof ByTables | typeof Crc32c,
+  before: number,
+  ...pieces: Uint8Array[]
+): number {
+  const sum = new Checksum(before);
+  for (const piece of pieces) sum.add(piece);
+  return sum.value;
+}
 
 describe.each([
-  ["tables", byTables],
-  ["WebAssembly", kernel],
-  ["what Node uses", crc32c],
-])("a checksum by %s", (_, checksum) => {
+  ["tables", ByTables],
+  ["WebAssembly", Folded],
+  ["what Node uses", Crc32c],
+])("a checksum by %s", (_, Checksum) => {
   test("is that of the standard", () => {
-    expect(formatCrc32c(checksum(0, new TextEncoder().encode("123456789")))).toBe("e3069283");
+    expect(formatCrc32c(checksum(Checksum, 0, new TextEncoder().encode("123456789")))).toBe("e3069283");
   });
 
   test("is that of the definition, for bytes of any kind and length, wherever they stand, in however many pieces", () => {
@@ -48,9 +64,9 @@ describe.each([
           const bytes = memory.subarray(start, start + length);
           const before = seed >>> 0;
           const whole = byBits(before, bytes);
-          expect(checksum(before, bytes)).toBe(whole);
+          expect(checksum(Checksum, before, bytes)).toBe(whole);
           const at = Math.floor(cut * length);
-          expect(checksum(checksum(before, bytes.subarray(0, at)), bytes.subarray(at))).toBe(whole);
+          expect(checksum(Checksum, before, bytes.subarray(0, at), bytes.subarray(at))).toBe(whole);
         },
       ),
       { numRuns: 150 },
@@ -64,31 +80,53 @@ test("of more than the kernel's memory, and of every length about each of its bo
   const about = (length: number): number[] => Array.from({ length: 140 }, (_, n) => length - 70 + n);
   for (const length of [...about(8192), ...about(65_536), ...about(room), ...about(2 * room), 300_000]) {
     const piece = bytes.subarray(0, length);
-    if (kernel(7, piece) !== byTables(7, piece)) expect.fail(`wrong for ${length} bytes`);
+    if (checksum(Folded, 7, piece) !== byTables(7, piece)) expect.fail(`wrong for ${length} bytes`);
   }
 });
 
 test("a bit that is wrong, wherever it is, is found", () => {
   const bytes = new Uint8Array(65_536);
-  const right = kernel(0, bytes);
+  const right = checksum(Folded, 0, bytes);
   fc.assert(
     fc.property(fc.nat(65_535), fc.nat(7), (at, bit) => {
       bytes[at] = 1 << bit;
-      const wrong = kernel(0, bytes);
+      const wrong = checksum(Folded, 0, bytes);
       bytes[at] = 0;
       expect(wrong).not.toBe(right);
     }),
   );
 });
 
+test("several that grow in turn, by much and by little, do not disturb each other, nor does looking at one", () => {
+  const step = fc.tuple(fc.nat(2), fc.oneof(fc.nat(300), fc.nat(20_000), fc.nat(200_000)), fc.boolean());
+  const source = Uint8Array.from({ length: 200_000 }, (_, n) => (n * 2654435761) >>> 11);
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const sums = [1, 2, 3].map((before) => ({ folded: new Folded(before), tables: new ByTables(before) }));
+      for (const [which, length, looks] of steps) {
+        const { folded, tables } = sums[which]!;
+        folded.add(source.subarray(0, length));
+        tables.add(source.subarray(0, length));
+        if (looks) expect(folded.value).toBe(tables.value);
+      }
+      for (const { folded, tables } of sums) expect(folded.value).toBe(tables.value);
+    }),
+    { numRuns: 60 },
+  );
+});
+
 test("where WebAssembly is missing or refused, tables do it", () => {
-  expect(checksumBy(undefined)).toBe(byTables);
+  expect(foldingBy(undefined)).toBe(undefined);
   class Refused {
     constructor() {
       throw new EvalError("Refused to compile WebAssembly");
     }
   }
-  expect(checksumBy({ Module: Refused, Instance: Refused } as never)).toBe(byTables);
+  expect(foldingBy({ Module: Refused, Instance: Refused } as never)).toBe(undefined);
+  const bytes = Uint8Array.from({ length: 30_000 }, (_, n) => n);
+  const sum = new Crc32c(0, () => undefined);
+  sum.add(bytes);
+  expect(sum.value).toBe(byTables(0, bytes));
 });
 
 test("the kernel is the one that kernel/build.mjs writes: run `npm run kernel`", () => {
