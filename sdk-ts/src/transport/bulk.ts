@@ -1,22 +1,25 @@
-// Bulk for Node: large binary messages are handed on from where the socket was read to, and `ws` has all the rest.
+// Bulk for Node: large binary messages are taken out of what a socket reads, and `ws` has all the rest.
 //
-// `ws` is given bytes as they come, 64 KiB in a buffer of its own each time, and has to put a message together of two or
-// more. Here bytes are read one behind the other into a large block. A message that lies in it whole is told as a part of
-// it, which costs nothing; everything else goes to `ws`, to the byte: texts, control frames, pieces of messages, all that is
-// wrong. So the shortcut decides nothing and refuses nothing, and it is left whenever it might lead past something that `ws`
-// has not dealt with yet.
+// `ws` is given bytes as they come, 64 KiB at most in a buffer of its own each time, and puts a message together of two or
+// more. Here bytes are read into one block, again and again, which stays in the processor's cache; a message that lies in it
+// whole is copied out once, and told. Everything else goes to `ws`, to the byte: texts, control frames, pieces of messages,
+// all that is wrong. So the shortcut decides nothing and refuses nothing, and it is left whenever it might lead past something
+// that `ws` has not dealt with yet.
 
 import type { Socket } from "node:net";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Of a message that is told as a part of a block. Whoever keeps it keeps no more than eight times as much in memory. */
-const LEAST_BULK_BYTES = 32 << 10;
-/** What a connection begins with. A flood gets larger blocks, and whoever falls silent goes back to this. */
+/** Of which messages it pays, and which find room. */
+const LEAST_BULK_BYTES = 8 << 10;
+const MOST_BULK_BYTES = 256 << 10;
+/** What a connection begins with. A flood gets a larger block, and whoever falls silent goes back to this. */
 const LEAST_BLOCK_BYTES = 64 << 10;
-const MOST_BLOCK_BYTES = 256 << 10;
-/** A block is left when it has no more room than this. */
-const LEAST_ROOM_BYTES = 16 << 10;
+const MOST_BLOCK_BYTES = 512 << 10;
+/** Less is not read for: what is not done yet goes to the front. */
+const LEAST_ROOM_BYTES = 64 << 10;
+/** A read that brings less is no flood. */
+const LITTLE_BYTES = 16 << 10;
 
 /** First bytes of an answer that switches to a WebSocket; any other is for `ws` alone. */
 const SWITCHING = [..."HTTP/1.1 101 "].map((letter) => letter.charCodeAt(0));
@@ -42,6 +45,12 @@ interface Frame {
   readonly payloadBytes: number;
 }
 
+/** Memory of its own, for what is written there at once. */
+function uninitialized(bytes: number): Bytes {
+  const { buffer, byteOffset } = Buffer.allocUnsafeSlow(bytes);
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset, bytes);
+}
+
 /** See the head of the file. One for each connection. */
 export class BulkReader {
   readonly #tell: (message: Bytes) => void;
@@ -53,8 +62,6 @@ export class BulkReader {
   #end = 0;
   /** What the message that is under way lacks. */
   #lacking = 0;
-  /** Others have parts of this block. */
-  #isShared = false;
   /** A read took all the room that there was. */
   #wasFull = false;
   /** The last read brought little, and nothing of bulk. */
@@ -76,21 +83,19 @@ export class BulkReader {
 
   /** Where to read to next. */
   room(): Uint8Array {
-    if (this.#done === this.#end) {
-      if (this.#isCalm && this.#block.length > LEAST_BLOCK_BYTES) this.#begin(LEAST_BLOCK_BYTES);
-      else if (!this.#isShared) this.#done = this.#end = 0;
-    }
-    if (this.#block.length - this.#end < Math.max(LEAST_ROOM_BYTES, this.#lacking)) {
-      const size = this.#wasFull ? this.#block.length * 2 : this.#block.length;
-      this.#begin(Math.min(Math.max(LEAST_BLOCK_BYTES, size), MOST_BLOCK_BYTES));
-    }
+    const { length } = this.#block;
+    if (this.#done === this.#end && this.#isCalm && length !== LEAST_BLOCK_BYTES)
+      this.#begin(LEAST_BLOCK_BYTES);
+    else if (this.#wasFull && length < MOST_BLOCK_BYTES) this.#begin(length * 2);
+    else if (this.#done === this.#end) this.#done = this.#end = 0;
+    else if (length - this.#end < Math.max(LEAST_ROOM_BYTES, this.#lacking)) this.#begin(length);
     return this.#block.subarray(this.#end);
   }
 
   /** Takes what was read there. False: not to be read on until `ws` has taken what it has. */
   take(bytes: number): boolean {
-    this.#isCalm = bytes < LEAST_ROOM_BYTES;
-    this.#wasFull ||= this.#end + bytes === this.#block.length;
+    this.#isCalm = bytes < LITTLE_BYTES;
+    this.#wasFull = this.#end + bytes === this.#block.length;
     this.#end += bytes;
     this.#lacking = 0;
     let goesOn = true;
@@ -127,9 +132,9 @@ export class BulkReader {
         if (isSound && this.#isUpToDate()) {
           at += frame.headBytes + frame.payloadBytes;
           this.#done = at;
-          this.#isShared = true;
-          const start = this.#block.byteOffset + at - frame.payloadBytes;
-          this.#tell(new Uint8Array(this.#block.buffer, start, frame.payloadBytes));
+          const message = uninitialized(frame.payloadBytes);
+          message.set(this.#block.subarray(at - message.length, at));
+          this.#tell(message);
           if (this.#socket()?.destroyed) return false;
         } else {
           isSound = false;
@@ -140,27 +145,26 @@ export class BulkReader {
     return this.#give(at) && goesOn;
   }
 
-  /** Goes on in a new block, with what is not done yet. */
+  /** Goes on at the front of a block of that size, with what is not done yet; larger if that has to be. */
   #begin(size: number): void {
     const rest = this.#block.subarray(this.#done, this.#end);
-    const block = Buffer.allocUnsafeSlow(Math.max(size, rest.length + this.#lacking));
-    block.set(rest);
-    this.#block = block as Uint8Array as Bytes;
+    let needed = size;
+    while (needed < rest.length + this.#lacking) needed *= 2;
+    if (needed === this.#block.length) this.#block.copyWithin(0, this.#done, this.#end);
+    else {
+      const block = uninitialized(needed);
+      block.set(rest);
+      this.#block = block;
+    }
     this.#done = 0;
     this.#end = rest.length;
-    this.#isShared = false;
-    this.#wasFull = false;
   }
 
   /** Gives `ws` what is not done before `end`. */
   #give(end: number): boolean {
     const bytes = this.#block.subarray(this.#done, end);
     this.#done = end;
-    if (bytes.length === 0) return true;
-    // Little is copied, so that it takes no more memory than its size.
-    const isLittle = bytes.length < LEAST_BULK_BYTES;
-    this.#isShared ||= !isLittle;
-    return this.#socket()?.push(isLittle ? Buffer.from(bytes) : bytes) ?? true;
+    return bytes.length === 0 || (this.#socket()?.push(Buffer.from(bytes)) ?? true);
   }
 
   /** Whether `ws` was given everything that came before, and wants more. */
@@ -213,7 +217,7 @@ export class BulkReader {
       first === WHOLE_BINARY &&
       !this.#isFragmented &&
       payloadBytes >= LEAST_BULK_BYTES &&
-      payloadBytes <= MOST_BLOCK_BYTES / 2
+      payloadBytes <= MOST_BULK_BYTES
     );
   }
 
