@@ -60,6 +60,61 @@ impl Base64Bytes {
     }
 }
 
+/// Standard base64 that is known to decode, still as text: of a long one, content and text together would take more memory than
+/// they are worth.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Base64Text(Bytes);
+
+impl Base64Text {
+    /// So much text is decoded at a time: what comes of it is still in the processor's cache when it is used. Whole groups.
+    const PIECE_BYTES: usize = 256 << 10;
+
+    /// Checks `text`.
+    #[must_use]
+    pub fn new(text: Bytes) -> Option<Self> {
+        base64_simd::STANDARD.check(&text).is_ok().then_some(Self(text))
+    }
+
+    /// Shows all of the bytes to `each`, piece by piece, until it fails.
+    ///
+    /// # Errors
+    /// Those of `each`.
+    pub fn decode_each<E>(&self, mut each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut bytes = Vec::new();
+        for text in self.0.chunks(Self::PIECE_BYTES) {
+            bytes.clear();
+            base64_simd::STANDARD.decode_append(text, &mut bytes).expect("it was checked");
+            each(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// How many bytes there are (not how long their text is).
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let padding = self.0.iter().rev().take(2).take_while(|&&byte| byte == b'=').count();
+        self.0.len() / 4 * 3 - padding
+    }
+
+    /// Whether there are no bytes at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of the bytes at once.
+    #[must_use]
+    pub fn decode(&self) -> Base64Bytes {
+        Base64Bytes(base64_simd::STANDARD.decode_to_vec(&self.0).expect("it was checked").into())
+    }
+}
+
+impl fmt::Debug for Base64Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "base64 of {} bytes", self.len())
+    }
+}
+
 /// Appends the base64 text of `bytes` to `out`.
 ///
 /// This is for output frames, whose JSON is put together by hand in a buffer that is used again and again; nothing is

@@ -119,3 +119,34 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn a_checked_text_decodes_as_it_would_unchecked(bytes: Vec<u8>, fault in proptest::option::of((any::<usize>(), any::<u8>()))) {
+        let mut text = Base64Bytes::from(bytes).encode().into_bytes();
+        if let Some((at, byte)) = fault && !text.is_empty() {
+            let at = at % text.len();
+            text[at] = byte;
+        }
+        let expected = str::from_utf8(&text).ok().and_then(|text| Base64Bytes::decode(text).ok());
+        let checked = Base64Text::new(text.into());
+        prop_assert_eq!(checked.as_ref().map(Base64Text::decode), expected.clone());
+        if let (Some(checked), Some(expected)) = (checked, expected) {
+            prop_assert_eq!((checked.len(), checked.is_empty()), (expected.len(), expected.is_empty()));
+        }
+    }
+}
+
+#[test]
+fn a_text_longer_than_a_piece_is_decoded_piece_by_piece() {
+    let bytes: Vec<u8> = (0..Base64Text::PIECE_BYTES).map(|at| at.to_le_bytes()[0]).collect();
+    let text = Base64Text::new(Base64Bytes::from(bytes.clone()).encode().into()).unwrap();
+    let mut pieces = Vec::new();
+    let take = |piece: &[u8]| {
+        pieces.push(piece.to_vec());
+        Ok::<_, ()>(())
+    };
+    text.decode_each(take).unwrap();
+    assert_eq!((pieces.len(), pieces.concat()), (2, bytes));
+    assert_eq!(text.decode_each(|piece| Err(piece.len())), Err(pieces[0].len()));
+}

@@ -2,14 +2,14 @@
 //! again.
 //!
 //! A parser looks for the end of a text as part of the message, again as part of the parameters, and once more for what is in
-//! it; then the content takes new memory. Here the content is decoded where it lies. What a message says stays the business of
-//! the ordinary parser: it is given the same message with a short text in the place of the long one. Whatever is unusual in any
-//! way is left as it came, for the parser to understand, or to refuse in its own words.
+//! it; then the content takes as much memory again. Here the text is checked in one pass, and decoded where it is written. What a
+//! message says stays the business of the ordinary parser: it is given the same message with a short text in the place of the
+//! long one. Whatever is unusual in any way is left to it as a whole, to understand it or to refuse it in its own words.
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use memchr::memmem;
 
-use crate::bytes::Base64Bytes;
+use crate::bytes::{Base64Bytes, Base64Text};
 use crate::fs::FsWriteFileParams;
 use crate::methods::ClientRequest;
 use crate::rpc::{Incoming, RequestId};
@@ -23,19 +23,24 @@ const EDGE_BYTES: usize = 64 << 10;
 /// Stands for the content while the parser looks at the rest.
 const STAND_IN: &[u8] = b"c3RhbmQtaW4h";
 
-/// How much text is decoded at a time: so little that it is still at hand when it is put into its place.
-const PIECE_BYTES: usize = 32 << 10;
+/// A request whose content is apart from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LongWrite {
+    /// Id of the request.
+    pub id: RequestId,
+    /// Its parameters, without the content.
+    pub params: FsWriteFileParams,
+    /// The content.
+    pub text: Base64Text,
+}
 
-/// Takes `message` apart, or gives it back unchanged if it is anything but a long and ordinary `fs/writeFile`.
-///
-/// # Errors
-/// The message, for the ordinary parser.
-pub fn take(mut message: BytesMut) -> Result<(RequestId, FsWriteFileParams), BytesMut> {
-    let Some((id, mut params, text)) = look(&message) else { return Err(message) };
-    let Some(len) = decode_in_place(&mut message[text.clone()], PIECE_BYTES) else { return Err(message) };
-    let content = message.freeze().slice(text.start..text.start + len);
-    params.data_base64 = Ok(Base64Bytes(content));
-    Ok((id, params))
+/// Takes `message` apart; `None` if it is anything but a long and ordinary `fs/writeFile`.
+#[must_use]
+pub fn take(message: &Bytes) -> Option<LongWrite> {
+    let (id, mut params, text) = look(message)?;
+    let text = Base64Text::new(message.slice(text))?;
+    params.data_base64 = Ok(Base64Bytes::default());
+    Some(LongWrite { id, params, text })
 }
 
 /// The request around the content, and where the base64 of that is. What is in there is not looked at.
@@ -70,47 +75,15 @@ fn look(message: &[u8]) -> Option<(RequestId, FsWriteFileParams, std::ops::Range
     (params.data_base64 == Ok(stood_in)).then_some((id, params, start..end))
 }
 
-/// Decodes `text` into its own beginning, and tells how long that is; leaves it alone if it is not base64.
-fn decode_in_place(text: &mut [u8], piece_bytes: usize) -> Option<usize> {
-    let mut piece = Vec::with_capacity(piece_bytes);
-    let (mut from, mut to) = (0, 0);
-    while from < text.len() {
-        let end = text.len().min(from + piece_bytes);
-        piece.clear();
-        // Only the last piece may be filled up with padding.
-        let is_whole = end == text.len() || text[end - 1] != b'=';
-        if !is_whole || base64_simd::STANDARD.decode_append(&text[from..end], &mut piece).is_err() {
-            encode_in_place(text, from, piece_bytes);
-            return None;
-        }
-        text[to..to + piece.len()].copy_from_slice(&piece);
-        (from, to) = (end, to + piece.len());
-    }
-    Some(to)
-}
-
-/// Undoes [`decode_in_place`] for the first `len` bytes of the text: there is one spelling of each content. From behind, so that
-/// nothing is written over that is still to be read.
-fn encode_in_place(text: &mut [u8], len: usize, piece_bytes: usize) {
-    let decoded_bytes = piece_bytes / 4 * 3;
-    for at in (0..len / piece_bytes).rev() {
-        let piece =
-            base64_simd::STANDARD.encode_to_string(&text[at * decoded_bytes..(at + 1) * decoded_bytes]);
-        text[at * piece_bytes..(at + 1) * piece_bytes].copy_from_slice(piece.as_bytes());
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::rpc::encode_request;
 
     /// A message whose content is so long that it is long itself.
-    fn message(params: &str, text: &str) -> BytesMut {
+    fn message(params: &str, text: &str) -> Bytes {
         let params = params.replace("TEXT", text);
-        format!(r#"{{"id":7,"method":"fs/writeFile","params":{params}}}"#).as_bytes().into()
+        format!(r#"{{"id":7,"method":"fs/writeFile","params":{params}}}"#).into()
     }
 
     fn long_text() -> String {
@@ -126,6 +99,12 @@ mod tests {
         }
     }
 
+    /// With its content in its place.
+    fn whole(write: LongWrite) -> (RequestId, FsWriteFileParams) {
+        let LongWrite { id, params, text } = write;
+        (id, FsWriteFileParams { data_base64: Ok(text.decode()), ..params })
+    }
+
     #[test]
     fn a_long_write_is_what_the_parser_would_make_of_it() {
         let text = long_text();
@@ -136,19 +115,19 @@ mod tests {
             let message = message(params, &text);
             let expected = parsed(&message);
             assert!(expected.is_some(), "{params}");
-            assert_eq!(take(message).ok(), expected, "{params}");
+            assert_eq!(take(&message).map(whole), expected, "{params}");
         }
         let id = RequestId::String("seven".into());
         let (_, params) = parsed(&message(r#"{"path":"file:///f","dataBase64":"TEXT"}"#, &text)).unwrap();
         let encoded = encode_request(&id, "fs/writeFile", &params);
-        assert_eq!(take(encoded.as_bytes().into()).ok(), Some((id, params)));
+        assert_eq!(take(&encoded.into()).map(whole), Some((id, params)));
     }
 
     #[test]
-    fn whatever_is_unusual_is_given_back_as_it_came() {
+    fn whatever_is_unusual_is_left_to_the_parser() {
         let text = long_text();
         let bad = format!("{text}!");
-        let early_end = format!("{}={}", &text[..PIECE_BYTES - 1], &text[PIECE_BYTES..]);
+        let early_end = format!("{}={}", &text[..1023], &text[1024..]);
         let line = format!("{text}\n");
         for (params, text) in [
             // Short.
@@ -171,37 +150,14 @@ mod tests {
             (r#"{"dataBase64":"TEXT"}"#, text.as_str()),
         ] {
             let message = message(params, text);
-            let before = message.clone();
-            assert_eq!(take(message), Err(before), "{params}");
+            assert_eq!(take(&message), None, "{params}");
         }
     }
 
     #[test]
-    fn another_method_with_such_a_member_is_given_back() {
-        let text = long_text();
-        let message: BytesMut = format!(
-            r#"{{"id":7,"method":"fs/append","params":{{"path":"file:///f","dataBase64":"{text}"}}}}"#
-        )
-        .as_bytes()
-        .into();
-        assert_eq!(take(message.clone()), Err(message));
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_decoded_as_at_once_or_left_alone(bytes: Vec<u8>, fault in proptest::option::of((any::<usize>(), any::<u8>()))) {
-            let mut text = base64_simd::STANDARD.encode_to_string(&bytes).into_bytes();
-            if let Some((at, byte)) = fault && !text.is_empty() {
-                let at = at % text.len();
-                text[at] = byte;
-            }
-            let before = text.clone();
-            let expected = base64_simd::STANDARD.decode_to_vec(&text).ok();
-            let len = decode_in_place(&mut text, /*piece_bytes*/ 8);
-            prop_assert_eq!(len.map(|len| text[..len].to_vec()), expected);
-            if len.is_none() {
-                prop_assert_eq!(text, before);
-            }
-        }
+    fn another_method_with_such_a_member_is_left_to_the_parser() {
+        let message = message(r#"{"path":"file:///f","dataBase64":"TEXT"}"#, &long_text());
+        let text = str::from_utf8(&message).unwrap().replace("fs/writeFile", "fs/append");
+        assert_eq!(take(&text.into()), None);
     }
 }

@@ -13,6 +13,7 @@ use codex_exec_server_core::limits::FileLimits;
 use codex_exec_server_core::service::{
     FileHandle, FileSearch, FileSystem, FileWatch, FsError, ServiceFuture,
 };
+use codex_exec_server_protocol::bytes::Base64Text;
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::fs::{
     FileHandleId, FsAppendParams, FsAppendResponse, FsCanonicalizeParams, FsCanonicalizeResponse,
@@ -40,6 +41,7 @@ use super::read::WholeFile;
 use super::sandbox::{self, Confined, Reply, perform};
 use super::search::LocalSearch;
 use super::watch::{LocalWatch, MissingWatch};
+use super::write::{self, Content};
 
 /// What an answer of this kind holds.
 macro_rules! taken {
@@ -177,6 +179,21 @@ impl LocalFileSystem {
             _ => None,
         });
         self.keyed(key, path, work, Written::File, unwrap).await
+    }
+
+    /// `fs/writeFile` with `text` as its content, instead of what is in `params`.
+    pub async fn write_text(
+        &self,
+        mut params: FsWriteFileParams,
+        text: Base64Text,
+    ) -> Result<FsWriteFileResponse, ServiceError> {
+        if params.sandbox.is_some() || params.request_key.is_some() {
+            params.data_base64 = Ok(text.decode());
+            return self.write_file(params).await;
+        }
+        let (host, path) = (Arc::clone(&self.host), params.path.clone());
+        let work = move || write::write_content(&host, &params, Content::Text(&text));
+        Ok(self.host.blocking(&path, work).await?)
     }
 
     /// `fs/append`

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +16,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::metadata::{kind, look};
 use super::place::{Links, Place};
-use super::write::settle;
+use super::write::{Content, settle};
 
 /// As many links as the system itself follows.
 const MAX_LINKS: u32 = 40;
@@ -67,8 +66,8 @@ impl<'a> Replacement<'a> {
     }
 
     /// Writes its content, which is on disk when this returns.
-    pub(super) fn fill(&mut self, data: &[u8]) -> Result<(), FsFault> {
-        let written = self.file.write_all(data).and_then(|()| self.file.sync_data());
+    pub(super) fn fill(&mut self, data: Content<'_>) -> Result<(), FsFault> {
+        let written = data.write_to(&mut self.file).and_then(|()| self.file.sync_data());
         written.map_err(|error| self.target.fault(error))
     }
 

@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use codex_exec_server_core::fs_fault::FsFault;
+use codex_exec_server_protocol::bytes::Base64Text;
 use codex_exec_server_protocol::fs::{
     FsAppendParams, FsAppendResponse, FsWriteFileParams, FsWriteFileResponse, FsWriteRangeParams,
     FsWriteRangeResponse, MAX_BLOCK_BYTES,
@@ -28,9 +29,43 @@ use super::replace::{Replacement, target};
 /// How often the file of a path is looked up again because somebody replaced it while this writer waited for its turn.
 const TRIES: u32 = 64;
 
+/// What is to be in a file.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    Bytes(&'a [u8]),
+    /// Still to be decoded, a piece at a time on its way into the file.
+    Text(&'a Base64Text),
+}
+
+impl Content<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Text(text) => text.len(),
+        }
+    }
+
+    /// Writes all of it where `file` stands.
+    pub(super) fn write_to(self, file: &mut File) -> std::io::Result<()> {
+        match self {
+            Self::Bytes(bytes) => file.write_all(bytes),
+            Self::Text(text) => text.decode_each(|bytes| file.write_all(bytes)),
+        }
+    }
+}
+
 /// `fs/writeFile`
 pub(super) fn write_file(host: &FsHost, params: &FsWriteFileParams) -> Result<FsWriteFileResponse, FsFault> {
     let data = params.data_base64.as_ref().map_err(|error| FsFault::BadBase64(*error))?;
+    write_content(host, params, Content::Bytes(data))
+}
+
+/// The same, with `data` instead of what is in `params`.
+pub(super) fn write_content(
+    host: &FsHost,
+    params: &FsWriteFileParams,
+    data: Content<'_>,
+) -> Result<FsWriteFileResponse, FsFault> {
     let mode = params.mode.map(metadata::mode).transpose()?;
     let place = Place::new(&params.path, Links::from_follow(params.follows_symlinks()))?;
     let condition = params.if_match.as_deref();
@@ -45,7 +80,7 @@ pub(super) fn write_file(host: &FsHost, params: &FsWriteFileParams) -> Result<Fs
 fn in_place(
     host: &FsHost,
     place: &Place,
-    data: &[u8],
+    data: Content<'_>,
     mode: Option<Mode>,
     condition: Option<&str>,
 ) -> Result<Statx, FsFault> {
@@ -69,8 +104,8 @@ fn in_place(
 ///
 /// Not the other way round: a file that was emptied gets other blocks, and file systems that care about programs which
 /// write so have them on their way to the disk before the file is closed. That takes many times as long.
-fn overwrite(file: &mut File, old_bytes: u64, data: &[u8]) -> std::io::Result<()> {
-    let written = file.write_all(data);
+fn overwrite(file: &mut File, old_bytes: u64, data: Content<'_>) -> std::io::Result<()> {
+    let written = data.write_to(file);
     let end = if written.is_ok() { data.len() as u64 } else { file.stream_position()? };
     if end < old_bytes {
         ftruncate(&*file, end)?;
@@ -106,7 +141,7 @@ fn open_for_turn<'a>(
 fn replace(
     host: &FsHost,
     place: &Place,
-    data: &[u8],
+    data: Content<'_>,
     mode: Option<Mode>,
     condition: Option<&str>,
 ) -> Result<Statx, FsFault> {

@@ -76,12 +76,7 @@ impl Decoder {
                 _ => return Ok(None),
             }
             let Some((header, payload_bytes)) = self.frame.take() else { return Ok(None) };
-            let mut payload = if payload_bytes >= RESERVE_BYTES && payload_bytes == buffer.len() {
-                // All of the memory goes with a long message: so it is free when that is, and may be changed in place.
-                std::mem::take(buffer)
-            } else {
-                buffer.split_to(payload_bytes)
-            };
+            let mut payload = buffer.split_to(payload_bytes);
             let masked = std::mem::take(&mut self.unmasked);
             if let Some(key) = header.mask {
                 mask::apply(&mut payload[masked..], key);

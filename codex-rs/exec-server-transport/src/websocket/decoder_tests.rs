@@ -181,17 +181,6 @@ fn room_is_made_as_the_payload_arrives_not_as_it_is_announced() {
     assert_eq!(decoder.wants(&buffer), 4 * 1024 * 1024);
 }
 
-#[test]
-fn the_memory_of_a_long_message_goes_with_it() {
-    let mut decoder = Decoder::new(Role::Server, &WireLimits::default());
-    let mut buffer = BytesMut::from(&text(&"x".repeat(RESERVE_BYTES))[..]);
-    let Some(Incoming::Message(message)) = decoder.decode(&mut buffer).unwrap() else {
-        panic!("it is a whole message");
-    };
-    assert_eq!(buffer.capacity(), 0);
-    assert!(message.bytes.try_into_mut().is_ok(), "nobody else holds it");
-}
-
 fn invalid_opcode(code: u8) -> tungstenite::error::ProtocolError {
     tungstenite::error::ProtocolError::InvalidOpcode(code)
 }

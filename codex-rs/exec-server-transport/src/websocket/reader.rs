@@ -27,6 +27,10 @@ use crate::stream::{Evidence, ReadHalf};
 const READ_BYTES: usize = 16 * 1024;
 /// The same on one on which little comes, which is what most connections are most of the time.
 const LITTLE_READ_BYTES: usize = 2 * 1024;
+/// From this length on a message's memory is worth giving back when no other such message follows it.
+const LONG_BYTES: usize = 1024 * 1024;
+/// How long it is kept for the next one: to hand it out again takes the system longer than to receive a message.
+const KEEP_LONG: Duration = Duration::from_secs(1);
 /// With less room than this left, more is made.
 const MIN_READ_BYTES: usize = 1024;
 
@@ -37,6 +41,8 @@ pub(crate) struct WsReader {
     /// Room that is made: as much as READ_BYTES after a read that filled what there was.
     read_bytes: usize,
     decoder: Decoder,
+    /// When the last long message was complete, while its memory is kept.
+    long_at: Option<Instant>,
     outbox: Arc<Outbox>,
     /// A control frame is waiting for the socket to have room.
     owes_control: bool,
@@ -96,6 +102,7 @@ impl WsReader {
             buffer: leftover,
             read_bytes: LITTLE_READ_BYTES,
             decoder: Decoder::new(role, limits),
+            long_at: None,
             outbox,
             owes_control: false,
             clock: limits.liveness.clone().map(|liveness| Clock::new(liveness, now)),
@@ -158,7 +165,12 @@ impl WsReader {
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         loop {
             match self.decoder.decode(&mut self.buffer) {
-                Ok(Some(Incoming::Message(message))) => return Poll::Ready(Step::Message(message)),
+                Ok(Some(Incoming::Message(message))) => {
+                    if message.bytes.len() >= LONG_BYTES {
+                        self.long_at = Some(Instant::now());
+                    }
+                    return Poll::Ready(Step::Message(message));
+                }
                 Ok(Some(Incoming::Ping(payload))) => {
                     self.outbox.add_pong(payload);
                     self.owes_control = true;
@@ -209,6 +221,13 @@ impl WsReader {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Some(half) = &mut self.half else { return Poll::Ready(Ok(0)) };
+        if let Some(at) = self.long_at
+            && self.buffer.is_empty()
+            && at.elapsed() >= KEEP_LONG
+        {
+            // Something comes in now and then on every connection, if only the answers to our pings.
+            (self.buffer, self.long_at) = (BytesMut::new(), None);
+        }
         let room = self.buffer.capacity() - self.buffer.len();
         let wanted = self.decoder.wants(&self.buffer);
         if wanted > room {

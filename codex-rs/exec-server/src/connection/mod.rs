@@ -24,7 +24,7 @@ use codex_exec_server_local::fs::FileHandles;
 use codex_exec_server_local::process::{Acknowledgement, FollowId, Follower};
 use codex_exec_server_protocol::binary::BinaryMessage;
 use codex_exec_server_protocol::error_code::{ErrorCode, RpcError};
-use codex_exec_server_protocol::long_write::{self, LONG_MESSAGE_BYTES};
+use codex_exec_server_protocol::long_write::{self, LONG_MESSAGE_BYTES, LongWrite};
 use codex_exec_server_protocol::methods::{
     ClientNotification, ClientRequest, DecodeError, Effect, FsWriteFile, Method as _, Row,
 };
@@ -45,7 +45,7 @@ pub(crate) use self::requests::Waiting;
 use self::searches::Searches;
 use self::watches::Watches;
 use crate::context::Context;
-use crate::handlers::fs::Files;
+use crate::handlers::fs::{Files, FsRequest};
 use crate::handlers::{self, Served};
 use crate::sessions::{Displaced, Holder, Loss, Session};
 use crate::welcome::Welcome;
@@ -187,7 +187,9 @@ impl Reader {
     async fn receive(&mut self, message: Received) -> Result<(), CloseReason> {
         self.requests.room().await;
         let Received { kind, bytes: message } = message;
-        let Some(message) = self.long_write(message) else { return Ok(()) };
+        if message.len() >= LONG_MESSAGE_BYTES && self.long_write(&message) {
+            return Ok(());
+        }
         match Incoming::parse(&message) {
             Ok(Incoming::Request { id, method, params, .. }) => {
                 self.request(id, &method, params, message.len());
@@ -208,24 +210,15 @@ impl Reader {
         }
     }
 
-    /// Takes a message that brings a long file, which is not taken apart like others. Gives any other back.
-    fn long_write(&mut self, message: Bytes) -> Option<Bytes> {
-        let bytes = message.len();
-        if bytes < LONG_MESSAGE_BYTES {
-            return Some(message);
+    /// Takes a message that brings a long file, which is not taken apart like others; false for any other.
+    fn long_write(&mut self, message: &Bytes) -> bool {
+        let Some(LongWrite { id, params, text }) = long_write::take(message) else { return false };
+        let request = Served::Files(Box::new(FsRequest::WriteText(params, text)));
+        match Served::row(FsWriteFile::NAME) {
+            Ok(row) => self.serve(id, row, request, message.len()),
+            Err(error) => self.fail(&id, &error),
         }
-        // Changed in place where nobody else holds it.
-        match message.try_into_mut().map(long_write::take) {
-            Ok(Ok((id, params))) => {
-                match Served::row(FsWriteFile::NAME) {
-                    Ok(row) => self.serve(id, row, Served::whole_file(params), bytes),
-                    Err(error) => self.fail(&id, &error),
-                }
-                None
-            }
-            Ok(Err(other)) => Some(other.freeze()),
-            Err(shared) => Some(shared),
-        }
+        true
     }
 
     fn request(&mut self, id: RequestId, method: &str, params: Option<&RawValue>, bytes: usize) {

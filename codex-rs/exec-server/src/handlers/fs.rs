@@ -6,7 +6,7 @@ use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_local::fs::{Block, FileHandles, LocalFileSystem, WholeFile};
 use codex_exec_server_protocol::binary::Head;
-use codex_exec_server_protocol::bytes::encoded_len;
+use codex_exec_server_protocol::bytes::{Base64Text, encoded_len};
 use codex_exec_server_protocol::bytes_result::{BytesResult, Json};
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::fs::*;
@@ -46,6 +46,8 @@ macro_rules! requests {
         /// What can be asked of files.
         pub(crate) enum FsRequest {
             $($variant($params),)*
+            /// A [`Self::WriteFile`] whose content is apart from it, as text.
+            WriteText(FsWriteFileParams, Base64Text),
         }
 
         impl FsRequest {
@@ -61,6 +63,7 @@ macro_rules! requests {
             pub(crate) const fn waiting(&self) -> Waiting {
                 match self {
                     $(Self::$variant(_) => Waiting::$waiting,)*
+                    Self::WriteText(..) => Waiting::Steady,
                 }
             }
         }
@@ -139,6 +142,7 @@ async fn run(files: &Arc<Files>, id: &RequestId, request: FsRequest, form: Form)
         FsRequest::ReadRange(params) => read_range(system, handles, id, params, form).await,
         FsRequest::ReadBlock(params) => read_block(handles, lending, id, params, form).await,
         FsRequest::WriteFile(params) => encode(id, system.write_file(params).await),
+        FsRequest::WriteText(params, text) => encode(id, system.write_text(params, text).await),
         FsRequest::Append(params) => encode(id, system.append(params).await),
         FsRequest::WriteRange(params) => encode(id, system.write_range(params).await),
         FsRequest::Digest(params) => encode(id, system.digest(params).await),

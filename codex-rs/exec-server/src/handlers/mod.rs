@@ -15,7 +15,6 @@ use std::pin::Pin;
 
 use codex_exec_server_core::error::ServiceError;
 use codex_exec_server_protocol::error_code::RpcError;
-use codex_exec_server_protocol::fs::FsWriteFileParams;
 use codex_exec_server_protocol::http::HttpRequestParams;
 use codex_exec_server_protocol::methods::{ClientRequest, Family, Row};
 use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
@@ -77,11 +76,6 @@ impl Served {
             Family::Network => false,
         });
         row.ok_or_else(|| ServiceError::UnknownMethod(method.to_owned()))
-    }
-
-    /// An `fs/writeFile` that is decoded already.
-    pub(crate) fn whole_file(params: FsWriteFileParams) -> Self {
-        Self::Files(Box::new(FsRequest::WriteFile(params)))
     }
 
     /// Takes a request from its row and its parameters.
