@@ -85,6 +85,7 @@ mod tests {
         drop(second);
         assert_eq!(lending.lock().idle.len(), 1);
         drop(third);
-        assert_eq!((lending.lock().idle.len(), lending.lock().lent), (0, 0));
+        let shelf = lending.lock();
+        assert_eq!((shelf.idle.len(), shelf.lent), (0, 0));
     }
 }
