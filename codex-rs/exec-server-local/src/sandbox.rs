@@ -186,12 +186,23 @@ impl Sandbox {
         else {
             return os::spawn_confined(command, prepared);
         };
-        let standby = standbys.take();
-        // The next one is made while this one runs, on another processor if there is one.
-        standbys.restock();
-        match standby {
-            Some(standby) => os::spawn_confined_by(standby, command, prepared, || standbys.count()),
-            None => os::spawn_confined(command, prepared),
+        // The next one is made while this one runs, on another processor if there is one; but not before whoever does this start
+        // has begun with it, since where there is no other they would take turns.
+        match standbys.take() {
+            Some(standby) => {
+                let begun = || {
+                    standbys.count();
+                    standbys.restock();
+                };
+                let started = os::spawn_confined_by(standby, command, prepared, begun);
+                // Where it could not be used.
+                standbys.restock();
+                started
+            }
+            None => {
+                standbys.restock();
+                os::spawn_confined(command, prepared)
+            }
         }
     }
 

@@ -19,7 +19,7 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    fn code(self) -> u32 {
+    pub(crate) fn code(self) -> u32 {
         match self {
             Self::Allow => libc::SECCOMP_RET_ALLOW,
             Self::Errno(errno) => libc::SECCOMP_RET_ERRNO | (errno.cast_unsigned() & 0xffff),
@@ -76,6 +76,7 @@ mod op {
     pub(super) const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     pub(super) const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
     pub(super) const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    pub(super) const ANY: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
     pub(super) const AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
     pub(super) const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
     pub(super) const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
@@ -108,7 +109,13 @@ pub(crate) fn assemble(lines: &[Line]) -> Vec<Instruction> {
         program.push(jump(op::AT_LEAST, 0x4000_0000, /*jt*/ 0, /*jf*/ 1));
         program.push(step(op::RETURN, Action::Kill.code()));
     }
-    program.extend(search(&stretches(lines)));
+    let mut backwards = Backwards::default();
+    let begin = backwards.search(&stretches(lines));
+    if backwards.distance(begin) > 0 {
+        let far = u32::try_from(backwards.distance(begin)).expect("a program is short");
+        backwards.write(step(op::JUMP, far));
+    }
+    program.extend(backwards.written.iter().rev());
     program
 }
 
@@ -155,27 +162,64 @@ fn stretches(lines: &[Line]) -> Vec<Stretch> {
     stretches
 }
 
-/// Finds a call by halves. The kernel runs a new filter once for every call that there is, so a search that looks at one after
-/// the other is what installing it would cost most.
-fn search(stretches: &[Stretch]) -> Vec<Instruction> {
-    match stretches {
-        [] => vec![step(op::RETURN, Action::Allow.code())],
-        [stretch] => stretch.instructions.clone(),
-        _ => {
-            let (lower, upper) = stretches.split_at(stretches.len() / 2);
-            let middle = upper[0].first;
-            let lower = search(lower);
-            let mut program = match u8::try_from(lower.len()) {
-                Ok(skip) => vec![jump(op::AT_LEAST, middle, skip, /*jf*/ 0)],
-                Err(_) => {
-                    let skip = u32::try_from(lower.len()).expect("a program is short");
-                    vec![jump(op::AT_LEAST, middle, /*jt*/ 0, /*jf*/ 1), step(op::JUMP, skip)]
-                }
-            };
-            program.extend(lower);
-            program.extend(search(upper));
-            program
+/// A program that is written from its end: jumps lead forward only, so where they lead to is there already. What ends in the same
+/// way shares that end.
+#[derive(Default)]
+struct Backwards {
+    /// The last instruction first.
+    written: Vec<Instruction>,
+    /// Bodies of stretches, and where they begin.
+    bodies: Vec<(Vec<Instruction>, usize)>,
+}
+
+impl Backwards {
+    /// Finds a call by halves, and says where that begins. The kernel runs a new filter once for every call that there is, so a
+    /// search that looks at one after the other is what installing it would cost most.
+    fn search(&mut self, stretches: &[Stretch]) -> usize {
+        match stretches {
+            [] => self.stretch(&[step(op::RETURN, Action::Allow.code())]),
+            [stretch] => self.stretch(&stretch.instructions),
+            _ => {
+                let (lower, upper) = stretches.split_at(stretches.len() / 2);
+                let (middle, upper) = (upper[0].first, self.search(upper));
+                let lower = self.search(lower);
+                // What is written for the other must not take the first out of reach.
+                let (upper, lower) = (self.in_reach(upper), self.in_reach(lower));
+                let (jt, jf) = (self.distance(upper), self.distance(lower));
+                let [jt, jf] = [jt, jf].map(|far| u8::try_from(far).expect("it is in reach"));
+                self.write(jump(op::AT_LEAST, middle, jt, jf))
+            }
         }
+    }
+
+    fn stretch(&mut self, instructions: &[Instruction]) -> usize {
+        if let Some((_, begin)) = self.bodies.iter().find(|(body, _)| body == instructions) {
+            return *begin;
+        }
+        self.written.extend(instructions.iter().rev());
+        let begin = self.written.len() - 1;
+        self.bodies.push((instructions.to_vec(), begin));
+        begin
+    }
+
+    /// A place, or one from which that is reached.
+    fn in_reach(&mut self, place: usize) -> usize {
+        // One more may be written before the jump is.
+        if self.distance(place) < usize::from(u8::MAX) {
+            return place;
+        }
+        let far = u32::try_from(self.distance(place)).expect("a program is short");
+        self.write(step(op::JUMP, far))
+    }
+
+    /// How many instructions lie between a place and what is written next.
+    fn distance(&self, place: usize) -> usize {
+        self.written.len() - 1 - place
+    }
+
+    fn write(&mut self, instruction: Instruction) -> usize {
+        self.written.push(instruction);
+        self.written.len() - 1
     }
 }
 
@@ -195,8 +239,7 @@ fn body(line: &Line) -> Vec<Instruction> {
             }
             When::AnyOf(index, bits) => {
                 body.push(step(op::LOAD, argument(index)));
-                body.push(step(op::AND, bits));
-                body.push(jump(op::EQUAL, 0, JUMP_OUT, /*jf*/ 0));
+                body.push(jump(op::ANY, bits, /*jt*/ 0, JUMP_OUT));
             }
         }
     }
@@ -204,9 +247,8 @@ fn body(line: &Line) -> Vec<Instruction> {
     let length = body.len();
     for (at, instruction) in body.iter_mut().enumerate() {
         let out = u8::try_from(length - at - 1).expect("a line has a few conditions");
-        if instruction.code == op::EQUAL {
-            instruction.jt = if instruction.jt == JUMP_OUT { out } else { instruction.jt };
-            instruction.jf = if instruction.jf == JUMP_OUT { out } else { instruction.jf };
+        if [op::EQUAL, op::ANY].contains(&instruction.code) && instruction.jf == JUMP_OUT {
+            instruction.jf = out;
         }
     }
     body
@@ -231,11 +273,13 @@ pub(crate) fn decide(lines: &[Line], call: libc::c_long, arguments: [u64; 6]) ->
 const JUMP_OUT: u8 = u8::MAX;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
+    pub(crate) const HERE: u32 = ARCHITECTURE;
+
     /// What the kernel's interpreter would do.
-    fn run(program: &[Instruction], arch: u32, number: u32, arguments: [u64; 6]) -> u32 {
+    pub(crate) fn run(program: &[Instruction], arch: u32, number: u32, arguments: [u64; 6]) -> u32 {
         let mut data = Vec::new();
         data.extend(number.to_le_bytes());
         data.extend(arch.to_le_bytes());
@@ -254,6 +298,7 @@ mod tests {
                 }
                 op::AND => a &= k,
                 op::EQUAL => at += usize::from(if a == k { jt } else { jf }),
+                op::ANY => at += usize::from(if a & k != 0 { jt } else { jf }),
                 op::AT_LEAST => at += usize::from(if a >= k { jt } else { jf }),
                 op::JUMP => at += k as usize,
                 op::RETURN => return k,

@@ -236,3 +236,53 @@ fn modes(line: &mut impl FnMut(c_long, &[When], Action)) {
 
 /// Linux 6.6; the same number everywhere.
 const FCHMODAT2: c_long = 452;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bpf::decide;
+    use crate::bpf::tests::{HERE, run};
+
+    #[test]
+    fn every_filter_does_what_its_table_says() {
+        let watches = (0..Watch::KINDS).map(|kind| Watch {
+            changes: kind & 1 != 0,
+            reads: kind & 2 != 0,
+            addresses: kind & 4 != 0,
+        });
+        let watches: Vec<Watch> = watches.collect();
+        let values = [0, 1, 2, 3, 16, 0o4755, libc::O_CREAT as u64, 0x5412, 0x1000_0000, u64::MAX];
+        for network in [SandboxNetwork::Restricted, SandboxNetwork::Enabled] {
+            let table = table(network);
+            for number in 0..600_u32 {
+                for (at, value) in values.iter().enumerate() {
+                    let arguments = std::array::from_fn(|index| {
+                        if index == 0 { *value } else { values[(at + index) % values.len()] }
+                    });
+                    let says = decide(table, number.into(), arguments);
+                    assert_eq!(run(filter(network), HERE, number, arguments), says.code(), "{number}");
+                    for watch in &watches {
+                        let ran = run(witnessed(network, *watch), HERE, number, arguments);
+                        let asked = ran == Action::Ask.code();
+                        // Whoever is asked refuses what the table refuses; nothing else is let through unasked.
+                        assert!(asked || (says != REFUSED && ran == says.code()), "{number} {watch:?}");
+                        let has_socket = network == SandboxNetwork::Restricted && makes_socket(number.into());
+                        assert!(asked || !has_socket, "a socket is always asked about");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn filters_are_short_since_each_process_has_its_own_translated() {
+        for watch in [
+            Watch { changes: true, reads: false, addresses: true },
+            Watch { changes: true, reads: true, addresses: true },
+        ] {
+            let length = witnessed(SandboxNetwork::Restricted, watch).len();
+            println!("{length} instructions");
+            assert!(length < 250, "{length}");
+        }
+    }
+}

@@ -284,9 +284,10 @@ struct Status(OwnedFd);
 impl Status {
     /// Tells the server. Nothing can be done where that fails: the server sees the end of the socket.
     fn tell(&self, told: &Told, descriptors: &[BorrowedFd<'_>]) {
-        let mut buffer = [0; TOLD_BYTES];
-        let Ok(bytes) = postcard::to_slice(told, &mut buffer) else { return };
-        let _ = send(&self.0, bytes, descriptors);
+        match postcard::to_stdvec(told) {
+            Ok(bytes) if bytes.len() <= TOLD_BYTES => drop(send(&self.0, &bytes, descriptors)),
+            _ => {}
+        }
     }
 }
 

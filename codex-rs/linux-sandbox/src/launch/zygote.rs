@@ -19,7 +19,7 @@ use rustix::process::setsid;
 
 use super::{Status, at, confine, forks, namespaces};
 use crate::calls;
-use crate::job::{Birth, Failure, Stage, TOLD_BYTES, Told};
+use crate::job::{Birth, Failure, Stage, Told};
 
 /// Makes launchers until nobody is going to ask for one any more; returns only in one of them, with its socket and the network
 /// that it is in.
@@ -90,7 +90,8 @@ fn copy() -> io::Result<Copy> {
 /// Waits until one is asked for, and returns what for, its socket, and a network that is to be used again, if there is one.
 /// `None` when nobody will.
 fn receive(socket: &OwnedFd) -> io::Result<Option<(Birth, OwnedFd, Option<OwnedFd>)>> {
-    let mut bytes = [0; TOLD_BYTES];
+    // As on every stack that is copied: each page that is touched costs as much as a call.
+    let mut bytes = [0; 128];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = rustix::io::retry_on_intr(|| {
