@@ -106,6 +106,8 @@ pub(crate) struct Zygote {
     /// Closed before it is waited for: that is what ends it.
     zygote: Option<sandbox::Zygote>,
     child: Child,
+    /// Those that all of its copies begin with.
+    mounts: Mounts,
 }
 
 impl Zygote {
@@ -114,10 +116,11 @@ impl Zygote {
     /// # Errors
     /// As for [`spawn_confined`].
     pub(crate) fn start(launcher: &sandbox::Launcher) -> Result<Self, SpawnError> {
+        let mounts = Mounts::open()?;
         let prepared = sandbox::prepare_zygote(launcher).map_err(failed)?;
         // It bears no mark: each of those that it makes has one of its own.
         let (spawned, running) = spawn_launcher(&Command::new(["sandbox"], "/"), prepared, Mark::none())?;
-        Ok(Self { zygote: Some(running.into_zygote()), child: spawned.child })
+        Ok(Self { zygote: Some(running.into_zygote()), child: spawned.child, mounts })
     }
 
     /// The number of its process.
@@ -131,7 +134,11 @@ impl Zygote {
     /// As for [`spawn_confined`]. The zygote is of no use any more then.
     pub(crate) fn bear(&self) -> Result<Standby, SpawnError> {
         let Some(zygote) = &self.zygote else { return Err(SpawnError::Confinement("it has ended".into())) };
+        // What changes from here on is seen by the new one, what did before by the zygote.
         let mounts = Mounts::open()?;
+        if !self.mounts.are_current() {
+            return Err(SpawnError::Confinement("the machine's mounts have changed".into()));
+        }
         let mark = Mark::fresh();
         let limit = mark.limit().map(|limit| (mark::RESOURCE as _, limit.rlim_cur, limit.rlim_max));
         let born = zygote.bear(limit, PATIENCE);
@@ -151,7 +158,7 @@ impl Drop for Zygote {
     }
 }
 
-/// The mounts of this process, as a launcher finds them that is made after this was opened.
+/// The mounts of this process, as a launcher or a zygote finds them that is made after this was opened.
 #[derive(Debug)]
 struct Mounts(File);
 

@@ -32,7 +32,25 @@ impl Devices {
     }
 
     /// Returns those mounts among them that are there to be written to.
-    pub(super) fn add(self, root: &Root) -> io::Result<Vec<OwnedFd>> {
+    pub(super) fn add(self, root: &Root) -> io::Result<[OwnedFd; 2]> {
+        let (dev, terminal) = self.attach(root)?;
+        let own = add_own(&dev)?;
+        if let Some(terminal) = &terminal {
+            put(terminal, &dev, "console")?;
+            take_terminal(&dev)?;
+        }
+        close(&dev)?;
+        Ok(own)
+    }
+
+    /// Those that sandboxes may have in common: none of them can be changed.
+    pub(super) fn add_shared(self, root: &Root) -> io::Result<()> {
+        let (dev, _) = self.attach(root)?;
+        close(&dev)
+    }
+
+    /// A folder with the nodes and places for the others, and the terminal that is to have one of these.
+    fn attach(self, root: &Root) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
         let dev = tmpfs("0755", "64k", "64")?;
         // Its places are made before it is attached; the nodes come after, since only an attached tree takes mounts.
         for node in NODES {
@@ -57,18 +75,23 @@ impl Devices {
         for (name, node) in NODES.iter().zip(&self.nodes) {
             put(node, &dev, name)?;
         }
-        let (terminals, memory) = (terminals()?, tmpfs("1777", SHARED_MEMORY, "16k")?);
-        put(&terminals, &dev, "pts")?;
-        put(&memory, &dev, "shm")?;
-        if let Some(terminal) = &self.terminal {
-            put(terminal, &dev, "console")?;
-            take_terminal(&dev)?;
-        }
-        let read_only =
-            Attributes { set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOEXEC, ..Attributes::default() };
-        set_attributes(&dev, "", /*recursive*/ false, read_only)?;
-        Ok(vec![terminals, memory])
+        Ok((dev, self.terminal))
     }
+}
+
+/// Terminals and shared memory of a sandbox's own: there to be written to.
+pub(super) fn add_own(dev: &OwnedFd) -> io::Result<[OwnedFd; 2]> {
+    let (terminals, memory) = (terminals()?, tmpfs("1777", SHARED_MEMORY, "16k")?);
+    put(&terminals, dev, "pts")?;
+    put(&memory, dev, "shm")?;
+    Ok([terminals, memory])
+}
+
+/// Nothing can be added or taken away any more.
+fn close(dev: &OwnedFd) -> io::Result<()> {
+    let read_only =
+        Attributes { set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOEXEC, ..Attributes::default() };
+    set_attributes(dev, "", /*recursive*/ false, read_only)
 }
 
 fn put(tree: &OwnedFd, dev: &OwnedFd, name: &str) -> io::Result<()> {

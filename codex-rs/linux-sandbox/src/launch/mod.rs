@@ -119,7 +119,10 @@ fn launch(
             }
             Fork::Parent(command) => (command, Left { job: Some(*job), ..Left::default() }),
         },
-        Task::StandBy | Task::Zygote => in_this_memory(|left| stand_by(left, status))?,
+        Task::StandBy | Task::Zygote => {
+            let on_base = network.is_some();
+            in_this_memory(|left| stand_by(left, status, on_base))?
+        }
     };
     if let Some(failure) = left.failure {
         let _ = command.wait();
@@ -198,9 +201,9 @@ fn end_as(launched: Launched) -> ! {
     end.map_or_else(|_| forks::exit(NOT_RUN), End::repeat)
 }
 
-/// In the command process of a launcher that stands by.
-fn stand_by(left: &mut Left, status: &Status) {
-    let ground = match Ground::lay_ahead() {
+/// In the command process of a launcher that stands by; `on_base` if it is a zygote's copy.
+fn stand_by(left: &mut Left, status: &Status, on_base: bool) {
+    let ground = match Ground::lay_ahead(on_base) {
         Ok(ground) => ground,
         Err(failure) => return left.failure = Some(failure),
     };

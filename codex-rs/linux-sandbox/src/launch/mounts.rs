@@ -20,7 +20,7 @@ use rustix::mount::{
 };
 use rustix::process::{fchdir, pivot_root};
 
-use super::devices::Devices;
+use super::devices::{self, Devices};
 use crate::job::{Failure, Stage};
 use crate::view::{Base, Identity, Step, View};
 
@@ -33,6 +33,16 @@ pub(super) fn build(view: &View, terminal: bool) -> Result<(), Failure> {
     let sources = open_sources(view)?;
     let ground = Ground::lay(view.base == Base::Empty, view.host_devices, terminal)?;
     ground.finish(view, sources)
+}
+
+/// What all views of the machine's tree have in common and none of them can change: it is cut off from the machine's, nothing in it
+/// gives rights, and it has small devices. Terminals, shared memory and a process table are each sandbox's own, and so not in
+/// it.
+pub(super) fn lay_base() -> Result<(), Failure> {
+    detach()?;
+    let devices = Devices::open(/*terminal*/ false).map_err(failed("/dev"))?;
+    let root = Root::stand(/*empty*/ false, /*host_devices*/ false).map_err(failed("the new root"))?;
+    devices.add_shared(&root).map(drop).map_err(failed("/dev"))
 }
 
 /// Nothing that is done here from now on reaches the machine's own tree, nor the other way round.
@@ -51,10 +61,19 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// The ground of views of the machine's tree, without a terminal, before it is known which.
-    pub(super) fn lay_ahead() -> Result<Self, Failure> {
-        detach()?;
-        Self::lay(/*empty*/ false, /*host_devices*/ false, /*terminal*/ false)
+    /// The ground of views of the machine's tree, without a terminal, before it is known which; `on_base` tells that these mounts
+    /// are a copy of those of [`lay_base`].
+    pub(super) fn lay_ahead(on_base: bool) -> Result<Self, Failure> {
+        if !on_base {
+            detach()?;
+            return Self::lay(/*empty*/ false, /*host_devices*/ false, /*terminal*/ false);
+        }
+        let root = Root::of_machine().map_err(failed("the new root"))?;
+        let masks = Masks::new(&root).map_err(failed("masks"))?;
+        root.add_proc(&masks).map_err(failed("/proc"))?;
+        let dev = root.find(b"/dev").map_err(io::Error::from).map_err(failed("/dev"))?;
+        let writable = devices::add_own(&dev).map_err(failed("/dev"))?;
+        Ok(Self { root, masks, writable: writable.into() })
     }
 
     /// Builds `view`, which has this ground, and enters it.
@@ -74,7 +93,7 @@ impl Ground {
         let masks = Masks::new(&root).map_err(failed("masks"))?;
         root.add_proc(&masks).map_err(failed("/proc"))?;
         let writable = match devices {
-            Some(devices) => devices.add(&root).map_err(failed("/dev"))?,
+            Some(devices) => devices.add(&root).map_err(failed("/dev"))?.into(),
             None => Vec::new(),
         };
         Ok(Self { root, masks, writable })
@@ -146,8 +165,13 @@ impl Root {
         let set = libc::MOUNT_ATTR_NOSUID | if host_devices { 0 } else { libc::MOUNT_ATTR_NODEV };
         // The root must be a mount for this, or it fails: what is around it would keep its rights.
         set_attributes(CWD, "/", /*recursive*/ true, Attributes { set, ..Attributes::default() })?;
+        Self::of_machine()
+    }
+
+    /// The machine's tree as it is here.
+    fn of_machine() -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { tree: rustix::fs::open("/", flags, Mode::empty())?, empty })
+        Ok(Self { tree: rustix::fs::open("/", flags, Mode::empty())?, empty: false })
     }
 
     /// Puts a detached tree at `path`. Where nothing is on an empty base, a place is made for a folder or a file.

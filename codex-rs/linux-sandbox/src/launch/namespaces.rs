@@ -32,10 +32,11 @@ pub(super) fn enter(own_network: bool) -> Result<(), Failure> {
     confine::bound_capabilities().map_err(at(Stage::Capabilities))
 }
 
-/// Leaves the machine's users alone: the owner of networks that outlive a sandbox. Nobody who runs a program is ever in this
-/// namespace, so nobody has rights over those networks.
+/// Leaves the machine's users and mounts alone: the owner of what sandboxes have in common, networks and mounts. Nobody who runs a
+/// program is ever in these namespaces, so nobody has rights over that: whoever copies these mounts can neither take one away
+/// nor make one writable.
 pub(super) fn enter_nursery() -> Result<(), Failure> {
-    enter_as_user(UnshareFlags::empty())
+    enter_as_user(UnshareFlags::NEWNS)
 }
 
 /// A network with nothing but a loopback: `kept` from before, or a new one. To be called in a nursery.

@@ -7,7 +7,8 @@
 //! A private network costs the kernel more than everything else about a sandbox, twice: to make and to take apart. So one that
 //! nobody inside has used is used again. Unused means that none of them ever had a socket, since without one nothing can be done
 //! to a network or be left in it; see [`witness`](super::witness). Such networks belong to a user namespace of the zygote's, in
-//! which no program ever is.
+//! which no program ever is. So do the mounts that the copies begin with: what all views of the machine's tree have in common, made
+//! once.
 #![allow(unsafe_code)]
 
 use std::io::{self, IoSliceMut};
@@ -17,7 +18,7 @@ use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::setsid;
 
-use super::{Status, at, confine, forks, namespaces};
+use super::{Status, at, confine, forks, mounts, namespaces};
 use crate::calls;
 use crate::job::{Birth, Failure, Stage, Told};
 
@@ -26,7 +27,7 @@ use crate::job::{Birth, Failure, Stage, Told};
 pub(super) fn serve(socket: Status) -> (Status, OwnedFd) {
     // The same for all of them.
     calls::make_ahead();
-    if let Err(failure) = namespaces::enter_nursery() {
+    if let Err(failure) = namespaces::enter_nursery().and_then(|()| mounts::lay_base()) {
         super::give_up(&socket, failure);
     }
     loop {
