@@ -184,6 +184,12 @@ impl Process {
         self.grew.notify_waiters();
     }
 
+    /// How much of its output may be taken before it is asked again whether the log has room: a quarter of what may wait for
+    /// a reader, so that this goes little beyond any bound.
+    pub(super) fn taken_at_once(&self) -> usize {
+        self.host.limits.log.unread_bytes / 4
+    }
+
     /// Whether the log has no room, and if so when it may have some without anybody reading.
     pub(super) fn must_wait(self: &Arc<Self>) -> Option<Option<Instant>> {
         let now = Instant::now();

@@ -196,7 +196,25 @@ async fn many_processes_speak_at_once_and_each_story_is_whole(server: Arc<Harnes
     }
 }
 
+async fn floods_that_are_read_in_turns_keep_their_bytes_apart(server: Arc<Harness>) {
+    const BYTES: usize = 4 << 20;
+    let mut client = server.connect().await;
+    client.initialize_with(json!({"clientName": "test", "capabilities": {"binaryOutput": true}})).await;
+    let words = ["first--\n", "second-\n", "third--\n"];
+    for word in words {
+        // Long pieces, so that each is read as a flood from early on, and its last one is short.
+        let script = format!("yes {} | head -c {}", word.trim_end(), BYTES + 3);
+        client.request("process/start", shell(word, &script)).await;
+    }
+    for word in words {
+        let transcript = client.closed(word).await;
+        let expected: Vec<u8> = word.bytes().cycle().take(BYTES + 3).collect();
+        assert!(transcript.stdout == expected, "{word} has come as it was written");
+    }
+}
+
 tests_over_every_transport! {
+    floods_that_are_read_in_turns_keep_their_bytes_apart
     output_comes_as_it_is_to_a_client_that_takes_it_so
     output_comes_as_text_to_a_client_that_says_nothing_else
     output_comes_in_packs_to_a_client_that_takes_them
