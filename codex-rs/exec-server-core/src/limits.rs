@@ -115,8 +115,9 @@ pub struct FileLimits {
     /// Bytes of whole files that are on their way into answers at once. Room for one file of the greatest length that is
     /// read as a whole, in base64; others wait.
     pub whole_file_bytes: usize,
-    /// Bytes of long blocks and ranges that one connection may have on their way into the socket at once; others wait. Enough to read
-    /// ahead of the socket, and far less than what a client may ask for at once.
+    /// Bytes of long blocks and ranges that one connection may have on their way into the socket at once; others wait. While one
+    /// leaves, one is read and one may be next. More only leave the processor's cache before they leave for the socket: 16 MiB is
+    /// a fifth slower.
     pub block_bytes_ahead: usize,
     /// Entries that one listing may hold: the reference peer's 50,000.
     pub listed_entries: usize,
@@ -150,7 +151,7 @@ impl Default for FileLimits {
         Self {
             threads: 32,
             whole_file_bytes: 768 << 20,
-            block_bytes_ahead: 16 << 20,
+            block_bytes_ahead: 3 << 20,
             listed_entries: 50_000,
             helpers: 16,
             helper_idle: Duration::from_secs(30),
