@@ -124,8 +124,8 @@ mod tests {
     #[test]
     fn what_is_told_is_made_anew_only_when_something_about_sandboxes_has_changed() {
         let (told, limits) = (LastTold::default(), ServerConfig::from_process().server_limits());
-        let first = told.with(None, &limits, environment);
-        let same = told.with(None, &limits, |_| unreachable!("it was made before"));
+        let first = told.with(/*sandbox*/ None, &limits, environment);
+        let same = told.with(/*sandbox*/ None, &limits, |_| unreachable!("it was made before"));
         assert!(Arc::ptr_eq(&first, &same));
         let changed = told.with(sandbox("tried"), &limits, environment);
         assert!(changed.environment_info.get().contains("tried"), "{changed:?}");

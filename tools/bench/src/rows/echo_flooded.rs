@@ -16,24 +16,21 @@ use crate::wire::{Connection, StartParams};
 const FLOOD: [&str; 2] = ["/bin/cat", "/dev/zero"];
 /// How long the flood goes on before the first key is pressed.
 const FILL: Duration = Duration::from_secs(1);
-/// How long it goes on before each turn, since it stands still while others have theirs: what waits in the sockets then is of a
-/// client that has stopped reading, which is another row's.
+/// How long it goes on before each turn: what waits in the sockets at first is of a client that has stopped reading, which is
+/// another row's.
 const FLOW: Duration = Duration::from_millis(200);
 /// Bytes of messages per second that the slow client takes.
 const SLOW_RATE: f64 = 20e6;
 
 pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
+    let turns = Turns { warm_up: 20, rounds: plan.choose(/*thorough*/ 20, /*quick*/ 6), batch: 40 };
     let raw = RawEcho::open(&PROGRAM, READY).and_then(|echo| RawFloodedEcho::open(echo, &FLOOD));
-    let fast = |spec: &TargetSpec| Lane::new(&spec.name, Flooded::open(spec, /*rate*/ None));
-    let mut lanes = vec![Lane::new(RAW, raw)];
-    lanes.extend(plan.with_limit().map(fast));
-    alternate(
-        &mut lanes,
-        Turns { warm_up: 20, rounds: plan.choose(/*thorough*/ 20, /*quick*/ 6), batch: 40 },
-    );
-    let mut measures: Vec<_> = lanes.iter().map(|lane| lane.measure("p50", "µs", Summary::median)).collect();
-    measures.extend(lanes.iter().map(|lane| lane.percentile("p99", "µs", /*percent*/ 99.0)));
-    drop(lanes);
+    let mut measures = alone(Lane::new(RAW, raw), turns);
+    for spec in plan.with_limit() {
+        let flooded = Flooded::open(spec, /*rate*/ None);
+        measures.extend(alone(Lane::new(&spec.name, flooded), turns));
+    }
+    measures.sort_by(|one, other| one.metric.cmp(&other.metric));
 
     let slow = |spec: &TargetSpec| {
         let flooded = Flooded::open(spec, Some(SLOW_RATE));
@@ -49,6 +46,14 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
         measures.extend(lanes.iter().map(|lane| lane.measure("p50 at 20 MB/s", "ms", Summary::median)));
     }
     Ok(measures)
+}
+
+/// One target after the other: some let a flood go on while nobody reads it, and would disturb the turns of the rest.
+fn alone(lane: Lane, turns: Turns) -> Vec<Measure> {
+    let mut lanes = [lane];
+    alternate(&mut lanes, turns);
+    let [lane] = &lanes;
+    vec![lane.measure("p50", "µs", Summary::median), lane.percentile("p99", "µs", /*percent*/ 99.0)]
 }
 
 struct Flooded {
