@@ -1,17 +1,16 @@
 //! A cheap request and its answer: what the wire and the dispatch cost, without any work behind them.
 
-use std::time::Instant;
-
 use serde_json::{Value, json};
 
+use super::small_file::Request;
 use super::{Plan, TRUE};
 use crate::error::BenchError;
-use crate::lanes::{Lane, Probe, RAW, Turns, alternate};
+use crate::lanes::{Lane, RAW, Turns, alternate};
 use crate::placement::Placement;
 use crate::raw::RawRoundTrip;
 use crate::report::Measure;
 use crate::stats::Summary;
-use crate::target::{Target, TargetSpec};
+use crate::target::TargetSpec;
 use crate::wire::{Connection, Message, StartParams};
 
 const PROCESS: &str = "ended";
@@ -27,7 +26,7 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
     ] {
         for placement in [Placement::OneProcessor, Placement::Free] {
             let mut lanes = vec![Lane::new(RAW, RawRoundTrip::open())];
-            let probe = |spec| SmallRequest::open(spec, placement, method, params.clone());
+            let probe = |spec| open(spec, placement, method, params.clone());
             lanes.extend(plan.with_limit().map(|spec| Lane::new(&spec.name, probe(spec))));
             let _placed = placement.of_client()?;
             alternate(
@@ -41,48 +40,31 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Measure>, BenchError> {
     Ok(measures)
 }
 
-struct SmallRequest {
-    connection: Connection,
+/// On a session in which one process has run and closed, so that there is something to read about.
+fn open(
+    spec: &TargetSpec,
+    placement: Placement,
     method: &'static str,
     params: Value,
-    _target: Target,
-}
-
-impl SmallRequest {
-    /// A session in which one process has run and closed, so that there is something to read about.
-    fn open(
-        spec: &TargetSpec,
-        placement: Placement,
-        method: &'static str,
-        params: Value,
-    ) -> Result<Self, BenchError> {
-        let target = spec.start()?;
-        placement.of_server(&target)?;
-        let mut connection = Connection::open(&target.url)?;
-        connection.request("process/start", StartParams::new(PROCESS, &TRUE))?;
-        let (mut closed, mut replied) = (false, false);
-        while !closed || !replied {
-            match connection.next()? {
-                Message::Closed { .. } => closed = true,
-                Message::Reply { .. } => replied = true,
-                Message::Refused { code, message, .. } => {
-                    return Err(BenchError::Refused { code, message });
-                }
-                _ => {}
+) -> Result<Request, BenchError> {
+    let target = spec.start()?;
+    placement.of_server(&target)?;
+    let mut connection = Connection::open(&target.url)?;
+    connection.request("process/start", StartParams::new(PROCESS, &TRUE))?;
+    let (mut closed, mut replied) = (false, false);
+    while !closed || !replied {
+        match connection.next()? {
+            Message::Closed { .. } => closed = true,
+            Message::Reply { .. } => replied = true,
+            Message::Refused { code, message, .. } => {
+                return Err(BenchError::Refused { code, message });
             }
-        }
-        match connection.call(method, &params) {
-            Ok(_) => Ok(Self { connection, method, params, _target: target }),
-            Err(BenchError::Refused { code: METHOD_NOT_FOUND, .. }) => Err(BenchError::NotOffered),
-            Err(error) => Err(error),
+            _ => {}
         }
     }
-}
-
-impl Probe for SmallRequest {
-    fn sample(&mut self) -> Result<f64, BenchError> {
-        let started = Instant::now();
-        self.connection.call(self.method, &self.params)?;
-        Ok(started.elapsed().as_secs_f64() * 1e6)
+    match connection.call(method, &params) {
+        Ok(_) => Ok(Request::on(target, connection, method, params)),
+        Err(BenchError::Refused { code: METHOD_NOT_FOUND, .. }) => Err(BenchError::NotOffered),
+        Err(error) => Err(error),
     }
 }
