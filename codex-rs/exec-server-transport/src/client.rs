@@ -274,7 +274,7 @@ impl Target {
             Self::Tcp { host, port, .. } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 let address = stream.peer_addr()?;
-                let stream = Stream::from_tcp(stream);
+                let stream = Stream::from_tcp(stream, address.ip());
                 stream.bound_window();
                 Ok((stream, Peer::Tcp(address)))
             }

@@ -83,6 +83,9 @@ impl Listener {
                 let tcp_error = |source| BindError::Tcp { address: *address, source };
                 let listener = TcpListener::bind(address).await.map_err(tcp_error)?;
                 stream::tune(&listener);
+                if url.is_loopback() {
+                    stream::do_not_pace(&listener);
+                }
                 let local = listener.local_addr().map_err(tcp_error)?;
                 (Source::Tcp(listener), ListenUrl::Ws(local).to_string())
             }

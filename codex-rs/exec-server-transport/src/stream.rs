@@ -1,6 +1,7 @@
 //! The byte streams under a WebSocket, as one type, and what the kernel is told and asked about them.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -51,6 +52,12 @@ pub(crate) enum WriteHalf {
     Any(tokio::io::WriteHalf<Box<dyn AnyStream>>),
 }
 
+/// How sending is held back where both ends are on this machine. Every Linux has it and gives it to everybody, and unlike BBR,
+/// which many systems use by default, it does not pace: a timer for every few packets, of which each costs as much as copying
+/// what it holds back. There is no line between the ends that anything could pile up before.
+#[cfg(target_os = "linux")]
+const CONGESTION_ON_THIS_MACHINE: &str = "reno";
+
 /// What the kernel knows about a peer that does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Evidence {
@@ -82,10 +89,23 @@ pub(crate) fn tune(socket: &impl AsFd) {
     }
 }
 
+/// Has the kernel pace nothing on a socket of which both ends are on this machine, or that a listener of such accepts.
+pub(crate) fn do_not_pace(socket: &impl AsFd) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = setsockopt(socket, sockopt::TcpCongestion, &CONGESTION_ON_THIS_MACHINE.into()) {
+        tracing::debug!(%error, "cannot set TCP_CONGESTION");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+}
+
 impl Stream {
-    /// Takes over a TCP socket that was dialled, and tunes it.
-    pub(crate) fn from_tcp(stream: TcpStream) -> Self {
+    /// Takes over a TCP socket that was dialled at `peer`, and tunes it.
+    pub(crate) fn from_tcp(stream: TcpStream, peer: IpAddr) -> Self {
         tune(&stream);
+        if peer.to_canonical().is_loopback() {
+            do_not_pace(&stream);
+        }
         Self::Tcp(stream)
     }
 
@@ -341,5 +361,36 @@ mod tests {
             assert_eq!(getsockopt(&accepted, linux::RetransmitMax), Ok(interval));
         }
         drop(dialled);
+    }
+
+    fn congestion(socket: &impl AsFd) -> String {
+        let name = getsockopt(socket, sockopt::TcpCongestion).expect("every kernel tells");
+        name.to_string_lossy().trim_end_matches('\0').to_owned()
+    }
+
+    #[tokio::test]
+    async fn nothing_is_paced_where_both_ends_are_on_this_machine() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        do_not_pace(&listener);
+        let address = listener.local_addr().expect("it is bound");
+        let (dialled, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (accepted, _) = accepted.expect("somebody dialled");
+        assert_eq!(congestion(&accepted), CONGESTION_ON_THIS_MACHINE);
+        let Stream::Tcp(dialled) = Stream::from_tcp(dialled.expect("it listens"), address.ip()) else {
+            unreachable!("it was one of TCP");
+        };
+        assert_eq!(congestion(&dialled), CONGESTION_ON_THIS_MACHINE);
+    }
+
+    #[tokio::test]
+    async fn to_other_machines_the_system_sends_as_it_does() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let dialled = TcpStream::connect(address).await.expect("it listens");
+        let before = congestion(&dialled);
+        let Stream::Tcp(dialled) = Stream::from_tcp(dialled, IpAddr::from([192, 0, 2, 1])) else {
+            unreachable!("it was one of TCP");
+        };
+        assert_eq!(congestion(&dialled), before);
     }
 }
