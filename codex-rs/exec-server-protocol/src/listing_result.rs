@@ -49,11 +49,38 @@ impl From<Entry<'_>> for FsDirectoryEntry {
     }
 }
 
+/// What is made of a directory while it is read, entry by entry.
+pub trait Listing: Send + Sized + 'static {
+    /// Adds an entry.
+    fn push(&mut self, entry: Entry<'_>);
+
+    /// An empty one, for entries that will stand behind those of this one. So two can be made at the same time.
+    #[must_use]
+    fn part(&self) -> Self;
+
+    /// Adds the entries of a part.
+    fn append(&mut self, part: Self);
+}
+
+impl Listing for Vec<FsDirectoryEntry> {
+    fn push(&mut self, entry: Entry<'_>) {
+        self.push(entry.into());
+    }
+
+    fn part(&self) -> Self {
+        Self::new()
+    }
+
+    fn append(&mut self, mut part: Self) {
+        self.append(&mut part);
+    }
+}
+
 /// An answer that is being put together.
 #[derive(Debug)]
 pub struct ListingResult {
+    /// Of a part, the entries alone. A comma stands behind each of them.
     text: String,
-    is_empty: bool,
 }
 
 impl ListingResult {
@@ -61,15 +88,25 @@ impl ListingResult {
     #[must_use]
     pub fn begin(id: &RequestId) -> Self {
         let id = serde_json::to_string(id).expect("an id always serializes");
-        Self { text: format!(r#"{{"id":{id},"result":{{"entries":["#), is_empty: true }
+        Self { text: format!(r#"{{"id":{id},"result":{{"entries":["#) }
     }
 
-    /// Adds an entry.
-    pub fn push(&mut self, entry: Entry<'_>) {
+    /// The whole message. `more`: others come behind these.
+    #[must_use]
+    pub fn finish(mut self, more: bool) -> String {
+        if self.text.ends_with(',') {
+            self.text.pop();
+        }
+        self.text.push_str(if more { r#"],"more":true}}"# } else { "]}}" });
+        self.text
+    }
+}
+
+impl Listing for ListingResult {
+    fn push(&mut self, entry: Entry<'_>) {
         let Entry { file_name, is_directory, is_file, is_symlink, path } = entry;
         let text = &mut self.text;
-        text.push_str(if self.is_empty { r#"{"fileName":"# } else { r#",{"fileName":"# });
-        self.is_empty = false;
+        text.push_str(r#"{"fileName":"#);
         push_string(text, file_name);
         text.push_str(match (is_directory, is_file) {
             (false, true) => r#","isDirectory":false,"isFile":true"#,
@@ -85,14 +122,15 @@ impl ListingResult {
             // Writing to a string never fails.
             let _ = write!(text, r#","path":{path}"#);
         }
-        text.push('}');
+        text.push_str("},");
     }
 
-    /// The whole message. `more`: others come behind these.
-    #[must_use]
-    pub fn finish(mut self, more: bool) -> String {
-        self.text.push_str(if more { r#"],"more":true}}"# } else { "]}}" });
-        self.text
+    fn part(&self) -> Self {
+        Self { text: String::new() }
+    }
+
+    fn append(&mut self, part: Self) {
+        self.text.push_str(&part.text);
     }
 }
 
@@ -138,12 +176,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_entries_make_the_text_that_the_whole_would(entries in proptest::collection::vec(entry(), 0..6), more: bool) {
+        fn any_entries_in_any_parts_make_the_text_that_the_whole_would(
+            entries in proptest::collection::vec(entry(), 0..6),
+            cut in 0..7_usize,
+            more: bool,
+        ) {
             let id = RequestId::String("a\"b".into());
             let mut result = ListingResult::begin(&id);
-            for entry in &entries {
-                result.push(entry.into());
+            let mut part = result.part();
+            for (at, entry) in entries.iter().enumerate() {
+                if at < cut { &mut result } else { &mut part }.push(entry.into());
             }
+            result.append(part);
             prop_assert_eq!(result.finish(more), encode_result(&id, &FsReadDirectoryResponse { entries, more }));
         }
     }

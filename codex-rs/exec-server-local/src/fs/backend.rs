@@ -26,17 +26,17 @@ use codex_exec_server_protocol::fs::{
     FsWriteBlockParams, FsWriteFileParams, FsWriteFileResponse, FsWriteRangeParams, FsWriteRangeResponse,
 };
 use codex_exec_server_protocol::ids::RequestKey;
-use codex_exec_server_protocol::listing_result::Entry;
+use codex_exec_server_protocol::listing_result::Listing;
 use codex_exec_server_protocol::path_uri::PathUri;
 use codex_exec_server_protocol::sandbox::SandboxContext;
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::confined::{Answer, Request};
-use super::directory;
 use super::handles::FileHandles;
 use super::host::{FsHost, Interest};
 use super::keys::{Keys, Turn, Written, of_append, of_write};
+use super::listing;
 use super::read::WholeFile;
 use super::sandbox::{self, Confined, Reply, perform};
 use super::search::LocalSearch;
@@ -297,30 +297,24 @@ impl LocalFileSystem {
         &self,
         params: FsReadDirectoryParams,
     ) -> Result<FsReadDirectoryResponse, FsFault> {
-        let sandbox = params.sandbox.clone();
-        self.run(sandbox.as_ref(), Request::ReadDirectory(params), taken!(ReadDirectory)).await
+        let (entries, more) = self.list(params, Vec::new()).await?;
+        Ok(FsReadDirectoryResponse { entries, more })
     }
 
-    /// The same, entry by entry: `put` adds each to `into`. Returns that, and whether there are more behind them.
-    pub async fn list<L: Send + 'static>(
+    /// The same, into `listing`. Returns that, and whether there are more behind it.
+    pub async fn list<L: Listing>(
         &self,
         params: FsReadDirectoryParams,
-        mut into: L,
-        put: impl Fn(&mut L, Entry<'_>) + Send + 'static,
+        mut listing: L,
     ) -> Result<(L, bool), FsFault> {
-        if Confined::new(&self.host, params.sandbox.as_ref())?.is_some() {
-            let listing = self.read_directory(params).await?;
-            listing.entries.iter().for_each(|entry| put(&mut into, entry.into()));
-            return Ok((into, listing.more));
+        if Confined::new(&self.host, params.sandbox.as_ref())?.is_none() {
+            return listing::read_into(&self.host, params, listing).await;
         }
-        let host = Arc::clone(&self.host);
-        let (interest, _interested) = Interest::new();
-        let path = params.path.clone();
-        let list = move || {
-            let more = directory::read_each(&host, &params, &interest, |entry| put(&mut into, entry))?;
-            Ok((into, more))
-        };
-        self.host.blocking(&path, list).await
+        let sandbox = params.sandbox.clone();
+        let request = Request::ReadDirectory(params);
+        let answer = self.run(sandbox.as_ref(), request, taken!(ReadDirectory)).await?;
+        answer.entries.iter().for_each(|entry| listing.push(entry.into()));
+        Ok((listing, answer.more))
     }
 
     /// `fs/walk`

@@ -98,6 +98,11 @@ impl FsHost {
         }
     }
 
+    /// The right to one of the threads that may wait for a disk, if one of them has nothing to do.
+    pub(super) fn spare_thread(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.threads).try_acquire_owned().ok()
+    }
+
     pub(super) const fn limits(&self) -> &FileLimits {
         &self.limits
     }

@@ -10,6 +10,7 @@
 //! under a policy is done by the same functions in a process that can touch no more than the policy allows (`confined`).
 
 mod backend;
+mod beside;
 mod block;
 mod confined;
 mod copy;
@@ -17,11 +18,13 @@ mod digest;
 mod directory;
 mod globs;
 mod guard;
+mod halves;
 mod handle;
 mod handles;
 mod host;
 mod keys;
 mod link;
+mod listing;
 mod metadata;
 mod open;
 mod place;

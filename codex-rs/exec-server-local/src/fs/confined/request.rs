@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::super::handle::open_file;
 use super::super::host::{FsHost, Interest};
 use super::super::read::WholeFile;
-use super::super::{copy, digest, directory, link, metadata, read, remove, rename, walk, write};
+use super::super::{copy, digest, directory, link, listing, metadata, read, remove, rename, walk, write};
 use super::search::Search;
 
 /// What is sent over a connection.
@@ -217,7 +217,7 @@ impl Request {
             Self::StatMany(params) => plain(Answer::StatMany(metadata::stat_many(host, params, interest)?)),
             Self::Canonicalize(params) => plain(Answer::Canonicalize(metadata::canonicalize(params)?)),
             Self::ReadDirectory(params) => {
-                plain(Answer::ReadDirectory(directory::read(host, params, interest)?))
+                plain(Answer::ReadDirectory(listing::read(host, params, interest)?))
             }
             Self::Walk(params) => plain(Answer::Walk(walk::walk(params, interest)?)),
             Self::Remove(params) => {
