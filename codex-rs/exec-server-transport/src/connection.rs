@@ -5,6 +5,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::close::CloseReason;
 use crate::error::{ReadError, WriteError};
+use crate::express::Express;
 use crate::limits::WireLimits;
 use crate::lines::{LineReader, LineWriter};
 use crate::memory::{MemoryReader, MemoryWriter};
@@ -113,6 +114,15 @@ impl MessageReader {
             Reader::WebSocket(reader) => reader.next().await,
             Reader::Lines(reader) => reader.next().await,
             Reader::Memory(reader) => reader.next().await,
+        }
+    }
+
+    /// Whether more has come than was taken, or part of it: whoever answers now will soon have more to send. Where that is
+    /// not known, no.
+    pub fn has_more_at_hand(&self) -> bool {
+        match &self.0 {
+            Reader::WebSocket(reader) => reader.has_more_at_hand(),
+            Reader::Lines(_) | Reader::Memory(_) => false,
         }
     }
 
@@ -237,6 +247,14 @@ impl MessageWriter {
         match &self.0 {
             Writer::WebSocket(writer) => writer.presence(),
             Writer::Lines(_) | Writer::Memory(_) => Presence::unknown(),
+        }
+    }
+
+    /// What sends from elsewhere while this has nothing to do. Over stdio and in memory nothing does.
+    pub fn express(&self) -> Express {
+        match &self.0 {
+            Writer::WebSocket(writer) => writer.express(),
+            Writer::Lines(_) | Writer::Memory(_) => Express::none(),
         }
     }
 

@@ -15,6 +15,7 @@ mod close;
 mod connection;
 mod content_coding;
 mod error;
+mod express;
 mod jwt;
 mod limits;
 mod lines;
@@ -39,6 +40,7 @@ pub use crate::auth::{AuthConfigError, AuthRefusal, Authenticator, MIN_SECRET_BY
 pub use crate::close::{CloseReason, close_code};
 pub use crate::connection::{Connection, MessageReader, MessageWriter};
 pub use crate::error::{ReadError, Violation, WriteError};
+pub use crate::express::{Express, Sent};
 pub use crate::jwt::{JwtRefusal, SignedTokenRules};
 pub use crate::limits::{Liveness, WireLimits};
 pub use crate::listen_url::{ListenUrl, ListenUrlError};

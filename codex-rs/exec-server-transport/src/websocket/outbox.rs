@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use super::{Masker, Role, mask};
 use crate::close::CloseReason;
 use crate::error::WriteError;
+use crate::express::Sent;
 use crate::message::{Message, MessageKind};
 use crate::segments::Segments;
 use crate::stream::{ReadHalf, WriteHalf};
@@ -143,22 +144,26 @@ impl Outbox {
         Ok(())
     }
 
+    /// Sends a text without waiting, if the stream has had everything before it; does nothing if not.
+    pub(crate) fn send_at_once(&self, text: &str) -> Option<Sent> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open || !state.queue.is_empty() {
+            return None;
+        }
+        state.add_text(text.len(), |out| out.extend_from_slice(text.as_bytes()));
+        match state.poll_push(|state| state.queue.is_empty()) {
+            Poll::Ready(Ok(())) => Some(Sent::Whole),
+            Poll::Ready(Err(_)) | Poll::Pending => Some(Sent::Partly),
+        }
+    }
+
     /// As [`Outbox::queue`], for a text of exactly `len` bytes that `write` appends to the queue itself.
     pub(super) fn queue_text(&self, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), WriteError> {
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return Err(WriteError::Closed);
         }
-        let key = state.add_header(OpCode::Data(Data::Text), len);
-        state.queue.append(len, |out| {
-            let start = out.len();
-            write(out);
-            // The header has promised it.
-            assert_eq!(out.len() - start, len, "a message has another length than was announced");
-            if let Some(key) = key {
-                mask::apply(&mut out[start..], key);
-            }
-        });
+        state.add_text(len, write);
         Ok(())
     }
 
@@ -380,6 +385,20 @@ impl State {
             self.add_frame(OpCode::Control(Control::Ping), Bytes::new());
             self.ping_end = self.queue.end();
         }
+    }
+
+    /// Adds a text of exactly `len` bytes that `write` appends.
+    fn add_text(&mut self, len: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        let key = self.add_header(OpCode::Data(Data::Text), len);
+        self.queue.append(len, |out| {
+            let start = out.len();
+            write(out);
+            // The header has promised it.
+            assert_eq!(out.len() - start, len, "a message has another length than was announced");
+            if let Some(key) = key {
+                mask::apply(&mut out[start..], key);
+            }
+        });
     }
 
     fn add_frame(&mut self, opcode: OpCode, payload: Bytes) {

@@ -162,6 +162,10 @@ impl WsReader {
         self.close_reason.as_ref()
     }
 
+    pub(crate) fn has_more_at_hand(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         loop {
             match self.decoder.decode(&mut self.buffer) {

@@ -11,6 +11,7 @@ use super::outbox::{Outbox, Side};
 use super::reader::drain;
 use crate::close::CloseReason;
 use crate::error::WriteError;
+use crate::express::Express;
 use crate::message::Message;
 use crate::presence::Presence;
 
@@ -26,6 +27,10 @@ impl WsWriter {
 
     pub(crate) fn presence(&self) -> Presence {
         Presence::of_websocket(Arc::downgrade(&self.outbox))
+    }
+
+    pub(crate) fn express(&self) -> Express {
+        Express::of_websocket(Arc::downgrade(&self.outbox))
     }
 
     pub(crate) async fn feed(&mut self, message: Message) -> Result<(), WriteError> {

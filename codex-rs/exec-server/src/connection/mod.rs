@@ -119,6 +119,7 @@ pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: C
         tokio::select! {
             message = message => match message {
                 Some(Ok(message)) => {
+                    state.outbound.more_is_at_hand(reader.has_more_at_hand());
                     if let Err(reason) = state.receive(message).await {
                         break Ending::Say(reason);
                     }
@@ -233,7 +234,7 @@ impl Reader {
         match request {
             Served::Initialize(params) => match self.initialize(&params) {
                 Ok(response) => {
-                    self.outbound.reply(encode_result(&id, &response));
+                    self.outbound.answer(encode_result(&id, &response));
                     // Events follow the answer, never the other way round.
                     if let Some(attached) = &self.attached {
                         let form = if params.capabilities.binary_output && self.carries_binary {
@@ -250,7 +251,7 @@ impl Reader {
                 Err(error) => self.fail(&id, &error),
             },
             Served::Environment(request) => match self.handshake.may_use(row.family()) {
-                Ok(()) => self.outbound.reply(handlers::environment::answer(
+                Ok(()) => self.outbound.answer(handlers::environment::answer(
                     || self.context.environment(),
                     &id,
                     request,
@@ -299,7 +300,7 @@ impl Reader {
                 if self.displaced.get().is_none()
                     && let Some(reply) = handlers::fs::at_once(files, &id, &request)
                 {
-                    return self.outbound.reply(reply);
+                    return self.outbound.answer(reply);
                 }
                 let files = Arc::clone(files);
                 let (waiting, displaced) = (request.waiting(), Arc::clone(&self.displaced));
@@ -417,7 +418,7 @@ impl Reader {
     }
 
     fn fail(&self, id: &RequestId, error: &ServiceError) {
-        self.outbound.reply(encode_error(id, &RpcError::from(error)));
+        self.outbound.answer(encode_error(id, &RpcError::from(error)));
     }
 
     fn refuse_message(&self, error: &dyn std::fmt::Display) {
@@ -428,7 +429,7 @@ impl Reader {
             }
         };
         let error = RpcError::new(ErrorCode::InvalidRequest, format!("failed to parse {source}: {error}"));
-        self.outbound.reply(encode_error(&RequestId::MALFORMED, &error));
+        self.outbound.answer(encode_error(&RequestId::MALFORMED, &error));
     }
 
     fn refuse_line(&self, error: &ReadError) {
@@ -436,7 +437,7 @@ impl Reader {
             ErrorCode::InvalidRequest,
             format!("failed to parse JSON-RPC message from exec-server {}: {error}", self.peer),
         );
-        self.outbound.reply(encode_error(&RequestId::MALFORMED, &error));
+        self.outbound.answer(encode_error(&RequestId::MALFORMED, &error));
     }
 
     /// Lets go of the session, which then waits for somebody to resume it.

@@ -7,26 +7,25 @@
 //! While there is more than one kind, what kernels and the client have still to take of the last kind is bounded; see
 //! [`codex_exec_server_core::backlog`].
 
+mod at_once;
+mod saying;
+
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use codex_exec_server_core::backlog::{Backlog, BacklogLimits, Clearance};
-use codex_exec_server_core::event_log::Event;
 use codex_exec_server_core::schedule::{Class, Schedule, Shares, Turn};
 use codex_exec_server_local::process::{FollowId, Follower, Process};
-use codex_exec_server_protocol::binary::Head;
 use codex_exec_server_protocol::ids::ProcessId;
-use codex_exec_server_protocol::methods::ServerNotification;
-use codex_exec_server_protocol::process::{ProcessClosedNotification, ProcessExitedNotification};
-use codex_exec_server_protocol::rpc::OutputText;
-use codex_exec_server_transport::{CloseReason, Message, MessageWriter, WriteError};
+use codex_exec_server_transport::{CloseReason, Express, MessageWriter, WriteError};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::sleep_until;
 
 use super::bodies::Body;
-use super::form::{Form, Reply, feed_piece, feed_reply};
-use super::packing::{Packing, Put, interval};
+use super::form::{Form, Reply, feed_reply};
+use super::packing::{Packing, interval};
 use super::searches::Batch;
 
 /// A process with no more than 4 KiB waiting has little to say. Of a flood, one chunk of the largest size is a turn.
@@ -56,6 +55,7 @@ pub(crate) struct Outbound {
     news: Notify,
     /// Replies were sent.
     sent: Notify,
+    more_is_at_hand: AtomicBool,
 }
 
 /// Who has something to say.
@@ -97,13 +97,32 @@ struct State {
     follow: Option<FollowId>,
     form: Form,
     closing: Option<CloseReason>,
+    /// The writing task had nothing left to do when it last looked.
+    is_resting: bool,
+    /// The way past that task.
+    express: Express,
 }
 
-/// An answer, and the room that it takes in memory until it has left.
-struct Owed {
-    reply: Reply,
-    is_receipt: bool,
-    _room: Option<OwnedSemaphorePermit>,
+/// An answer.
+pub(crate) struct Owed {
+    pub(crate) reply: Reply,
+    /// It only confirms one piece of many: nobody waits for it by itself, so bulk need not make way.
+    pub(crate) is_receipt: bool,
+    /// The room that it takes in memory until it has left.
+    #[expect(dead_code, reason = "it is given back when this is dropped")]
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
+impl Owed {
+    fn is_long(&self) -> bool {
+        self.reply.len() > LONG_REPLY_BYTES
+    }
+}
+
+impl<R: Into<Reply>> From<R> for Owed {
+    fn from(reply: R) -> Self {
+        Self { reply: reply.into(), is_receipt: false, room: None }
+    }
 }
 
 /// What came of a turn.
@@ -121,6 +140,53 @@ impl State {
     /// be a flood's own beginning, which the answer to its start finds waiting; and a flood alone is not to pay for that.
     fn is_beside_bulk(&self, now: Instant) -> bool {
         self.bulk.as_ref().is_some_and(|(_, at)| self.schedule.has_bulk() || now < *at + SOON)
+    }
+
+    /// These leave now.
+    fn answers<'a>(&mut self, replies: impl IntoIterator<Item = &'a Owed>, now: Instant) {
+        if self.is_beside_bulk(now) && replies.into_iter().any(|owed| !owed.is_receipt) {
+            self.backlog.spoke_beside_bulk(now);
+        }
+    }
+
+    /// What the writing task is to do. `returned`: the latest mark that came back.
+    fn next(&mut self, now: Instant, returned: u64) -> Next {
+        self.backlog.came_back(returned, now);
+        if let Some(reason) = self.closing.clone() {
+            // Replies are owed, however long they are; of everything else the log says how far it was told.
+            let Self { replies, schedule, .. } = self;
+            replies.extend(schedule.drain().filter_map(|source| match source {
+                Source::Reply(reply) => Some(reply),
+                Source::Process(_) | Source::Body(_) | Source::Search(_) => None,
+            }));
+            if replies.is_empty() {
+                return Next::Close(reason);
+            }
+        }
+        if !self.replies.is_empty() {
+            let replies = std::mem::take(&mut self.replies);
+            self.reply_bytes -= replies.iter().map(|owed| owed.reply.len()).sum::<usize>();
+            self.answers(&replies, now);
+            return Next::Replies(replies);
+        }
+        let Some(follow) = self.follow else { return Next::Nothing };
+        if let Some(turn) = self.schedule.next_little() {
+            // A flood that ebbs for a moment is no other voice.
+            if self.is_beside_bulk(now) && self.bulk.as_ref().is_none_or(|(key, _)| *key != turn.key) {
+                self.backlog.spoke_beside_bulk(now);
+            }
+            return Next::Turn(turn, follow, self.form);
+        }
+        if self.schedule.has_bulk()
+            && !self.is_unheard
+            && let Clearance::WaitUntil(until) = self.backlog.clearance(now)
+        {
+            return Next::Hold(until);
+        }
+        match self.schedule.next_turn() {
+            Some(turn) => Next::Turn(turn, follow, self.form),
+            None => Next::Nothing,
+        }
     }
 }
 
@@ -146,8 +212,16 @@ impl Outbound {
             follow: None,
             form: Form::default(),
             closing: None,
+            is_resting: false,
+            express: Express::none(),
         };
-        Self { state: Mutex::new(state), packing: OnceLock::new(), news: Notify::new(), sent: Notify::new() }
+        Self {
+            state: Mutex::new(state),
+            packing: OnceLock::new(),
+            news: Notify::new(),
+            sent: Notify::new(),
+            more_is_at_hand: AtomicBool::new(false),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -156,26 +230,12 @@ impl Outbound {
     }
 
     /// Adds an answer.
-    pub(crate) fn reply(&self, reply: impl Into<Reply>) {
-        self.reply_holding(reply, /*room*/ None);
-    }
-
-    /// Adds an answer that takes room in memory.
-    pub(crate) fn reply_holding(&self, reply: impl Into<Reply>, room: Option<OwnedSemaphorePermit>) {
-        self.owe(Owed { reply: reply.into(), is_receipt: false, _room: room });
-    }
-
-    /// Adds an answer that only confirms one piece of many: nobody waits for it by itself, so bulk need not make way.
-    pub(crate) fn receipt(&self, reply: impl Into<Reply>) {
-        self.owe(Owed { reply: reply.into(), is_receipt: true, _room: None });
-    }
-
-    fn owe(&self, owed: Owed) {
+    pub(crate) fn reply(&self, owed: impl Into<Owed>) {
+        let owed = owed.into();
         let mut state = self.lock();
         state.reply_bytes += owed.reply.len();
         // Before there is anything to be followed, there is nothing to take turns with.
-        let is_long = owed.reply.len() > LONG_REPLY_BYTES;
-        if is_long && state.follow.is_some() {
+        if owed.is_long() && state.follow.is_some() {
             state.schedule.line_up(Key::Reply, Source::Reply(owed));
         } else {
             state.replies.push_back(owed);
@@ -250,47 +310,12 @@ impl Outbound {
         }
     }
 
-    /// `returned`: the latest mark that came back.
+    /// See [`State::next`].
     fn next(&self, now: Instant, returned: u64) -> Next {
         let mut state = self.lock();
-        state.backlog.came_back(returned, now);
-        if let Some(reason) = state.closing.clone() {
-            // Replies are owed, however long they are; of everything else the log says how far it was told.
-            let State { replies, schedule, .. } = &mut *state;
-            replies.extend(schedule.drain().filter_map(|source| match source {
-                Source::Reply(reply) => Some(reply),
-                Source::Process(_) | Source::Body(_) | Source::Search(_) => None,
-            }));
-            if replies.is_empty() {
-                return Next::Close(reason);
-            }
-        }
-        if !state.replies.is_empty() {
-            let replies = std::mem::take(&mut state.replies);
-            state.reply_bytes -= replies.iter().map(|owed| owed.reply.len()).sum::<usize>();
-            if state.is_beside_bulk(now) && replies.iter().any(|owed| !owed.is_receipt) {
-                state.backlog.spoke_beside_bulk(now);
-            }
-            return Next::Replies(replies);
-        }
-        let Some(follow) = state.follow else { return Next::Nothing };
-        if let Some(turn) = state.schedule.next_little() {
-            // A flood that ebbs for a moment is no other voice.
-            if state.is_beside_bulk(now) && state.bulk.as_ref().is_none_or(|(key, _)| *key != turn.key) {
-                state.backlog.spoke_beside_bulk(now);
-            }
-            return Next::Turn(turn, follow, state.form);
-        }
-        if state.schedule.has_bulk()
-            && !state.is_unheard
-            && let Clearance::WaitUntil(until) = state.backlog.clearance(now)
-        {
-            return Next::Hold(until);
-        }
-        match state.schedule.next_turn() {
-            Some(turn) => Next::Turn(turn, follow, state.form),
-            None => Next::Nothing,
-        }
+        let next = state.next(now, returned);
+        state.is_resting = matches!(next, Next::Nothing);
+        next
     }
 
     /// A turn is over, in which `said` was. The mark that is to follow it, if one is.
@@ -319,8 +344,12 @@ impl Outbound {
 
     /// Sends what there is to send until the connection is to be closed, then closes it.
     pub(crate) async fn write_to(&self, writer: &mut MessageWriter) -> Result<(), WriteError> {
-        if !writer.carries_marks() {
-            self.lock().backlog.give_up();
+        {
+            let mut state = self.lock();
+            state.express = writer.express();
+            if !writer.carries_marks() {
+                state.backlog.give_up();
+            }
         }
         let mut packing = Packing::default();
         loop {
@@ -370,108 +399,6 @@ impl Outbound {
                 }
             }
         }
-    }
-
-    /// Lets `source` say about `share` bytes.
-    async fn say(
-        &self,
-        writer: &mut MessageWriter,
-        packing: &mut Packing,
-        source: Source,
-        share: u64,
-        follow: FollowId,
-        form: Form,
-    ) -> Result<Said, WriteError> {
-        let share = usize::try_from(share).unwrap_or(usize::MAX);
-        match source {
-            Source::Reply(owed) => {
-                let bytes = owed.reply.len();
-                self.lock().reply_bytes -= bytes;
-                self.sent.notify_waiters();
-                feed_reply(writer, owed.reply).await?;
-                Ok(Said { bytes: bytes as u64, goes_on: None, is_over: false })
-            }
-            Source::Search(batch) => {
-                let mut bytes = 0;
-                if batch.is_wanted() {
-                    bytes = batch.json.len();
-                    writer.feed(Message::text(batch.json)).await?;
-                }
-                Ok(Said { bytes: bytes as u64, goes_on: None, is_over: false })
-            }
-            Source::Process(process) => {
-                let draw = process.draw(follow, share);
-                let (mut bytes, mut is_over) = (0, false);
-                for event in draw.events {
-                    match &event {
-                        Event::Output(chunk) => bytes += chunk.bytes.len() as u64,
-                        Event::Exited(..) => {}
-                        Event::Closed(..) => is_over = true,
-                    }
-                    self.feed(writer, packing, form, &process.id, event).await?;
-                }
-                Ok(Said { bytes, goes_on: draw.more.then_some(Source::Process(process)), is_over })
-            }
-            Source::Body(body) => {
-                let drawn = body.draw(share);
-                let mut bytes = 0;
-                if let Some((piece, offset)) = drawn.piece {
-                    bytes = piece.delta_base64.len() as u64;
-                    feed_piece(writer, form, piece, offset).await?;
-                }
-                Ok(Said { bytes, goes_on: drawn.more.then_some(Source::Body(body)), is_over: false })
-            }
-        }
-    }
-
-    /// Says an event, or lets it wait for others.
-    async fn feed(
-        &self,
-        writer: &mut MessageWriter,
-        packing: &mut Packing,
-        form: Form,
-        process_id: &ProcessId,
-        event: Event,
-    ) -> Result<(), WriteError> {
-        let notification = match event {
-            Event::Output(chunk) => {
-                let (seq, stream, offset) = (chunk.seq, chunk.stream, chunk.offset);
-                if form == Form::Binary
-                    && let Some(head) =
-                        (Head::Output { process_id, seq, stream, offset }).encode(chunk.bytes.len())
-                {
-                    let interval = self.packing.get().copied();
-                    return match packing.put(now(), interval, process_id, &head, &chunk.bytes) {
-                        Put::Gathered => Ok(()),
-                        Put::Full => packing.send(now(), writer).await,
-                        Put::Alone => {
-                            packing.send(now(), writer).await?;
-                            writer.feed_binary(&head, chunk.bytes).await
-                        }
-                    };
-                }
-                let text = OutputText::new(process_id, seq, stream, Some(offset), &chunk.bytes);
-                return writer.feed_text(text.encoded_len(), |out| text.write_to(out)).await;
-            }
-            Event::Exited(seq, exit) => ServerNotification::ProcessExited(ProcessExitedNotification {
-                process_id: process_id.clone(),
-                seq,
-                exit_code: exit.code,
-                sandbox_denied: Some(exit.sandbox_denied),
-                reason: Some(exit.reason),
-                signal: exit.signal,
-                usage: Some(exit.usage),
-                denials: exit.denials.map(|denials| denials.to_vec()),
-            }),
-            Event::Closed(seq, totals) => ServerNotification::ProcessClosed(ProcessClosedNotification {
-                process_id: process_id.clone(),
-                seq,
-                output_bytes: Some(totals.output_bytes),
-                crc32c: Some(format!("{:08x}", totals.crc32c)),
-            }),
-        };
-        packing.send(now(), writer).await?;
-        writer.feed(Message::text(notification.encode())).await
     }
 }
 

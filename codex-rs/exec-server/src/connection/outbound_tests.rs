@@ -138,7 +138,7 @@ async fn a_client_that_sends_no_mark_back_has_everything_a_little_later() {
 
 #[tokio::test(start_paused = true)]
 async fn bulk_makes_no_way_for_receipts_and_waits_for_no_mark_while_nobody_would_see_it() {
-    let receipt = |outbound: &Outbound| outbound.receipt(short("a"));
+    let receipt = |outbound: &Outbound| outbound.reply(Owed { is_receipt: true, ..short("a").into() });
     let unheard = |outbound: &Outbound| {
         outbound.reply(short("a"));
         assert!(outbound.pauses_reading(/*limit*/ 1));

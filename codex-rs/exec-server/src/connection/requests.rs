@@ -16,7 +16,7 @@ use tokio::sync::SetOnce;
 use tokio::task::{JoinSet, unconstrained};
 use tokio::time::timeout;
 
-use super::outbound::Outbound;
+use super::outbound::{Outbound, Owed};
 use crate::handlers::{Answer, Work};
 
 /// What may become of a request that has to wait.
@@ -79,7 +79,7 @@ impl Requests {
         // Unconstrained: a burst uses up the reading task's budget, and a request that is turned away for that would
         // lose its place to the next one.
         if let Poll::Ready(answer) = pin!(unconstrained(work.as_mut())).poll(&mut context) {
-            return give(&self.outbound, answer);
+            return give(answer, |owed| self.outbound.answer(owed));
         }
         match waiting {
             Waiting::Idle => self.wait_idly(id, bytes, work),
@@ -96,7 +96,7 @@ impl Requests {
     fn see_through(&mut self, id: RequestId, counted_bytes: Option<usize>, work: Work) {
         let (outbound, ticket) = (Arc::clone(&self.outbound), self.ticket());
         self.tasks.spawn(async move {
-            give(&outbound, work.await);
+            give(work.await, |owed| outbound.reply(owed));
             Done { id, ticket, idle_bytes: counted_bytes }
         });
     }
@@ -130,13 +130,13 @@ impl Requests {
                 answer = work => answer,
                 _ = cancel.wait() => encode_error(&id, &RpcError::from(&ServiceError::Cancelled)).into(),
             };
-            give(&outbound, answer);
+            give(answer, |owed| outbound.reply(owed));
             Done { id, ticket, idle_bytes: Some(bytes) }
         });
     }
 
     fn refuse(&self, id: &RequestId, why: String) {
-        self.outbound.reply(encode_error(id, &RpcError::from(&ServiceError::Busy(why))));
+        self.outbound.answer(encode_error(id, &RpcError::from(&ServiceError::Busy(why))));
     }
 
     fn ticket(&mut self) -> u64 {
@@ -203,12 +203,9 @@ impl Requests {
     }
 }
 
-fn give(outbound: &Outbound, answer: Answer) {
-    if answer.is_receipt {
-        outbound.receipt(answer.reply);
-    } else {
-        outbound.reply_holding(answer.reply, answer.hold);
-    }
+/// Adds an answer in the way of `add`, then does what is to be done behind it.
+fn give(answer: Answer, add: impl FnOnce(Owed)) {
+    add(Owed { reply: answer.reply, is_receipt: answer.is_receipt, room: answer.hold });
     if let Some(then) = answer.then {
         then();
     }
