@@ -86,7 +86,9 @@ pub(super) fn read<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<
     let mut data = vec![0; length(&head[8..], MAX_DATA_BYTES)?];
     read_exact(&socket, &mut text)?;
     read_exact(&socket, &mut data)?;
-    Ok(Some(Frame { text: serde_json::from_slice(&text)?, data: data.into(), file }))
+    // As a text, as requests from the wire are: every decoder of theirs would otherwise be in the program twice.
+    let text = str::from_utf8(&text).map_err(io::Error::other)?;
+    Ok(Some(Frame { text: serde_json::from_str(text)?, data: data.into(), file }))
 }
 
 fn receive_first(socket: impl AsFd, bytes: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
