@@ -138,7 +138,11 @@ impl Segments {
             *slot = IoSlice::new(piece);
             count += 1;
         }
-        let written = ready!(Pin::new(stream).poll_write_vectored(cx, &pieces[..count]))?;
+        let written = match &pieces[..count] {
+            // Most answers are one piece, and the plain call is the cheaper one.
+            [piece] => ready!(Pin::new(stream).poll_write(cx, piece))?,
+            pieces => ready!(Pin::new(stream).poll_write_vectored(cx, pieces))?,
+        };
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }

@@ -13,6 +13,7 @@ mod requests;
 pub(crate) mod searches;
 pub(crate) mod watches;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,6 +107,10 @@ pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: C
         carries_binary,
     };
     let owed_limit = state.context.limits.owed_reply_bytes;
+    // What ends the connection from outside is listened for once, not anew for every message.
+    let (displaced, from_server) = (Arc::clone(&state.displaced), Arc::clone(&state.context));
+    let mut displaced = pin!(displaced.wait());
+    let mut stopping = pin!(from_server.stopping.cancelled());
     let mut written = false;
     let ending = loop {
         // A client that does not read its answers is not asked for more questions, but still watched over.
@@ -137,7 +142,7 @@ pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: C
                 written = true;
                 break Ending::Lost;
             }
-            loss = state.displaced.wait() => {
+            loss = &mut displaced => {
                 // What still waits is being refused now, and its answers come before the good-bye.
                 state.requests.answered().await;
                 break Ending::Say(match loss {
@@ -147,7 +152,7 @@ pub(crate) async fn serve(context: Arc<Context>, id: ConnectionId, connection: C
                     }
                 });
             }
-            () = state.context.stopping.cancelled() => {
+            () = &mut stopping => {
                 let reason = "server is shutting down".into();
                 break Ending::Say(CloseReason { code: close_code::GOING_AWAY, reason });
             }

@@ -180,6 +180,10 @@ impl Requests {
     }
 
     fn collect(&mut self) {
+        // Mostly; it is quicker told than looked for.
+        if self.tasks.is_empty() {
+            return;
+        }
         while let Some(done) = self.tasks.try_join_next() {
             self.forget(done);
         }

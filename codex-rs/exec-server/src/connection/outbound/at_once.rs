@@ -33,7 +33,9 @@ impl Outbound {
             if !state.is_resting || !state.replies.is_empty() || state.closing.is_some() {
                 return false;
             }
-            state.answers([owed], now());
+            if state.bulk.is_some() {
+                state.answers([owed], now());
+            }
             state.express.clone()
         };
         // Not under the lock, which those want who have news of processes: a system call takes microseconds.
