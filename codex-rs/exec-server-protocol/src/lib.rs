@@ -14,6 +14,7 @@ pub mod http;
 pub mod ids;
 pub mod listing_result;
 pub mod long_write;
+pub mod metadata_result;
 pub mod methods;
 pub mod network;
 pub mod path_uri;

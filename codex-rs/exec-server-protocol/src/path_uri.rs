@@ -161,6 +161,7 @@ impl PathUri {
     pub fn to_host_path_bytes(&self, os: HostOs) -> Result<Cow<'_, [u8]>, ForeignPath> {
         let windows = os == HostOs::Windows;
         match self.shape {
+            Shape::Unix if !windows && !self.has_escapes() => Ok(self.uri_path().as_bytes().into()),
             Shape::Unix if !windows => Ok(percent_decode_str(self.uri_path()).into()),
             Shape::OpaqueUnix if !windows => Ok(decode_opaque(self.uri_path()).unwrap_or_default().into()),
             Shape::Drive if windows => Ok(backslashed(&self.uri_path()[1..]).into()),
@@ -185,7 +186,11 @@ impl PathUri {
     /// one; whoever decides by prefix should refuse such a path.
     #[must_use]
     pub fn has_encoded_separator(&self) -> bool {
-        self.text.contains("%2F")
+        self.has_escapes() && self.text.contains("%2F")
+    }
+
+    fn has_escapes(&self) -> bool {
+        memchr::memchr(b'%', self.text.as_bytes()).is_some()
     }
 
     /// What follows scheme and host; always begins with `/`.

@@ -128,6 +128,16 @@ fn id(raw: &RawValue) -> Result<RequestId, serde_json::Error> {
     }
 }
 
+/// A name from its JSON text.
+fn method(raw: &RawValue) -> Result<Cow<'_, str>, serde_json::Error> {
+    let text = raw.get();
+    match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+        // The parser has seen that it is one string, so only escapes could change it.
+        Some(plain) if memchr::memchr(b'\\', plain.as_bytes()).is_none() => Ok(Cow::Borrowed(plain)),
+        _ => serde_json::from_str::<Text<'_>>(text).map(|text| text.0),
+    }
+}
+
 /// A string that borrows from the message unless it had to be unescaped.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -141,9 +151,15 @@ impl<'a> Incoming<'a> {
             serde_json::from_slice::<serde::de::IgnoredAny>(message)?;
             return Err(ParseError::Shape);
         }
-        let envelope: Envelope<'a> = serde_json::from_slice(message)?;
+        if let Some(usual) = usual_request(message) {
+            return Ok(usual);
+        }
+        // Looked through once rather than member by member, if it is UTF-8 throughout, as all but what nobody reads must be.
+        let envelope: Envelope<'a> = match str::from_utf8(message) {
+            Ok(message) => serde_json::from_str(message),
+            Err(_) => serde_json::from_slice(message),
+        }?;
         // What a kind of message does not need is not looked at: a request may carry a broken `error`.
-        let method = |raw: &'a RawValue| serde_json::from_str::<Text<'a>>(raw.get()).map(|text| text.0);
         let trace = |raw: &RawValue| serde_json::from_str::<TraceContext>(raw.get());
         let params = envelope.params;
         Ok(match (envelope.id, envelope.method, envelope.result, envelope.error) {
@@ -160,6 +176,29 @@ impl<'a> Incoming<'a> {
             (_, None, _, _) => return Err(ParseError::Shape),
         })
     }
+}
+
+/// A request as nearly every client writes it: `id`, `method` and `params` in this order, with nothing between them. `None` for
+/// any other message, which may be one all the same.
+fn usual_request(message: &[u8]) -> Option<Incoming<'_>> {
+    let rest = str::from_utf8(message).ok()?.strip_prefix(r#"{"id":"#)?;
+    let (number, rest) = rest.split_at(rest.bytes().position(|byte| !byte.is_ascii_digit())?);
+    // The parser refuses a number with a zero in front.
+    if number.starts_with('0') && number.len() > 1 {
+        return None;
+    }
+    let rest = rest.strip_prefix(r#","method":""#)?;
+    let (method, rest) = rest.split_at(rest.bytes().position(|byte| !is_plain(byte))?);
+    let params = rest.strip_prefix(r#"","params":"#)?.strip_suffix('}')?;
+    // If there are more members, these are not one value.
+    let params = serde_json::from_str::<&RawValue>(params).ok()?;
+    let id = RequestId::Integer(number.parse().ok()?);
+    Some(Incoming::Request { id, method: Cow::Borrowed(method), params: Some(params), trace: None })
+}
+
+/// What names of methods are made of.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'$' | b'_' | b'-' | b'.')
 }
 
 #[derive(Serialize)]
@@ -187,7 +226,7 @@ struct ErrorOut<'a> {
     id: &'a RequestId,
 }
 
-fn to_json(value: &impl Serialize) -> String {
+pub(crate) fn to_json(value: &impl Serialize) -> String {
     // Wire types have string keys and no fallible serializers, which are the only ways to fail here.
     serde_json::to_string(value).expect("wire types always serialize")
 }

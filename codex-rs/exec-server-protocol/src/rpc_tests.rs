@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::bytes::Base64Bytes;
 use crate::process::ProcessOutputNotification;
@@ -33,6 +35,58 @@ fn each_kind_of_message_is_recognised_by_its_members() {
     assert!(
         shape(r#"{"id":1,"method":"a","trace":{"traceparent":"t"}}"#).contains(r#"traceparent: Some("t")"#)
     );
+}
+
+/// Messages that are nearly what most clients write, in pieces that fit or don't.
+fn nearly_usual() -> impl Strategy<Value = String> {
+    let piece = |pieces: &'static [&'static str]| prop::sample::select(pieces);
+    (
+        piece(&["{\"id\":", "{ \"id\":", "{\"id\" :", "{\"jsonrpc\":\"2.0\",\"id\":", "[\"id\":"]),
+        piece(&[
+            "1",
+            "0",
+            "01",
+            "00",
+            "-1",
+            "",
+            "9223372036854775807",
+            "9223372036854775808",
+            "\"x\"",
+            "1.0",
+            "1e2",
+        ]),
+        piece(&[",\"method\":\"", ", \"method\":\"", ",\"methods\":\"", ",\"method\":\"\\u0061"]),
+        piece(&["fs/getMetadata", "", "$/cancel", "a\\nb", "ü", "a\u{7f}", "a\tb"]),
+        piece(&["\",\"params\":", "\" ,\"params\":", "\",\"param\":", "\"", "\",\"error\":"]),
+        piece(&[
+            "{}",
+            "null",
+            "{\"a\":[1,\"}\"]}",
+            "{\"a\":1",
+            "",
+            "{},\"params\":{}",
+            "{},\"trace\":null",
+            "1 ",
+            "{}}",
+            "[01]",
+        ]),
+        piece(&["}", " }", "}}", "", "} ", "}\n", "}x"]),
+    )
+        .prop_map(|(a, b, c, d, e, f, g)| [a, b, c, d, e, f, g].concat())
+}
+
+proptest! {
+    #[test]
+    fn what_is_taken_as_usual_is_what_the_parser_makes_of_it(message in nearly_usual()) {
+        let Some(usual) = usual_request(message.as_bytes()) else { return Ok(()) };
+        // With a space in front it is not usual any more, and means the same.
+        prop_assert_eq!(format!("{usual:?}"), format!("{:?}", Incoming::parse(format!(" {message}").as_bytes()).unwrap()));
+    }
+}
+
+#[test]
+fn the_usual_is_taken_as_such() {
+    assert!(usual_request(br#"{"id":17,"method":"fs/getMetadata","params":{"path":"file:///a"}}"#).is_some());
 }
 
 #[test]

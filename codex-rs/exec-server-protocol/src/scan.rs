@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use smallvec::SmallVec;
+
 /// JSON values per message, counting every object, array and scalar: the reference peer's bound.
 pub const MAX_VALUES: usize = 262_144;
 /// Containers that may be open at once: the depth at which the reference peer's parser gives up.
@@ -14,6 +16,9 @@ pub const MAX_DEPTH: usize = 127;
 
 /// Up to this many keys of one object are compared one by one; beyond it they are hashed.
 const LINEAR_KEYS: usize = 16;
+/// Most objects have no more keys, and most messages are no deeper: no memory is asked for.
+const FEW_KEYS: usize = 4;
+const LITTLE_DEPTH: usize = 3;
 
 /// A message that is refused before it is decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +39,7 @@ pub enum ScanError {
 
 /// Keys that one open object has shown so far.
 enum Keys<'a> {
-    Few(Vec<Cow<'a, [u8]>>),
+    Few(SmallVec<[Cow<'a, [u8]>; FEW_KEYS]>),
     Many(HashSet<Cow<'a, [u8]>>),
 }
 
@@ -60,7 +65,7 @@ impl<'a> Keys<'a> {
 ///
 /// Strings with `\u` escapes are decoded here, because the parser does not look into members that nobody reads.
 pub fn scan(message: &[u8]) -> Result<(), ScanError> {
-    let mut open: Vec<Option<Keys<'_>>> = Vec::new();
+    let mut open: SmallVec<[Option<Keys<'_>>; LITTLE_DEPTH]> = SmallVec::new();
     let mut values = 0_usize;
     let mut at = 0;
     while let Some(&byte) = message.get(at) {
@@ -70,7 +75,7 @@ pub fn scan(message: &[u8]) -> Result<(), ScanError> {
                 if open.len() == MAX_DEPTH {
                     return Err(ScanError::TooDeep);
                 }
-                open.push((byte == b'{').then(|| Keys::Few(Vec::new())));
+                open.push((byte == b'{').then(|| Keys::Few(SmallVec::new())));
                 at += 1;
             }
             b'}' | b']' => {

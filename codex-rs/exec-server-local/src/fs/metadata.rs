@@ -49,26 +49,41 @@ pub(super) fn etag(stat: &Statx) -> String {
     let mut etag = String::with_capacity(80);
     push_hex(&mut etag, device(stat));
     for (mark, number) in [
-        ('-', stat.stx_ino),
-        ('-', stat.stx_size),
-        ('-', stat.stx_mtime.tv_sec.cast_unsigned()),
-        ('.', stat.stx_mtime.tv_nsec.into()),
-        ('-', stat.stx_ctime.tv_sec.cast_unsigned()),
-        ('.', stat.stx_ctime.tv_nsec.into()),
+        ("-", stat.stx_ino),
+        ("-", stat.stx_size),
+        ("-", stat.stx_mtime.tv_sec.cast_unsigned()),
+        (".", stat.stx_mtime.tv_nsec.into()),
+        ("-", stat.stx_ctime.tv_sec.cast_unsigned()),
+        (".", stat.stx_ctime.tv_nsec.into()),
     ] {
-        etag.push(mark);
+        etag.push_str(mark);
         push_hex(&mut etag, number);
     }
     etag
 }
 
 /// Adds `number` in as few digits as it has. Nothing is parsed for it as for a format, since every small request needs seven.
-fn push_hex(text: &mut String, number: u64) {
-    let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
-    for at in (0..digits).rev() {
-        let digit = (number >> (at * 4)) & 0xf;
-        text.push(char::from(b"0123456789abcdef"[digit as usize]));
+fn push_hex(text: &mut String, mut number: u64) {
+    let mut digits = [0; 16];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b"0123456789abcdef"[(number & 0xf) as usize];
+        number >>= 4;
+        if number == 0 {
+            break;
+        }
     }
+    text.push_str(str::from_utf8(&digits[first..]).unwrap_or_default());
+}
+
+/// `device:inode` in decimal.
+fn inode(stat: &Statx) -> String {
+    let mut inode = String::with_capacity(40);
+    inode.push_str(itoa::Buffer::new().format(device(stat)));
+    inode.push(':');
+    inode.push_str(itoa::Buffer::new().format(stat.stx_ino));
+    inode
 }
 
 /// As the wire tells it.
@@ -86,7 +101,7 @@ pub(super) fn describe(stat: &Statx, is_symlink: bool) -> FsGetMetadataResponse 
         mode: Some(u32::from(stat.stx_mode) & MAX_MODE),
         uid: Some(stat.stx_uid),
         gid: Some(stat.stx_gid),
-        inode: Some(format!("{}:{}", device(stat), stat.stx_ino)),
+        inode: Some(inode(stat)),
         etag: Some(etag(stat)),
     }
 }

@@ -3,9 +3,10 @@
 //! Paths are bytes, taken from the URI once. Where links must not be followed, every directory on the way is opened by
 //! itself, so that what was checked is what is used: nobody can put a link there in between.
 
-use std::ffi::OsStr;
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use codex_exec_server_core::fs_fault::FsFault;
@@ -41,12 +42,20 @@ pub(super) struct Place {
 
 /// The native path.
 pub(crate) fn native(uri: &PathUri) -> Result<PathBuf, FsFault> {
+    native_within(uri).map(Cow::into_owned)
+}
+
+/// As [`native`], as it stands in the URI if nothing in it is escaped.
+pub(super) fn native_within(uri: &PathUri) -> Result<Cow<'_, Path>, FsFault> {
     if uri.has_encoded_separator() {
         return Err(FsFault::EncodedSeparator(uri.clone()));
     }
     let bytes =
         uri.to_host_path_bytes(HostOs::Linux).map_err(|foreign| FsFault::ForeignPath(foreign.to_string()))?;
-    Ok(PathBuf::from(OsStr::from_bytes(&bytes)))
+    Ok(match bytes {
+        Cow::Borrowed(bytes) => Path::new(OsStr::from_bytes(bytes)).into(),
+        Cow::Owned(bytes) => PathBuf::from(OsString::from_vec(bytes)).into(),
+    })
 }
 
 /// As [`native`], without slashes at the end: they would make the system follow a link that is meant itself.

@@ -26,7 +26,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use rustix::path::DecInt;
 
 use super::metadata::{describe, device, kind};
-use super::place::{Place, native};
+use super::place::{Place, native_within};
 
 /// A longer read takes longer than going to a thread for it.
 pub(super) const QUICK_READ_BYTES: u64 = 64 << 10;
@@ -128,7 +128,7 @@ impl Devices {
 
     /// What a path is, links being followed, unless it is one.
     pub(super) fn metadata(&self, uri: &PathUri) -> Option<Result<FsGetMetadataResponse, FsFault>> {
-        let path = native(uri).ok()?;
+        let path = native_within(uri).ok()?;
         let file = match self.open(&path, OFlags::PATH | OFlags::NOFOLLOW)? {
             Ok(file) => file,
             Err(error) => return Some(Err(FsFault::io(uri, error))),
@@ -139,7 +139,7 @@ impl Devices {
 
     /// What is in a short regular file.
     pub(super) fn short_file(&self, uri: &PathUri) -> Option<Bytes> {
-        let (found, size) = self.find_short(&native(uri).ok()?)?;
+        let (found, size) = self.find_short(&native_within(uri).ok()?)?;
         read_now(self.open_found(&found)?, /*offset*/ 0, size)
     }
 

@@ -11,6 +11,7 @@ use codex_exec_server_protocol::bytes_result::{BytesResult, Json};
 use codex_exec_server_protocol::error_code::RpcError;
 use codex_exec_server_protocol::fs::*;
 use codex_exec_server_protocol::listing_result::ListingResult;
+use codex_exec_server_protocol::metadata_result::encode_metadata_result;
 use codex_exec_server_protocol::methods::ClientRequest;
 use codex_exec_server_protocol::process::EmptyResponse;
 use codex_exec_server_protocol::rpc::{RequestId, encode_error, encode_result};
@@ -105,7 +106,7 @@ pub(crate) fn at_once(files: &Files, id: &RequestId, request: &FsRequest) -> Opt
     match request {
         FsRequest::GetMetadata(params) => {
             let outcome = files.system.known_metadata(params)?;
-            Some(encode(id, outcome).reply)
+            Some(metadata(id, outcome).reply)
         }
         FsRequest::ReadFile(params) => {
             let bytes = files.system.short_file(params)?;
@@ -152,7 +153,7 @@ async fn run(files: &Arc<Files>, id: &RequestId, request: FsRequest, form: Form)
         FsRequest::WriteBlock(params) => encode_empty(id, handles.write_block(params).await),
         FsRequest::Close(params) => encode_empty(id, handles.close(params).await),
         FsRequest::CreateDirectory(params) => encode_empty(id, system.create_directory(params).await),
-        FsRequest::GetMetadata(params) => encode(id, system.ask_metadata(params).await),
+        FsRequest::GetMetadata(params) => metadata(id, system.ask_metadata(params).await),
         FsRequest::StatMany(params) => encode(id, system.stat_many(params).await),
         FsRequest::Canonicalize(params) => encode(id, system.canonicalize(params).await),
         FsRequest::ReadDirectory(params) => read_directory(system, id, params).await,
@@ -217,6 +218,13 @@ fn encode<R: Serialize>(id: &RequestId, outcome: Result<R, impl Into<ServiceErro
     match outcome {
         Ok(response) => encode_result(id, &response).into(),
         Err(error) => failed(id, error),
+    }
+}
+
+fn metadata(id: &RequestId, outcome: Result<FsGetMetadataResponse, FsFault>) -> Answer {
+    match outcome {
+        Ok(found) => encode_metadata_result(id, &found).into(),
+        Err(fault) => failed(id, fault),
     }
 }
 
