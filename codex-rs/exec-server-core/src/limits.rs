@@ -234,6 +234,16 @@ impl LogLimits {
     pub const fn filed_bytes(&self) -> usize {
         if self.retain_bytes > self.memory_bytes { self.retain_bytes } else { 0 }
     }
+
+    /// How much output may be taken before the log is asked again whether it has room: less than half of what may wait for a
+    /// reader, so that this goes little beyond any bound, and no more than memory has room for with that and with what a
+    /// connection may have swallowed; so no file is needed for it.
+    #[must_use]
+    pub const fn taken_bytes(&self) -> usize {
+        let others = self.in_flight_bytes.saturating_add(self.unread_bytes).saturating_add(self.chunk_bytes);
+        let fits = self.memory_bytes.saturating_sub(others);
+        if fits < self.unread_bytes / 2 { fits } else { self.unread_bytes / 2 }
+    }
 }
 
 impl Default for LogLimits {
@@ -281,5 +291,23 @@ impl Default for Limits {
             kill_wait: Duration::from_secs(2),
             close_grace: Duration::from_millis(500),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_at_once_fits_into_memory_with_what_waits_and_what_may_be_lost() {
+        let limits = LogLimits::default();
+        assert_eq!(limits.taken_bytes(), 448 << 10);
+        let most = limits.in_flight_bytes + limits.chunk_bytes + limits.unread_bytes + limits.taken_bytes();
+        assert!(most <= limits.memory_bytes);
+
+        let roomy = LogLimits { memory_bytes: 64 << 20, ..limits };
+        assert_eq!(roomy.taken_bytes(), roomy.unread_bytes / 2);
+        let narrow = LogLimits { memory_bytes: 1 << 20, ..limits };
+        assert_eq!(narrow.taken_bytes(), 0);
     }
 }

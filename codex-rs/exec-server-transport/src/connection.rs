@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::close::CloseReason;
 use crate::error::{ReadError, WriteError};
 use crate::express::Express;
-use crate::limits::WireLimits;
+use crate::limits::{Leeway, WireLimits};
 use crate::lines::{LineReader, LineWriter};
 use crate::memory::{MemoryReader, MemoryWriter};
 use crate::message::{Message, Received};
@@ -208,6 +208,13 @@ impl MessageWriter {
             Writer::WebSocket(writer) => writer.feed_binary(head, payload).await,
             Writer::Lines(_) => Err(WriteError::BinaryOnLines),
             Writer::Memory(writer) => writer.feed_binary(head, &payload).await,
+        }
+    }
+
+    /// How much of the binary messages to come may be held back. Where each is handed on by itself this changes nothing.
+    pub const fn set_leeway(&mut self, leeway: Leeway) {
+        if let Writer::WebSocket(writer) = &mut self.0 {
+            writer.set_leeway(leeway);
         }
     }
 

@@ -42,7 +42,7 @@ pub use crate::connection::{Connection, MessageReader, MessageWriter};
 pub use crate::error::{ReadError, Violation, WriteError};
 pub use crate::express::{Express, Sent};
 pub use crate::jwt::{JwtRefusal, SignedTokenRules};
-pub use crate::limits::{Liveness, WireLimits};
+pub use crate::limits::{Leeway, Liveness, WireLimits};
 pub use crate::listen_url::{ListenUrl, ListenUrlError};
 pub use crate::listener::{BindError, Listener};
 pub use crate::message::{Message, MessageKind, Received};

@@ -48,6 +48,25 @@ pub struct WireLimits {
     pub liveness: Option<Liveness>,
 }
 
+/// How much of [`WireLimits::write_buffer_bytes`] a writer makes use of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leeway {
+    /// Just that.
+    Usual,
+    /// Twice that: for a flood that nobody's word may have to wait behind. It leaves in half as many calls, each of which may
+    /// have to wake the peer.
+    Flood,
+}
+
+impl Leeway {
+    pub(crate) const fn of(self, write_buffer_bytes: usize) -> usize {
+        match self {
+            Self::Usual => write_buffer_bytes,
+            Self::Flood => write_buffer_bytes.saturating_mul(2),
+        }
+    }
+}
+
 impl WireLimits {
     /// Limits for the side that listens: a message or line of 96 MiB, in one frame or many, so that a file of 64 MiB
     /// fits into one as base64.

@@ -184,10 +184,9 @@ impl Process {
         self.grew.notify_waiters();
     }
 
-    /// How much of its output may be taken before it is asked again whether the log has room: a quarter of what may wait for
-    /// a reader, so that this goes little beyond any bound.
+    /// How much of its output may be taken before it is asked again whether the log has room.
     pub(super) fn taken_at_once(&self) -> usize {
-        self.host.limits.log.unread_bytes / 4
+        self.host.limits.log.taken_bytes()
     }
 
     /// Whether the log has no room, and if so when it may have some without anybody reading.

@@ -23,6 +23,7 @@ use super::{Masker, Role, mask};
 use crate::close::CloseReason;
 use crate::error::WriteError;
 use crate::express::Sent;
+use crate::limits::Leeway;
 use crate::message::{Message, MessageKind};
 use crate::segments::Segments;
 use crate::stream::{ReadHalf, WriteHalf};
@@ -126,7 +127,12 @@ impl Outbox {
 
     /// Waits until the queue is short enough for one more message.
     pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
-        self.poll_push(Side::Writer, cx, |state| state.queue.len() < state.high_water)
+        self.poll_ready_by(Leeway::Usual, cx)
+    }
+
+    /// As [`Outbox::poll_ready`], with that leeway.
+    pub(super) fn poll_ready_by(&self, leeway: Leeway, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        self.poll_push(Side::Writer, cx, |state| state.queue.len() < leeway.of(state.high_water))
     }
 
     /// Queues a message behind what is there. For a caller whom [`Outbox::poll_ready`] has let through.

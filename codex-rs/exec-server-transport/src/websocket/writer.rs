@@ -12,17 +12,20 @@ use super::reader::drain;
 use crate::close::CloseReason;
 use crate::error::WriteError;
 use crate::express::Express;
+use crate::limits::Leeway;
 use crate::message::Message;
 use crate::presence::Presence;
 
 pub(crate) struct WsWriter {
     outbox: Arc<Outbox>,
+    /// Of binary messages, whose payloads are not copied.
+    leeway: Leeway,
     close_timeout: Duration,
 }
 
 impl WsWriter {
     pub(super) fn new(outbox: Arc<Outbox>, close_timeout: Duration) -> Self {
-        Self { outbox, close_timeout }
+        Self { outbox, leeway: Leeway::Usual, close_timeout }
     }
 
     pub(crate) fn presence(&self) -> Presence {
@@ -31,6 +34,10 @@ impl WsWriter {
 
     pub(crate) fn express(&self) -> Express {
         Express::of_websocket(Arc::downgrade(&self.outbox))
+    }
+
+    pub(crate) const fn set_leeway(&mut self, leeway: Leeway) {
+        self.leeway = leeway;
     }
 
     pub(crate) async fn feed(&mut self, message: Message) -> Result<(), WriteError> {
@@ -53,7 +60,7 @@ impl WsWriter {
     }
 
     pub(crate) async fn feed_binary(&mut self, head: &[u8], payload: Bytes) -> Result<(), WriteError> {
-        poll_fn(|cx| self.outbox.poll_ready(cx)).await?;
+        poll_fn(|cx| self.outbox.poll_ready_by(self.leeway, cx)).await?;
         self.outbox.queue_binary(head, payload)
     }
 

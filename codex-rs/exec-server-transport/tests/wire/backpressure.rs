@@ -1,8 +1,9 @@
 //! Peers that do not read, and readers and writers that must not wait for each other.
 
+use bytes::Bytes;
 use codex_exec_server_transport::client::{ConnectOptions, connect};
-use codex_exec_server_transport::{Connection, Message, WireLimits, memory};
-use futures_util::{SinkExt, StreamExt};
+use codex_exec_server_transport::{Connection, Leeway, Message, Peer, Role, WireLimits, memory};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite;
 
@@ -105,4 +106,32 @@ async fn a_flood_of_pings_from_a_peer_that_does_not_read_is_absorbed() {
     };
     let ((), read) = soon(async { tokio::join!(flood, connection.reader.next()) }).await;
     assert_eq!(read.unwrap().unwrap(), "done");
+}
+
+#[tokio::test]
+async fn a_flood_may_be_twice_as_far_ahead_of_its_socket_and_nothing_else_may() {
+    const PIECE: usize = 1_000;
+    let limits = WireLimits { write_buffer_bytes: 10 * PIECE, ..WireLimits::default() };
+    for (leeway, binary, text) in [(Leeway::Usual, 10, 10), (Leeway::Flood, 20, 10)] {
+        let held_back = |is_binary: bool| {
+            // Takes a byte, and no more.
+            let (ours, _theirs) = tokio::io::duplex(1);
+            let mut writer = Connection::websocket_over(ours, Role::Server, Peer::Memory, &limits).writer;
+            writer.set_leeway(leeway);
+            let mut feed = || {
+                let fed = if is_binary {
+                    writer.feed_binary(b"", Bytes::from_static(&[0; PIECE])).now_or_never()
+                } else {
+                    writer.feed(Message::text("a".repeat(PIECE))).now_or_never()
+                };
+                fed.is_some()
+            };
+            (0..100).take_while(|_| feed()).count()
+        };
+        assert_eq!(
+            (held_back(/*is_binary*/ true), held_back(/*is_binary*/ false)),
+            (binary, text),
+            "{leeway:?}"
+        );
+    }
 }

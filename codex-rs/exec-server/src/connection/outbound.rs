@@ -19,7 +19,7 @@ use codex_exec_server_core::backlog::{Backlog, BacklogLimits, Clearance};
 use codex_exec_server_core::schedule::{Class, Schedule, Shares, Turn};
 use codex_exec_server_local::process::{FollowId, Follower, Process};
 use codex_exec_server_protocol::ids::ProcessId;
-use codex_exec_server_transport::{CloseReason, Express, MessageWriter, WriteError};
+use codex_exec_server_transport::{CloseReason, Express, Leeway, MessageWriter, WriteError};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::sleep_until;
 
@@ -342,6 +342,13 @@ impl Outbound {
         mark
     }
 
+    /// How far ahead of the socket whoever has a turn now may be: further if nobody else has anything to say, or lately had.
+    fn leeway(&self, class: Class, now: Instant) -> Leeway {
+        let state = self.lock();
+        let is_alone = !state.schedule.has_bulk() && !state.backlog.is_attentive(now);
+        if class == Class::Bulk && is_alone { Leeway::Flood } else { Leeway::Usual }
+    }
+
     /// Sends what there is to send until the connection is to be closed, then closes it.
     pub(crate) async fn write_to(&self, writer: &mut MessageWriter) -> Result<(), WriteError> {
         {
@@ -364,6 +371,7 @@ impl Outbound {
                     }
                 }
                 Next::Turn(Turn { key, source, class }, follow, form) => {
+                    writer.set_leeway(self.leeway(class, now()));
                     let said = self.say(writer, &mut packing, source, SHARES.of(class), follow, form).await?;
                     if let Some(mark) = self.spoke(key, class, said) {
                         // It tells that everything before it was read.

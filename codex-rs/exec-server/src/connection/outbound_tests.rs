@@ -210,3 +210,31 @@ async fn the_answer_to_the_start_of_a_flood_is_not_said_beside_it() {
         assert_eq!(outbound.has_others(), has_left);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_speaks_alone_for_long_may_be_further_ahead_of_the_socket() {
+    let outbound = Outbound::new();
+    assert_eq!(outbound.leeway(Class::Bulk, now()), Leeway::Flood);
+    // What is little is for somebody who waits for it.
+    assert_eq!(outbound.leeway(Class::Little, now()), Leeway::Usual);
+
+    // Somebody else stands in line.
+    let processes = ProcessTable::new(ProcessHost::new(
+        BTreeMap::new(),
+        Limits::default(),
+        /*state_directory*/ None,
+    ));
+    outbound.open(processes.follow(Arc::new(Outbound::new()) as _, /*window_bytes*/ None), Form::Binary);
+    outbound.reply(long("b"));
+    assert_eq!(outbound.leeway(Class::Bulk, now()), Leeway::Usual);
+    assert!(matches!(outbound.next(now(), /*returned*/ 0), Next::Turn(..)));
+    assert_eq!(outbound.leeway(Class::Bulk, now()), Leeway::Flood);
+
+    // Somebody says something short beside it.
+    outbound.spoke(Key::Reply, Class::Bulk, Said { bytes: 1 << 20, goes_on: None, is_over: false });
+    outbound.reply(short("a"));
+    assert!(matches!(outbound.next(now(), /*returned*/ 0), Next::Replies(_)));
+    assert_eq!(outbound.leeway(Class::Bulk, now()), Leeway::Usual);
+    tokio::time::sleep(BACKLOG.attention).await;
+    assert_eq!(outbound.leeway(Class::Bulk, now()), Leeway::Flood);
+}
