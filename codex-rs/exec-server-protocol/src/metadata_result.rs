@@ -64,7 +64,8 @@ fn push_number(text: &mut String, name: &str, number: impl itoa::Integer) {
 
 /// As JSON, which what our own server tells is as it stands.
 fn push_text(text: &mut String, told: &str) {
-    let is_plain = told.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":.-_".contains(&byte));
+    let bytes = told.as_bytes();
+    let is_plain = memchr::memchr2(b'"', b'\\', bytes).is_none() && bytes.iter().all(|byte| *byte >= b' ');
     if is_plain {
         text.push('"');
         text.push_str(told);
