@@ -395,8 +395,10 @@ impl State {
 
     /// Adds a text of exactly `len` bytes that `write` appends.
     fn add_text(&mut self, len: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        let key = self.add_header(OpCode::Data(Data::Text), len);
-        self.queue.append(len, |out| {
+        let (header, key) = self.header(OpCode::Data(Data::Text));
+        // In one piece with its header, for which there would be a block of its own otherwise.
+        self.queue.append(header.len(len as u64) + len, |out| {
+            header.format(len as u64, out).expect("writing to memory never fails");
             let start = out.len();
             write(out);
             // The header has promised it.
@@ -421,12 +423,17 @@ impl State {
 
     /// Begins a frame of `len` bytes. Returns what to mask them with.
     fn add_header(&mut self, opcode: OpCode, len: usize) -> Option<[u8; 4]> {
-        let key = self.masker.as_mut().map(Masker::next_mask);
-        let header = FrameHeader { opcode, mask: key, ..FrameHeader::default() };
+        let (header, key) = self.header(opcode);
         self.queue.append(header.len(len as u64), |out| {
             header.format(len as u64, out).expect("writing to memory never fails");
         });
         key
+    }
+
+    /// The header of the next frame, and what to mask it with.
+    fn header(&mut self, opcode: OpCode) -> (FrameHeader, Option<[u8; 4]>) {
+        let key = self.masker.as_mut().map(Masker::next_mask);
+        (FrameHeader { opcode, mask: key, ..FrameHeader::default() }, key)
     }
 
     fn die(&mut self) {
