@@ -6,9 +6,10 @@
 use serde::Serialize;
 
 use base64_simd::STANDARD;
+use smallvec::SmallVec;
 
 use crate::bytes::encoded_len;
-use crate::rpc::RequestId;
+use crate::rpc::{RequestId, begin_result};
 
 /// What stands for one group of base64.
 const GROUP_BYTES: usize = 3;
@@ -18,7 +19,7 @@ const GROUP_BYTES: usize = 3;
 pub struct BytesResult {
     text: String,
     /// Bytes that do not fill a group yet.
-    rest: Vec<u8>,
+    rest: SmallVec<[u8; GROUP_BYTES]>,
 }
 
 impl BytesResult {
@@ -33,12 +34,12 @@ impl BytesResult {
     pub fn begin_in(mut memory: Vec<u8>, id: &RequestId, member: &'static str, expected: usize) -> Self {
         memory.clear();
         let mut text = String::from_utf8(memory).expect("it is empty");
-        let id = serde_json::to_string(id).expect("an id always serializes");
-        text.reserve_exact(id.len() + member.len() + encoded_len(expected) + 64);
-        for part in [r#"{"id":"#, &id, r#","result":{""#, member, r#"":""#] {
+        text.reserve_exact(member.len() + encoded_len(expected) + 96);
+        begin_result(&mut text, id);
+        for part in [r#"{""#, member, r#"":""#] {
             text.push_str(part);
         }
-        Self { text, rest: Vec::with_capacity(GROUP_BYTES) }
+        Self { text, rest: SmallVec::new() }
     }
 
     /// Adds bytes.

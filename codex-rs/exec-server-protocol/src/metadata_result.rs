@@ -2,7 +2,7 @@
 //! serialize it in the general way takes longer than the kernel takes to answer.
 
 use crate::fs::FsGetMetadataResponse;
-use crate::rpc::{RequestId, to_json};
+use crate::rpc::{RequestId, begin_result, to_json};
 
 /// More than one usually has.
 const USUAL_BYTES: usize = 384;
@@ -24,12 +24,8 @@ pub fn encode_metadata_result(id: &RequestId, found: &FsGetMetadataResponse) -> 
         etag,
     } = found;
     let mut text = String::with_capacity(USUAL_BYTES);
-    text.push_str(r#"{"id":"#);
-    match id {
-        RequestId::Integer(number) => text.push_str(itoa::Buffer::new().format(*number)),
-        RequestId::String(_) => text.push_str(&to_json(id)),
-    }
-    text.push_str(r#","result":{"isDirectory":"#);
+    begin_result(&mut text, id);
+    text.push_str(r#"{"isDirectory":"#);
     text.push_str(boolean(*is_directory));
     text.push_str(r#","isFile":"#);
     text.push_str(boolean(*is_file));

@@ -231,6 +231,16 @@ pub(crate) fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("wire types always serialize")
 }
 
+/// Begins a successful answer whose result follows, and then a brace.
+pub(crate) fn begin_result(text: &mut String, id: &RequestId) {
+    text.push_str(r#"{"id":"#);
+    match id {
+        RequestId::Integer(number) => text.push_str(itoa::Buffer::new().format(*number)),
+        RequestId::String(_) => text.push_str(&to_json(id)),
+    }
+    text.push_str(r#","result":"#);
+}
+
 /// A request as JSON text.
 pub fn encode_request(id: &RequestId, method: &str, params: &impl Serialize) -> String {
     to_json(&RequestOut { id, method, params })
