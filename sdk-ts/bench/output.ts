@@ -89,7 +89,7 @@ export async function output({ server: program, isQuick }: Plan): Promise<readon
   await throughClient(client, 64 << 20);
   const ours: Passage[] = [];
   const theirs: Passage[] = [];
-  for (let round = 0; round < (isQuick ? 3 : 5); round++) {
+  for (let round = 0; round < (isQuick ? 3 : 9); round++) {
     theirs.push(await timed(bytes, raw.pid, () => throughSocket(raw.url, bytes)));
     ours.push(await timed(bytes, server.pid, () => throughClient(client, bytes)));
   }
