@@ -2,7 +2,7 @@
 //!
 //! Two tasks that never wait for each other: this one reads and hands requests on, the other writes what
 //! [`outbound`] has for it. So a burst of any size is read while its answers leave, and a client that does not read
-//! holds up nobody but itself.
+//! holds up nobody but itself. A short answer leaves from this one, if the other has nothing to do.
 
 pub(crate) mod bodies;
 mod form;

@@ -92,23 +92,23 @@ pub(super) const REASONS: &[(&str, &str, &str)] = &[
     (
         "small-request",
         "environment/status p50",
-        "the server makes the same three system calls as `limit` (`epoll_wait`, `recvfrom`, `writev`), which takes {limit}. The \
-         difference is its own code, flat: no function takes more than 1.4 % of the time; decoding, the task that writes \
-         and the runtime's own book-keeping are most of it.",
+        "the server makes the same three system calls as `limit` (`epoll_wait`, `recvfrom`, one to send), which takes {limit}. The \
+         difference is its own code, flat: no function takes more than 1.4 % of the time; decoding and the runtime's own \
+         book-keeping are most of it.",
     ),
     (
         "small-request",
         "process/read p50",
-        "the server makes the same three system calls as `limit` (`epoll_wait`, `recvfrom`, `writev`), which takes {limit} and \
-         answers with a constant. The difference is looking into the log, decoding, and the task that writes.",
+        "the server makes the same three system calls as `limit` (`epoll_wait`, `recvfrom`, one to send), which takes {limit} and \
+         answers with a constant. The difference is looking into the log, and decoding.",
     ),
     (
         "small-request",
         "fs/getMetadata p50",
         "to ask without ever waiting takes three calls (`openat2` with `RESOLVE_CACHED`, `statx`, `close`), 2.3 µs, where the one \
-         `statx` of `limit` ({limit}), which may wait for a disk, takes 1.0. A request that asks for nothing costs 2.6 µs more here \
-         than there, since reading and writing are tasks of their own. The rest is taking the parameters apart, checking them, and \
-         an answer that has an owner, an inode and an etag as well.",
+         `statx` of `limit` ({limit}), which may wait for a disk, takes 1.0. A request that asks for nothing costs 1.2 µs more here \
+         than there. The rest is taking the parameters apart, checking them, and an answer that has an owner, an inode and an etag \
+         as well.",
     ),
     (
         "small-file",
