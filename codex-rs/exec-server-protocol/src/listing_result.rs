@@ -76,11 +76,16 @@ impl Listing for Vec<FsDirectoryEntry> {
     }
 }
 
+/// So much of an answer is put together in one piece; then the next is begun, so that a long answer is never moved to grow.
+const PIECE_BYTES: usize = 64 << 10;
+/// What is left of a piece by then: more than all but the strangest entries take.
+const ENTRY_BYTES: usize = 512;
+
 /// An answer that is being put together.
 #[derive(Debug)]
 pub struct ListingResult {
-    /// Of a part, the entries alone. A comma stands behind each of them.
-    text: String,
+    /// The text. Of a part, the entries alone; a comma stands behind each of them.
+    pieces: Vec<String>,
 }
 
 impl ListingResult {
@@ -88,31 +93,42 @@ impl ListingResult {
     #[must_use]
     pub fn begin(id: &RequestId) -> Self {
         let id = serde_json::to_string(id).expect("an id always serializes");
-        Self { text: format!(r#"{{"id":{id},"result":{{"entries":["#) }
+        Self { pieces: vec![format!(r#"{{"id":{id},"result":{{"entries":["#)] }
     }
 
-    /// The whole message. `more`: others come behind these.
+    /// The whole message, in pieces. `more`: others come behind these.
     #[must_use]
-    pub fn finish(mut self, more: bool) -> String {
-        if self.text.ends_with(',') {
-            self.text.pop();
+    pub fn finish(mut self, more: bool) -> Vec<String> {
+        if let Some(last) = self.pieces.last_mut()
+            && last.ends_with(',')
+        {
+            last.pop();
         }
-        self.text.push_str(if more { r#"],"more":true}}"# } else { "]}}" });
-        self.text
+        let text = self.room();
+        text.push_str(if more { r#"],"more":true}}"# } else { "]}}" });
+        self.pieces
+    }
+
+    /// Where the next entry goes.
+    fn room(&mut self) -> &mut String {
+        if self.pieces.last().is_none_or(|last| last.len() > PIECE_BYTES - ENTRY_BYTES) {
+            self.pieces.push(String::with_capacity(PIECE_BYTES));
+        }
+        self.pieces.last_mut().expect("one was added")
     }
 }
 
 impl Listing for ListingResult {
     fn push(&mut self, entry: Entry<'_>) {
         let Entry { file_name, is_directory, is_file, is_symlink, path } = entry;
-        let text = &mut self.text;
-        text.push_str(r#"{"fileName":"#);
-        push_string(text, file_name);
+        let text = self.room();
+        text.push_str(r#"{"fileName":""#);
+        push_escaped(text, file_name);
         text.push_str(match (is_directory, is_file) {
-            (false, true) => r#","isDirectory":false,"isFile":true"#,
-            (true, false) => r#","isDirectory":true,"isFile":false"#,
-            (false, false) => r#","isDirectory":false,"isFile":false"#,
-            (true, true) => r#","isDirectory":true,"isFile":true"#,
+            (false, true) => r#"","isDirectory":false,"isFile":true"#,
+            (true, false) => r#"","isDirectory":true,"isFile":false"#,
+            (false, false) => r#"","isDirectory":false,"isFile":false"#,
+            (true, true) => r#"","isDirectory":true,"isFile":true"#,
         });
         if is_symlink {
             text.push_str(r#","isSymlink":true"#);
@@ -126,36 +142,46 @@ impl Listing for ListingResult {
     }
 
     fn part(&self) -> Self {
-        Self { text: String::new() }
+        Self { pieces: Vec::new() }
     }
 
-    fn append(&mut self, part: Self) {
-        self.text.push_str(&part.text);
+    fn append(&mut self, mut part: Self) {
+        self.pieces.append(&mut part.pieces);
     }
 }
 
-/// Whether a byte stands for itself in a JSON string. A table, since a listing asks this of each byte of each name.
-static IS_PLAIN: [bool; 256] = {
-    let mut is_plain = [true; 256];
-    let mut byte = 0;
-    while byte < b' ' {
-        is_plain[byte as usize] = false;
-        byte += 1;
-    }
-    is_plain[b'"' as usize] = false;
-    is_plain[b'\\' as usize] = false;
-    is_plain
-};
-
-/// Appends `value` as a JSON string. Hardly a name has anything in it that must be escaped.
-fn push_string(text: &mut String, value: &str) {
-    if value.bytes().all(|byte| IS_PLAIN[usize::from(byte)]) {
-        text.push('"');
+/// Appends what stands for `value` between the quotes of a JSON string. Hardly a name has anything in it that must be escaped.
+fn push_escaped(text: &mut String, value: &str) {
+    if is_plain(value.as_bytes()) {
         text.push_str(value);
-        text.push('"');
     } else {
-        text.push_str(&serde_json::to_string(value).expect("a string always serializes"));
+        let quoted = serde_json::to_string(value).expect("a string always serializes");
+        text.push_str(&quoted[1..quoted.len() - 1]);
     }
+}
+
+/// Whether every byte stands for itself in a JSON string. Eight are looked at at once, the last ones twice if need be, since a
+/// listing asks this of each of its names.
+fn is_plain(bytes: &[u8]) -> bool {
+    match bytes.last_chunk() {
+        Some(last) => bytes.as_chunks().0.iter().chain([last]).all(|word| are_plain(*word)),
+        None => {
+            let mut word = [b' '; 8];
+            word[..bytes.len()].copy_from_slice(bytes);
+            are_plain(word)
+        }
+    }
+}
+
+/// The same of eight bytes: none is a control character, a quote or a backslash.
+fn are_plain(bytes: [u8; 8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    const TOPS: u64 = ONES << 7;
+    let word = u64::from_ne_bytes(bytes);
+    // A byte that is less than the other takes the top bit from what is borrowed for it; one that had it before does not count.
+    let has_less = |word: u64, than: u8| word.wrapping_sub(ONES * u64::from(than)) & !word & TOPS != 0;
+    let has = |byte: u8| has_less(word ^ (ONES * u64::from(byte)), /*than*/ 1);
+    !(has_less(word, b' ') || has(b'"') || has(b'\\'))
 }
 
 #[cfg(test)]
@@ -188,7 +214,47 @@ mod tests {
                 if at < cut { &mut result } else { &mut part }.push(entry.into());
             }
             result.append(part);
-            prop_assert_eq!(result.finish(more), encode_result(&id, &FsReadDirectoryResponse { entries, more }));
+            prop_assert_eq!(result.finish(more).concat(), encode_result(&id, &FsReadDirectoryResponse { entries, more }));
         }
+    }
+
+    #[test]
+    fn a_long_answer_is_made_in_pieces_none_of_which_was_moved() {
+        let name = "x".repeat(200);
+        let entries = vec![
+            FsDirectoryEntry {
+                file_name: name,
+                is_directory: false,
+                is_file: true,
+                is_symlink: true,
+                path: None
+            };
+            2000
+        ];
+        let id = RequestId::Integer(1);
+        let mut result = ListingResult::begin(&id);
+        entries.iter().for_each(|entry| result.push(entry.into()));
+        let pieces = result.finish(/*more*/ false);
+        // The first has the beginning alone.
+        assert!(pieces[1..].iter().all(|piece| piece.capacity() == PIECE_BYTES), "none has grown");
+        assert!(pieces.len() > 8, "{}", pieces.len());
+        assert_eq!(pieces.concat(), encode_result(&id, &FsReadDirectoryResponse { entries, more: false }));
+    }
+
+    #[test]
+    fn plain_is_what_is_written_as_it_is() {
+        for byte in 0..=0x7f_u8 {
+            for place in 0..12 {
+                let mut text = *b"abcdefghijkl";
+                text[place] = byte;
+                let text = std::str::from_utf8(&text).expect("ASCII");
+                for text in [text, &text[..place + 1], &text[place..]] {
+                    let is_plain_to_serde =
+                        serde_json::to_string(text).expect("a string").len() == text.len() + 2;
+                    assert_eq!(is_plain(text.as_bytes()), is_plain_to_serde, "{text:?}");
+                }
+            }
+        }
+        assert!(is_plain("".as_bytes()) && is_plain("ünïcödé \u{7f}\u{80}\u{2028}".as_bytes()));
     }
 }

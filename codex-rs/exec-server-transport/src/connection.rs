@@ -191,13 +191,15 @@ impl MessageWriter {
         }
     }
 
-    /// As [`MessageWriter::feed`], for a text whose bytes are known to be UTF-8: a long one is not looked at again, and stays
-    /// where it is until it is sent.
-    pub async fn feed_known_text(&mut self, text: Bytes) -> Result<(), WriteError> {
+    /// As [`MessageWriter::feed`], for a text in pieces whose bytes are known to be UTF-8: a long one is not looked at again, and
+    /// stays where it is until it is sent.
+    pub async fn feed_known_text(&mut self, pieces: Vec<Bytes>) -> Result<(), WriteError> {
+        let len = pieces.iter().map(Bytes::len).sum();
+        let copy = |out: &mut Vec<u8>| pieces.iter().for_each(|piece| out.extend_from_slice(piece));
         match &mut self.0 {
-            Writer::WebSocket(writer) => writer.feed_known_text(text).await,
-            Writer::Lines(writer) => writer.feed_text(text.len(), |out| out.extend_from_slice(&text)).await,
-            Writer::Memory(writer) => writer.feed_text(text.len(), |out| out.extend_from_slice(&text)).await,
+            Writer::Lines(writer) => writer.feed_text(len, copy).await,
+            Writer::Memory(writer) => writer.feed_text(len, copy).await,
+            Writer::WebSocket(writer) => writer.feed_known_text(pieces).await,
         }
     }
 

@@ -297,8 +297,8 @@ impl LocalFileSystem {
         &self,
         params: FsReadDirectoryParams,
     ) -> Result<FsReadDirectoryResponse, FsFault> {
-        let (entries, more) = self.list(params, Vec::new()).await?;
-        Ok(FsReadDirectoryResponse { entries, more })
+        let sandbox = params.sandbox.clone();
+        self.run(sandbox.as_ref(), Request::ReadDirectory(params), taken!(ReadDirectory)).await
     }
 
     /// The same, into `listing`. Returns that, and whether there are more behind it.
@@ -310,9 +310,7 @@ impl LocalFileSystem {
         if Confined::new(&self.host, params.sandbox.as_ref())?.is_none() {
             return listing::read_into(&self.host, params, listing).await;
         }
-        let sandbox = params.sandbox.clone();
-        let request = Request::ReadDirectory(params);
-        let answer = self.run(sandbox.as_ref(), request, taken!(ReadDirectory)).await?;
+        let answer = self.read_directory(params).await?;
         answer.entries.iter().for_each(|entry| listing.push(entry.into()));
         Ok((listing, answer.more))
     }

@@ -22,6 +22,9 @@ use super::host::{FsHost, Interest};
 use super::metadata::{kind, look};
 use super::place::{child, native, native_bare};
 
+/// When so many entries were read, 0.1 ms, a second thread that found a processor has begun.
+const PATIENCE_ENTRIES: usize = 400;
+
 /// Lists for `params`, on this thread alone.
 pub(super) fn read(
     host: &FsHost,
@@ -29,7 +32,7 @@ pub(super) fn read(
     interest: &Interest,
 ) -> Result<FsReadDirectoryResponse, FsFault> {
     let wanted = Wanted::new(host.limits(), params.clone(), interest.clone())?;
-    let (entries, more) = wanted.alone(Vec::new())?;
+    let Part { listing: entries, more, .. } = wanted.alone(Vec::new())?;
     Ok(FsReadDirectoryResponse { entries, more })
 }
 
@@ -43,20 +46,20 @@ pub(super) async fn read_into<L: Listing>(
     let (interest, _interested) = Interest::new();
     let path = params.path.clone();
     let wanted = Arc::new(Wanted::new(host.limits(), params, interest)?);
-    if wanted.params.max_entries.is_some() {
-        return host.blocking(&path, move || wanted.alone(listing)).await;
-    }
     let begin = {
         let (wanted, host) = (Arc::clone(&wanted), Arc::clone(host));
-        move || wanted.first_half(&host, listing)
+        move || {
+            let is_page = wanted.params.max_entries.is_some();
+            if is_page { wanted.alone(listing) } else { wanted.first_half(&host, listing) }
+        }
     };
-    let Part { mut listing, entries, rest } = host.blocking(&path, begin).await?;
+    let Part { mut listing, entries, more, rest } = host.blocking(&path, begin).await?;
     if let Some(rest) = rest {
         let rest = rest.outcome().await.unwrap_or(Err(FsFault::GivenUp(path)))?;
         wanted.check(entries + rest.entries)?;
         listing.append(rest.listing);
     }
-    Ok((listing, false))
+    Ok((listing, more))
 }
 
 /// What is to be listed.
@@ -72,6 +75,8 @@ struct Wanted {
 struct Part<L> {
     listing: L,
     entries: usize,
+    /// Whether there are more than were asked for.
+    more: bool,
     /// The rest, if another thread reads it.
     rest: Option<Beside<Result<Part<L>, FsFault>>>,
 }
@@ -98,17 +103,19 @@ impl Wanted {
         Err(FsFault::TooManyEntries { path: self.params.path.clone(), limit: self.limit as u64 })
     }
 
-    /// Reads on, before `until` or to the end. `entries` is how many there were before.
+    /// Reads on, before `until` or to the end. `entries` is how many there were before; `met` is told of each.
     fn read_on(
         &self,
         reading: &mut Reading<'_>,
         until: Option<u64>,
         entries: &mut usize,
         listing: &mut impl Listing,
+        met: impl Fn(usize),
     ) -> Result<(), FsFault> {
         let read = reading.go_on(until, |name, kind, dir| {
             *entries += 1;
             self.check(*entries)?;
+            met(*entries);
             self.interest.check(&self.params.path)?;
             show(&self.path, name, kind, dir, listing);
             Ok(())
@@ -116,46 +123,62 @@ impl Wanted {
         read.unwrap_or_else(|error| Err(self.fault(error)))
     }
 
-    /// All that is asked for, and whether there is more.
-    fn alone<L: Listing>(&self, mut listing: L) -> Result<(L, bool), FsFault> {
-        if let Some(limit) = self.params.max_entries {
-            let more = self.page(limit, &mut listing)?;
-            return Ok((listing, more));
+    /// All that is asked for.
+    fn alone<L: Listing>(&self, mut listing: L) -> Result<Part<L>, FsFault> {
+        match self.params.max_entries {
+            Some(limit) => {
+                let (entries, more) = self.page(limit, &mut listing)?;
+                Ok(Part { listing, entries, more, rest: None })
+            }
+            None => self.rest_of(&self.open()?, listing),
         }
-        Ok((self.rest_of(&self.open()?, listing)?.listing, false))
     }
 
-    /// The first half, while another thread reads the second; or all of it where it has no halves, or if nobody comes to the
-    /// second in time.
-    fn first_half<L: Listing>(self: &Arc<Self>, host: &FsHost, mut listing: L) -> Result<Part<L>, FsFault> {
+    /// The first half, while another thread reads the second; or all of it where it has no halves.
+    fn first_half<L: Listing>(self: &Arc<Self>, host: &FsHost, listing: L) -> Result<Part<L>, FsFault> {
         let dir = self.open()?;
         let rest = halves::second(&dir).and_then(|dir| {
             let (wanted, listing) = (Arc::clone(self), listing.part());
             Beside::offer(host, move || wanted.rest_of(&dir, listing))
         });
-        let mut room = room();
-        let mut reading = Reading::new(&dir, room.spare_capacity_mut());
-        let mut entries = 0;
-        let until = rest.is_some().then_some(MIDDLE);
-        self.read_on(&mut reading, until, &mut entries, &mut listing)?;
-        let rest = rest.filter(Beside::was_begun);
-        if until.is_some() && rest.is_none() {
-            self.read_on(&mut reading, /*until*/ None, &mut entries, &mut listing)?;
+        match rest {
+            Some(rest) => self.half_of(&dir, rest, listing),
+            None => self.rest_of(&dir, listing),
         }
-        Ok(Part { listing, entries, rest })
+    }
+
+    /// The first half of `dir`, and the second as well if nobody has begun with that by then.
+    fn half_of<L: Listing>(
+        &self,
+        dir: &OwnedFd,
+        rest: Beside<Result<Part<L>, FsFault>>,
+        mut listing: L,
+    ) -> Result<Part<L>, FsFault> {
+        let (mut room, mut entries) = (room(), 0);
+        let mut reading = Reading::new(dir, room.spare_capacity_mut());
+        self.read_on(&mut reading, Some(MIDDLE), &mut entries, &mut listing, |entries| {
+            if entries == PATIENCE_ENTRIES {
+                rest.make_way();
+            }
+        })?;
+        let rest = Some(rest).filter(Beside::was_begun);
+        if rest.is_none() {
+            self.read_on(&mut reading, /*until*/ None, &mut entries, &mut listing, |_| {})?;
+        }
+        Ok(Part { listing, entries, more: false, rest })
     }
 
     /// What stands behind the place of the opening `dir`.
     fn rest_of<L: Listing>(&self, dir: &OwnedFd, mut listing: L) -> Result<Part<L>, FsFault> {
         let (mut room, mut entries) = (room(), 0);
         let mut reading = Reading::new(dir, room.spare_capacity_mut());
-        self.read_on(&mut reading, /*until*/ None, &mut entries, &mut listing)?;
-        Ok(Part { listing, entries, rest: None })
+        self.read_on(&mut reading, /*until*/ None, &mut entries, &mut listing, |_| {})?;
+        Ok(Part { listing, entries, more: false, rest: None })
     }
 
-    /// The first names behind `after`; whether there are more. The whole directory is looked at for each page, so that no page has
+    /// The first names behind `after`: how many, and whether there are more. The whole directory is looked at for each page, so that no page has
     /// to be remembered; only what may be in this one is held.
-    fn page(&self, limit: u64, listing: &mut impl Listing) -> Result<bool, FsFault> {
+    fn page(&self, limit: u64, listing: &mut impl Listing) -> Result<(usize, bool), FsFault> {
         let most = MAX_LISTED_ENTRIES.min(self.limit as u64);
         if !(1..=most).contains(&limit) {
             return Err(FsFault::PageLength(most));
@@ -179,11 +202,13 @@ impl Wanted {
         listed.unwrap_or_else(|error| Err(self.fault(error)))?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = openat(CWD, &self.path, flags, Mode::empty()).map_err(|error| self.fault(error))?;
-        for Named { name, kind } in names.into_sorted_vec() {
+        let names = names.into_sorted_vec();
+        let entries = names.len();
+        for Named { name, kind } in names {
             self.interest.check(&self.params.path)?;
             show(&self.path, &name, kind, &dir, listing);
         }
-        Ok(more)
+        Ok((entries, more))
     }
 }
 

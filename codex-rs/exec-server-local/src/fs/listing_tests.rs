@@ -6,7 +6,6 @@ use std::fs;
 use codex_exec_server_protocol::fs::FsDirectoryEntry;
 use codex_exec_server_protocol::path_uri::PathUri;
 use tempfile::TempDir;
-use tokio::runtime::{Builder, Runtime};
 
 use super::*;
 
@@ -30,17 +29,9 @@ fn params(folder: &TempDir) -> FsReadDirectoryParams {
     FsReadDirectoryParams { path, max_entries: None, after: None, sandbox: None }
 }
 
-fn runtime(threads: usize) -> Runtime {
-    Builder::new_current_thread().max_blocking_threads(threads).build().unwrap()
-}
-
-/// What is listed of `folder`, by so many threads at most.
-fn listed(
-    folder: &TempDir,
-    limits: FileLimits,
-    threads: usize,
-) -> Result<(Vec<FsDirectoryEntry>, bool), FsFault> {
-    runtime(threads).block_on(read_into(&FsHost::new(limits), params(folder), Vec::new()))
+/// What is listed of `folder` within `limits`.
+async fn listed(folder: &TempDir, limits: FileLimits) -> Result<(Vec<FsDirectoryEntry>, bool), FsFault> {
+    read_into(&FsHost::new(limits), params(folder), Vec::new()).await
 }
 
 fn names(entries: &[FsDirectoryEntry]) -> BTreeSet<String> {
@@ -52,26 +43,38 @@ fn wanted(folder: &TempDir) -> (Wanted, super::super::host::Interested) {
     (Wanted::new(&FileLimits::default(), params(folder), interest).unwrap(), interested)
 }
 
-#[test]
-fn a_long_directory_is_listed_whole_however_many_threads_there_are() {
+#[tokio::test]
+async fn a_long_directory_is_listed_whole_however_many_threads_there_may_be() {
     let folder = long_directory();
     let expected: BTreeSet<_> = (0..ENTRIES).map(name).collect();
-    for (threads, bound) in [(1, 32), (2, 1), (2, 2), (8, 32)] {
-        let limits = FileLimits { threads: bound, ..FileLimits::default() };
-        let (entries, more) = listed(&folder, limits, threads).unwrap();
-        assert_eq!((entries.len(), more), (ENTRIES, false), "{threads} threads, {bound} by the bound");
+    for threads in [1, 2, 32] {
+        let limits = FileLimits { threads, ..FileLimits::default() };
+        let (entries, more) = listed(&folder, limits).await.unwrap();
+        assert_eq!((entries.len(), more), (ENTRIES, false), "{threads}");
         assert_eq!(names(&entries), expected);
     }
 }
 
-#[test]
-fn the_bound_on_entries_is_one_for_both_halves() {
+#[tokio::test]
+async fn whoever_has_the_first_half_reads_the_second_if_nobody_comes_to_it() {
+    let folder = long_directory();
+    let (wanted, _interested) = wanted(&folder);
+    let (rest, run) =
+        Beside::new(|| -> Result<Part<Vec<FsDirectoryEntry>>, FsFault> { panic!("it is done by then") });
+    let part = wanted.half_of(&wanted.open().unwrap(), rest, Vec::new()).unwrap();
+    run();
+    assert!(part.rest.is_none());
+    assert_eq!((part.entries, names(&part.listing)), (ENTRIES, (0..ENTRIES).map(name).collect()));
+}
+
+#[tokio::test]
+async fn the_bound_on_entries_is_one_for_both_halves() {
     let folder = long_directory();
     // Neither half has as many.
     let limits = |listed_entries| FileLimits { listed_entries, ..FileLimits::default() };
-    let fault = listed(&folder, limits(ENTRIES - 1), /*threads*/ 2).unwrap_err();
+    let fault = listed(&folder, limits(ENTRIES - 1)).await.unwrap_err();
     assert!(matches!(fault, FsFault::TooManyEntries { limit: 999, .. }), "{fault}");
-    assert_eq!(listed(&folder, limits(ENTRIES), /*threads*/ 2).unwrap().0.len(), ENTRIES);
+    assert_eq!(listed(&folder, limits(ENTRIES)).await.unwrap().0.len(), ENTRIES);
 }
 
 #[test]
@@ -85,7 +88,7 @@ fn what_stays_is_listed_once_while_other_entries_come_and_go() {
     };
     let (mut room, mut first, mut count) = (room(), Vec::new(), 0);
     let mut reading = Reading::new(&dir, room.spare_capacity_mut());
-    wanted.read_on(&mut reading, Some(MIDDLE), &mut count, &mut first).unwrap();
+    wanted.read_on(&mut reading, Some(MIDDLE), &mut count, &mut first, |_| {}).unwrap();
     // The hashes of a thousand names are not all in one half.
     assert!((100..ENTRIES - 100).contains(&count), "{count}");
     for number in 0..ENTRIES {

@@ -173,13 +173,20 @@ impl Outbox {
         Ok(())
     }
 
-    /// As [`Outbox::queue`], for a text of which the caller knows that it is one.
-    pub(super) fn queue_known_text(&self, text: Bytes) -> Result<(), WriteError> {
+    /// As [`Outbox::queue`], for a text of which the caller knows that it is one, in pieces. Long ones are not copied unless they
+    /// have to be masked.
+    pub(super) fn queue_known_text(&self, pieces: Vec<Bytes>) -> Result<(), WriteError> {
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return Err(WriteError::Closed);
         }
-        state.add_frame(OpCode::Data(Data::Text), text);
+        let len = pieces.iter().map(Bytes::len).sum();
+        if state.masker.is_some() {
+            state.add_text(len, |out| pieces.iter().for_each(|piece| out.extend_from_slice(piece)));
+        } else {
+            state.add_header(OpCode::Data(Data::Text), len);
+            pieces.into_iter().for_each(|piece| state.queue.push(piece));
+        }
         Ok(())
     }
 

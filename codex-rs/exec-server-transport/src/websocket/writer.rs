@@ -54,9 +54,9 @@ impl WsWriter {
         self.outbox.queue_text(len, write)
     }
 
-    pub(crate) async fn feed_known_text(&mut self, text: Bytes) -> Result<(), WriteError> {
+    pub(crate) async fn feed_known_text(&mut self, pieces: Vec<Bytes>) -> Result<(), WriteError> {
         poll_fn(|cx| self.outbox.poll_ready(cx)).await?;
-        self.outbox.queue_known_text(text)
+        self.outbox.queue_known_text(pieces)
     }
 
     pub(crate) async fn feed_binary(&mut self, head: &[u8], payload: Bytes) -> Result<(), WriteError> {

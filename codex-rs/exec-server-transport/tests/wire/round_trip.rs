@@ -10,6 +10,9 @@ use tokio::io::duplex;
 
 use crate::support::{Server, soon};
 
+/// Some texts are shorter, and some have many; in one of them a piece ends within a character.
+const PIECE_BYTES: usize = 10_001;
+
 /// Messages of every size class go both ways at once and arrive as they were, in order.
 async fn check(mut left: Connection, mut right: Connection) {
     let carries_binary = left.peer.kind() != PeerKind::Lines;
@@ -23,14 +26,24 @@ async fn check(mut left: Connection, mut right: Connection) {
         messages.extend([100, 70_000, 3_000_000].map(|size| Message::binary(vec![7; size])));
         messages.push(Message::binary(Vec::new()));
     }
-    let expected: Vec<Received> = messages.iter().cloned().map(received).collect();
+    // Each text goes twice, the second time in pieces.
+    let times = |message: &Message| if matches!(message, Message::Text(_)) { 2 } else { 1 };
+    let expected: Vec<Received> = messages
+        .iter()
+        .flat_map(|message| std::iter::repeat_n(message.clone(), times(message)))
+        .map(received)
+        .collect();
 
     let sender = messages.clone();
     let write = async |end: &mut codex_exec_server_transport::MessageWriter| {
         assert_eq!(end.carries_binary(), carries_binary);
         for message in &sender {
             match message {
-                Message::Text(_) => end.feed(message.clone()).await.unwrap(),
+                Message::Text(text) => {
+                    end.feed(message.clone()).await.unwrap();
+                    let pieces = text.as_bytes().chunks(PIECE_BYTES).map(Bytes::copy_from_slice);
+                    end.feed_known_text(pieces.collect()).await.unwrap();
+                }
                 Message::Binary(bytes) => {
                     let (head, payload) = bytes.split_at(bytes.len().min(2));
                     end.feed_binary(head, bytes.slice_ref(payload)).await.unwrap();

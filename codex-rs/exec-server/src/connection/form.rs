@@ -23,6 +23,8 @@ pub(crate) enum Reply {
     Text(String),
     /// JSON in memory that somebody wants back.
     Lent(Bytes),
+    /// JSON that was made in pieces.
+    Pieces(Vec<String>),
     /// See [`codex_exec_server_protocol::binary`]; only where the form is [`Form::Binary`].
     Binary { head: Vec<u8>, payload: Bytes },
 }
@@ -38,6 +40,7 @@ impl Reply {
         match self {
             Self::Text(json) => json.len(),
             Self::Lent(json) => json.len(),
+            Self::Pieces(pieces) => pieces.iter().map(String::len).sum(),
             Self::Binary { head, payload } => head.len() + payload.len(),
         }
     }
@@ -47,7 +50,8 @@ impl Reply {
 pub(super) async fn feed_reply(writer: &mut MessageWriter, reply: Reply) -> Result<(), WriteError> {
     match reply {
         Reply::Text(json) => writer.feed(Message::text(json)).await,
-        Reply::Lent(json) => writer.feed_known_text(json).await,
+        Reply::Lent(json) => writer.feed_known_text(vec![json]).await,
+        Reply::Pieces(pieces) => writer.feed_known_text(pieces.into_iter().map(Bytes::from).collect()).await,
         Reply::Binary { head, payload } => writer.feed_binary(&head, payload).await,
     }
 }

@@ -271,7 +271,7 @@ fn bytes_result(id: &RequestId, member: &'static str, bytes: &[u8]) -> BytesResu
 /// What is told of a directory is written down while it is read.
 async fn read_directory(system: &LocalFileSystem, id: &RequestId, params: FsReadDirectoryParams) -> Answer {
     match system.list(params, ListingResult::begin(id)).await {
-        Ok((listing, more)) => listing.finish(more).into(),
+        Ok((listing, more)) => Reply::Pieces(listing.finish(more)).into(),
         Err(fault) => failed(id, fault),
     }
 }

@@ -1,6 +1,6 @@
 //! Making and listing directories.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -15,6 +15,7 @@ file_cases! {
         a_directory_is_made_with_its_parents_unless_told_otherwise
         a_directory_is_not_made_through_links_where_that_is_not_wanted
         a_listing_tells_what_each_entry_leads_to
+        a_long_directory_is_listed_with_each_of_its_entries_once
         what_is_no_directory_is_not_listed
     }
     not_on_reference {
@@ -84,6 +85,20 @@ async fn a_listing_tells_what_each_entry_leads_to(place: Place) {
         ("fifo", (false, false)),
     ];
     assert_eq!(found, expected.map(|(name, flags)| (name.to_owned(), flags)).into());
+}
+
+async fn a_long_directory_is_listed_with_each_of_its_entries_once(place: Place) {
+    // Long for the file system, which counts bytes, and with something to escape in each.
+    let names: BTreeSet<_> = (0..1000).map(|number| format!("\"{number:0>200}")).collect();
+    place.folder("d");
+    for name in &names {
+        place.file(&format!("d/{name}"), "");
+    }
+    let listing = place.read_directory(list(place.uri("d"))).await.expect("it is there");
+    assert_eq!(listing.entries.len(), names.len());
+    assert!(listing.entries.iter().all(|entry| entry.is_file && !entry.is_directory));
+    let found: BTreeSet<_> = listing.entries.into_iter().map(|entry| entry.file_name).collect();
+    assert_eq!(found, names);
 }
 
 async fn what_is_no_directory_is_not_listed(place: Place) {
