@@ -263,6 +263,11 @@ impl PathUri {
             return Err(PathUriError::Nul(url.into()));
         }
         if url.host_str().is_some() {
+            // A drive that `..` has brought to the front takes the host's place when the parser reads its own words again.
+            let again = Url::parse(url.as_str())?;
+            if again.host_str().is_none() {
+                return Self::through_parser(again.as_str());
+            }
             return Ok(Self { text: url.into(), shape: Shape::Server });
         }
         if path.split('/').nth(1).is_some_and(is_drive) {

@@ -124,6 +124,13 @@ fn windows_shapes_become_windows_paths() {
 }
 
 #[test]
+fn a_drive_that_comes_to_stand_behind_a_host_is_a_drive() {
+    let uri = parse("file://f//e://f//.%2E/m");
+    assert_eq!(uri.as_str(), "file:///E://f/m");
+    assert_eq!(parse(uri.as_str()), uri);
+}
+
+#[test]
 fn a_path_without_a_plain_spelling_travels_opaquely() {
     for (path, text) in [
         ("/C:/zz", "file:///%00/bad/path/L0M6L3p6"),
