@@ -34,6 +34,9 @@ const ESCAPED: &AsciiSet = &CONTROLS
 /// none holds a NUL.
 const OPAQUE: &str = "/%00/bad/path/";
 
+/// Readings after which a URI is what it stays, with one to spare: none is known that takes more than two.
+const SETTLES_WITHIN: usize = 3;
+
 /// An absolute path as a `file:` URI, for example `file:///tmp/a%20b`.
 ///
 /// Parsing resolves `.` and `..` by text alone, drops `localhost`, and reduces escapes to the needed ones in upper
@@ -241,7 +244,7 @@ impl FromStr for PathUri {
 impl PathUri {
     /// What a URI parser makes of `text`.
     fn through_parser(text: &str) -> Result<Self, PathUriError> {
-        let url = Url::parse(text)?;
+        let url = settled(Url::parse(text)?)?;
         if url.scheme() != "file" {
             return Err(PathUriError::Scheme(url.scheme().to_owned()));
         }
@@ -263,11 +266,6 @@ impl PathUri {
             return Err(PathUriError::Nul(url.into()));
         }
         if url.host_str().is_some() {
-            // A drive that `..` has brought to the front takes the host's place when the parser reads its own words again.
-            let again = Url::parse(url.as_str())?;
-            if again.host_str().is_none() {
-                return Self::through_parser(again.as_str());
-            }
             return Ok(Self { text: url.into(), shape: Shape::Server });
         }
         if path.split('/').nth(1).is_some_and(is_drive) {
@@ -280,6 +278,23 @@ impl PathUri {
         // An escaped letter (`%43:`) hides a drive from the test above, but not from whoever reads our spelling.
         Ok(Self::from_unix(&[b"/", &components.join(&b'/')[..]].concat()))
     }
+}
+
+/// `url` as the parser reads its own words again: of drives and hosts it makes something else the first time, when `..` brings a
+/// drive to the front, behind a host, or when a drive has no slash behind it.
+fn settled(mut url: Url) -> Result<Url, url::ParseError> {
+    for _ in 0..SETTLES_WITHIN {
+        let is_of_windows = url.host_str().is_some() || url.path().split('/').nth(1).is_some_and(is_drive);
+        if !is_of_windows {
+            break;
+        }
+        let again = Url::parse(url.as_str())?;
+        if again == url {
+            break;
+        }
+        url = again;
+    }
+    Ok(url)
 }
 
 /// Whether `text` is the canonical spelling of a Unix path at sight, as nearly every text is that a program made: nothing in

@@ -124,10 +124,14 @@ fn windows_shapes_become_windows_paths() {
 }
 
 #[test]
-fn a_drive_that_comes_to_stand_behind_a_host_is_a_drive() {
-    let uri = parse("file://f//e://f//.%2E/m");
-    assert_eq!(uri.as_str(), "file:///E://f/m");
-    assert_eq!(parse(uri.as_str()), uri);
+fn what_the_parser_reads_otherwise_a_second_time_is_read_so_at_once() {
+    for (text, expected) in
+        [("file://f//e://f//.%2E/m", "file:///E://f/m"), ("\r\rfile:\r\rf:\r.\r/", "file:///F:/")]
+    {
+        let uri = parse(text);
+        assert_eq!(uri.as_str(), expected);
+        assert_eq!(parse(uri.as_str()), uri);
+    }
 }
 
 #[test]
