@@ -52,7 +52,7 @@ impl From<Entry<'_>> for FsDirectoryEntry {
 /// What is made of a directory while it is read, entry by entry.
 pub trait Listing: Send + Sized + 'static {
     /// Adds an entry.
-    fn push(&mut self, entry: Entry<'_>);
+    fn list(&mut self, entry: Entry<'_>);
 
     /// An empty one, for entries that will stand behind those of this one. So two can be made at the same time.
     #[must_use]
@@ -63,7 +63,7 @@ pub trait Listing: Send + Sized + 'static {
 }
 
 impl Listing for Vec<FsDirectoryEntry> {
-    fn push(&mut self, entry: Entry<'_>) {
+    fn list(&mut self, entry: Entry<'_>) {
         self.push(entry.into());
     }
 
@@ -119,7 +119,7 @@ impl ListingResult {
 }
 
 impl Listing for ListingResult {
-    fn push(&mut self, entry: Entry<'_>) {
+    fn list(&mut self, entry: Entry<'_>) {
         let Entry { file_name, is_directory, is_file, is_symlink, path } = entry;
         let text = self.room();
         text.push_str(r#"{"fileName":""#);
@@ -211,7 +211,7 @@ mod tests {
             let mut result = ListingResult::begin(&id);
             let mut part = result.part();
             for (at, entry) in entries.iter().enumerate() {
-                if at < cut { &mut result } else { &mut part }.push(entry.into());
+                if at < cut { &mut result } else { &mut part }.list(entry.into());
             }
             result.append(part);
             prop_assert_eq!(result.finish(more).concat(), encode_result(&id, &FsReadDirectoryResponse { entries, more }));
@@ -233,7 +233,7 @@ mod tests {
         ];
         let id = RequestId::Integer(1);
         let mut result = ListingResult::begin(&id);
-        entries.iter().for_each(|entry| result.push(entry.into()));
+        entries.iter().for_each(|entry| result.list(entry.into()));
         let pieces = result.finish(/*more*/ false);
         // The first has the beginning alone.
         assert!(pieces[1..].iter().all(|piece| piece.capacity() == PIECE_BYTES), "none has grown");

@@ -311,7 +311,7 @@ impl LocalFileSystem {
             return listing::read_into(&self.host, params, listing).await;
         }
         let answer = self.read_directory(params).await?;
-        answer.entries.iter().for_each(|entry| listing.push(entry.into()));
+        answer.entries.iter().for_each(|entry| listing.list(entry.into()));
         Ok((listing, answer.more))
     }
 

@@ -225,7 +225,7 @@ fn show(path: &Path, name: &OsStr, kind: FileType, dir: impl AsFd, listing: &mut
         Some(text) => (Cow::Borrowed(text), None),
         None => (name.to_string_lossy(), child(path, name)),
     };
-    listing.push(Entry {
+    listing.list(Entry {
         file_name: &file_name,
         is_directory: target == FileType::Directory,
         is_file: target == FileType::RegularFile,
