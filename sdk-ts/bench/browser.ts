@@ -1,11 +1,16 @@
 // A Chromium to measure in, and what it uses.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readlinkSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { type Browser, chromium } from "playwright-core";
 import { family } from "./cpu.js";
+
+/** Five seconds of them. */
+const REMOVE_ATTEMPTS = 50;
 
 /** Seconds of processor time that the browser has used, by what its processes are for. */
 export interface BrowserCpu {
@@ -30,10 +35,25 @@ export function show(program: string, url: string): AsyncDisposable {
     [Symbol.asyncDispose]: async () => {
       child.kill();
       await ended;
-      // Its helpers may still write there.
-      rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+      await remove(profile);
     },
   };
+}
+
+/** Removes a profile. Its browser's helpers may still write there for a while; what was measured is not lost for that. */
+async function remove(profile: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await rm(profile, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      if (attempt === REMOVE_ATTEMPTS) {
+        console.error(`left behind: ${profile}: ${error}`);
+        return;
+      }
+      await setTimeout(100);
+    }
+  }
 }
 
 /** What the Chromium that this program started has used so far. */
