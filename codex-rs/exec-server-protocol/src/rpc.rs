@@ -151,12 +151,16 @@ impl<'a> Incoming<'a> {
             serde_json::from_slice::<serde::de::IgnoredAny>(message)?;
             return Err(ParseError::Shape);
         }
-        if let Some(usual) = usual_request(message) {
+        let text = str::from_utf8(message);
+        if let Ok(text) = text
+            && text.len() <= SHORT_BYTES
+            && let Some(usual) = usual_request(text)
+        {
             return Ok(usual);
         }
         // Looked through once rather than member by member, if it is UTF-8 throughout, as all but what nobody reads must be.
-        let envelope: Envelope<'a> = match str::from_utf8(message) {
-            Ok(message) => serde_json::from_str(message),
+        let envelope: Envelope<'a> = match text {
+            Ok(text) => serde_json::from_str(text),
             Err(_) => serde_json::from_slice(message),
         }?;
         // What a kind of message does not need is not looked at: a request may carry a broken `error`.
@@ -178,10 +182,14 @@ impl<'a> Incoming<'a> {
     }
 }
 
+/// Longer messages are not tried as [`usual_request`]s: they gain nothing by it, and would be gone through twice where they
+/// are none.
+const SHORT_BYTES: usize = 4 << 10;
+
 /// A request as nearly every client writes it: `id`, `method` and `params` in this order, with nothing between them. `None` for
 /// any other message, which may be one all the same.
-fn usual_request(message: &[u8]) -> Option<Incoming<'_>> {
-    let rest = str::from_utf8(message).ok()?.strip_prefix(r#"{"id":"#)?;
+fn usual_request(message: &str) -> Option<Incoming<'_>> {
+    let rest = message.strip_prefix(r#"{"id":"#)?;
     let (number, rest) = rest.split_at(rest.bytes().position(|byte| !byte.is_ascii_digit())?);
     // The parser refuses a number with a zero in front.
     if number.starts_with('0') && number.len() > 1 {

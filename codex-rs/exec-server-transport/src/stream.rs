@@ -347,20 +347,24 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn what_is_accepted_by_a_tuned_listener_is_tuned() {
+    /// A socket that was dialled, the one that was accepted for it, and their listener, which `prepare` has had before.
+    async fn connected(prepare: impl FnOnce(&TcpListener)) -> (TcpStream, TcpStream, TcpListener) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        tune(&listener);
+        prepare(&listener);
         let address = listener.local_addr().expect("it is bound");
         let (dialled, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let (accepted, _) = accepted.expect("somebody dialled");
+        (dialled.expect("it listens"), accepted.expect("somebody dialled").0, listener)
+    }
+
+    #[tokio::test]
+    async fn what_is_accepted_by_a_tuned_listener_is_tuned() {
+        let (_dialled, accepted, listener) = connected(|listener| tune(listener)).await;
         assert_eq!(getsockopt(&accepted, sockopt::TcpNoDelay), Ok(true));
         assert_eq!(getsockopt(&accepted, linux::NotSentLowWater), Ok(UNSENT_BYTES));
         if let Ok(interval) = getsockopt(&listener, linux::RetransmitMax) {
             assert_eq!(interval, RETRANSMIT_MAX_MS);
             assert_eq!(getsockopt(&accepted, linux::RetransmitMax), Ok(interval));
         }
-        drop(dialled);
     }
 
     fn congestion(socket: &impl AsFd) -> String {
@@ -370,13 +374,10 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_paced_where_both_ends_are_on_this_machine() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        do_not_pace(&listener);
-        let address = listener.local_addr().expect("it is bound");
-        let (dialled, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let (accepted, _) = accepted.expect("somebody dialled");
+        let (dialled, accepted, _listener) = connected(|listener| do_not_pace(listener)).await;
         assert_eq!(congestion(&accepted), CONGESTION_ON_THIS_MACHINE);
-        let Stream::Tcp(dialled) = Stream::from_tcp(dialled.expect("it listens"), address.ip()) else {
+        let peer = dialled.peer_addr().expect("it is connected").ip();
+        let Stream::Tcp(dialled) = Stream::from_tcp(dialled, peer) else {
             unreachable!("it was one of TCP");
         };
         assert_eq!(congestion(&dialled), CONGESTION_ON_THIS_MACHINE);
@@ -384,9 +385,7 @@ mod tests {
 
     #[tokio::test]
     async fn to_other_machines_the_system_sends_as_it_does() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
-        let dialled = TcpStream::connect(address).await.expect("it listens");
+        let (dialled, _accepted, _listener) = connected(|_| {}).await;
         let before = congestion(&dialled);
         let Stream::Tcp(dialled) = Stream::from_tcp(dialled, IpAddr::from([192, 0, 2, 1])) else {
             unreachable!("it was one of TCP");

@@ -55,6 +55,7 @@ pub(crate) struct Outbound {
     news: Notify,
     /// Replies were sent.
     sent: Notify,
+    /// The task that reads has more requests, whose answers are to leave together.
     more_is_at_hand: AtomicBool,
 }
 
