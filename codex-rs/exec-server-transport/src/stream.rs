@@ -358,7 +358,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_accepted_by_a_tuned_listener_is_tuned() {
-        let (_dialled, accepted, listener) = connected(|listener| tune(listener)).await;
+        let (_dialled, accepted, listener) = connected(tune).await;
         assert_eq!(getsockopt(&accepted, sockopt::TcpNoDelay), Ok(true));
         assert_eq!(getsockopt(&accepted, linux::NotSentLowWater), Ok(UNSENT_BYTES));
         if let Ok(interval) = getsockopt(&listener, linux::RetransmitMax) {
@@ -374,7 +374,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_paced_where_both_ends_are_on_this_machine() {
-        let (dialled, accepted, _listener) = connected(|listener| do_not_pace(listener)).await;
+        let (dialled, accepted, _listener) = connected(do_not_pace).await;
         assert_eq!(congestion(&accepted), CONGESTION_ON_THIS_MACHINE);
         let peer = dialled.peer_addr().expect("it is connected").ip();
         let Stream::Tcp(dialled) = Stream::from_tcp(dialled, peer) else {
