@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
@@ -140,6 +141,11 @@ impl Stream {
 }
 
 impl ReadHalf {
+    /// What reads at most `most` bytes that have come by now. Of streams that only the runtime can read, none have.
+    pub(crate) const fn unannounced(&self, most: usize) -> Unannounced<'_> {
+        Unannounced { half: self, most }
+    }
+
     /// Asks the kernel whether the peer acknowledged anything within `recent`, or at least owes no
     /// acknowledgement.
     pub(crate) fn evidence(&self, recent: Duration) -> Evidence {
@@ -160,6 +166,33 @@ impl ReadHalf {
             && let Err(error) = half.as_ref().set_zero_linger()
         {
             tracing::debug!(%error, "cannot abandon the connection");
+        }
+    }
+}
+
+/// Reads what has come by now, whether or not the kernel has told of it: the runtime is not asked. When nothing has, it is
+/// pending, and nobody will be woken.
+pub(crate) struct Unannounced<'a> {
+    half: &'a ReadHalf,
+    most: usize,
+}
+
+impl AsyncRead for Unannounced<'_> {
+    fn poll_read(self: Pin<&mut Self>, _cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let socket = match self.half {
+            ReadHalf::Tcp(half) => half.as_ref().as_raw_fd(),
+            ReadHalf::Unix(half) => half.as_ref().as_raw_fd(),
+            ReadHalf::Any(_) => return Poll::Pending,
+        };
+        let most = self.most.min(buf.remaining());
+        match recv(socket, buf.initialize_unfilled_to(most), MsgFlags::MSG_DONTWAIT) {
+            Ok(len) => {
+                buf.advance(len);
+                Poll::Ready(Ok(()))
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => Poll::Pending,
+            // It is told once.
+            Err(error) => Poll::Ready(Err(error.into())),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod decoder;
 mod mask;
+mod optimism;
 mod outbox;
 mod reader;
 mod writer;

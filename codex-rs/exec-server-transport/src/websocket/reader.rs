@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::Role;
 use super::decoder::{Decoder, Incoming};
+use super::optimism::Optimism;
 use super::outbox::{Outbox, Side};
 use crate::close::CloseReason;
 use crate::error::ReadError;
@@ -43,6 +44,7 @@ pub(crate) struct WsReader {
     decoder: Decoder,
     /// When the last long message was complete, while its memory is kept.
     long_at: Option<Instant>,
+    optimism: Optimism,
     outbox: Arc<Outbox>,
     /// A control frame is waiting for the socket to have room.
     owes_control: bool,
@@ -103,6 +105,7 @@ impl WsReader {
             read_bytes: LITTLE_READ_BYTES,
             decoder: Decoder::new(role, limits),
             long_at: None,
+            optimism: Optimism::default(),
             outbox,
             owes_control: false,
             clock: limits.liveness.clone().map(|liveness| Clock::new(liveness, now)),
@@ -173,6 +176,7 @@ impl WsReader {
                     if message.bytes.len() >= LONG_BYTES {
                         self.long_at = Some(Instant::now());
                     }
+                    self.optimism.gave_message();
                     return Poll::Ready(Step::Message(message));
                 }
                 Ok(Some(Incoming::Ping(payload))) => {
@@ -241,7 +245,17 @@ impl WsReader {
         }
         let before = self.buffer.len();
         let room = self.buffer.capacity() - before;
-        let read = poll_read_buf(Pin::new(half), cx, &mut self.buffer);
+        let mut read = Poll::Pending;
+        if self.optimism.asks() {
+            read = poll_read_buf(pin!(half.unannounced(READ_BYTES)), cx, &mut self.buffer);
+            match read {
+                Poll::Ready(_) => self.optimism.succeeded(),
+                Poll::Pending => self.optimism.failed(),
+            }
+        }
+        if read.is_pending() {
+            read = poll_read_buf(Pin::new(half), cx, &mut self.buffer);
+        }
         if matches!(read, Poll::Ready(Ok(_))) {
             let filled = self.buffer.len() - before == room;
             self.read_bytes = if filled { READ_BYTES } else { LITTLE_READ_BYTES };
@@ -343,3 +357,7 @@ pub(super) async fn drain(half: &mut ReadHalf, deadline: Instant) {
 fn end(end: End) -> Poll<Step> {
     Poll::Ready(Step::End(end))
 }
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;
