@@ -4,18 +4,21 @@ use std::pin::pin;
 use std::task::Waker;
 
 use bytes::Bytes;
+use tokio::io::AsyncWriteExt as _;
 
 use super::*;
 use crate::message::Message;
 use crate::stream::Stream;
 use crate::websocket::{WsWriter, frames, open};
 
-/// A server's side of a connection, and the client's end of its socket. What is written to such a one is there at once.
+/// A server's side of a connection that nobody is missed on, and the client's end of its socket. What is written to such a one is
+/// there at once.
 fn connected() -> (WsReader, WsWriter, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     let ours = Stream::Unix(tokio::net::UnixStream::from_std(ours).unwrap());
-    let (reader, writer) = open(ours, &[], Role::Server, &WireLimits::default());
+    let limits = WireLimits { liveness: None, ..WireLimits::default() };
+    let (reader, writer) = open(ours, &[], Role::Server, &limits);
     (reader, writer, theirs)
 }
 
@@ -81,4 +84,28 @@ async fn a_peer_that_hangs_up_after_a_message_is_told_of_once() {
     drop(peer);
     assert_eq!(told(reader.next().await), Some(Err(ReadError::Disconnected.to_string())));
     assert_eq!(told(reader.next().await), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_memory_of_a_long_message_is_given_back_when_no_other_follows_it() {
+    let (mut reader, _writer, peer) = connected();
+    peer.set_nonblocking(true).unwrap();
+    let mut peer = tokio::net::UnixStream::from_std(peer).unwrap();
+    let frame = frames(vec![Message::text("x".repeat(LONG_BYTES))], Role::Client);
+    let say_long = async |reader: &mut WsReader, peer: &mut tokio::net::UnixStream| {
+        let (sent, received) = tokio::join!(peer.write_all(&frame), reader.next());
+        sent.unwrap();
+        assert_eq!(told(received).unwrap().unwrap().len(), LONG_BYTES);
+    };
+    say_long(&mut reader, &mut peer).await;
+    // The next one soon after it finds the memory still there.
+    tokio::time::advance(KEEP_LONG / 2).await;
+    assert_eq!(now(&mut reader), Poll::Pending);
+    assert!(reader.long_at.is_some(), "given back too early");
+    say_long(&mut reader, &mut peer).await;
+    tokio::time::advance(KEEP_LONG).await;
+    peer.write_all(&frames(vec![Message::text("short".to_owned())], Role::Client)).await.unwrap();
+    assert_eq!(told(reader.next().await), text("short"));
+    let left = reader.buffer.capacity();
+    assert!(left <= READ_BYTES, "{left} bytes are kept");
 }
