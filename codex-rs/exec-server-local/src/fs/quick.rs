@@ -257,7 +257,7 @@ mod tests {
         let path = folder.path().join("f");
         fs::write(&path, "five.").unwrap();
         let open = || in_the_end(|| devices.open_again(&path));
-        assert_eq!(in_the_end(|| read_all_now(open(), 5)), "five.");
+        assert_eq!(in_the_end(|| read_all_now(open(), /*len*/ 5)), "five.");
         for len in [0, 1, 4, 6, 100] {
             assert_eq!(read_all_now(open(), len), None, "as one of {len}");
         }

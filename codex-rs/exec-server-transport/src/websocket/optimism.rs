@@ -2,40 +2,51 @@
 //!
 //! Somebody on the same machine who has just got an answer has often asked again before we come to wait for it. To be told
 //! of that, by the poller and through the runtime, takes longer than to answer a small request. Where nothing is there yet
-//! the attempt was in vain, so those are made ever more seldom.
+//! the attempt was in vain, so those are made ever more seldom; and where several messages come together they are told of
+//! together, which costs each of them little.
 
 /// So many messages in a row come unannounced, then the runtime gets its turn: as long as a task asks like this, whoever
 /// else lives on its thread waits. At 20 µs for a small request this is a third of a millisecond.
 const IN_A_ROW: u8 = 16;
 
-/// The most messages that are waited for in the usual way after an attempt in vain.
+/// The most times that it is waited in the usual way after an attempt in vain.
 const MOST_PATIENT: u8 = 15;
 
 /// What earlier attempts on one connection have taught. Rules only.
 #[derive(Debug, Default)]
 pub(super) struct Optimism {
-    /// A message was given out, and the socket has not been asked since.
-    is_due: bool,
+    /// Messages that were given out since the socket was last asked.
+    given: Given,
     /// Attempts that succeeded since the last time that none was made.
     in_a_row: u8,
-    /// Messages to be waited for before the next attempt.
+    /// How often it is waited before the next attempt.
     patience: u8,
     /// What `patience` was after the last attempt in vain, if none has succeeded since.
     last_patience: u8,
 }
 
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    #[default]
+    None,
+    One,
+    More,
+}
+
 impl Optimism {
     /// A message was given out.
     pub(super) const fn gave_message(&mut self) {
-        self.is_due = true;
+        self.given = match self.given {
+            Given::None => Given::One,
+            Given::One | Given::More => Given::More,
+        };
     }
 
     /// Whether to ask now. Only the first question after a message can find what came meanwhile.
-    pub(super) const fn asks(&mut self) -> bool {
-        if !self.is_due {
+    pub(super) fn asks(&mut self) -> bool {
+        if std::mem::take(&mut self.given) != Given::One {
             return false;
         }
-        self.is_due = false;
         if self.patience > 0 {
             self.patience -= 1;
             return false;
@@ -90,8 +101,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_asked_before_a_message() {
-        assert!(!Optimism::default().asks());
+    fn it_is_asked_after_one_message_and_neither_before_it_nor_after_several() {
+        let mut optimism = Optimism::default();
+        assert!(!optimism.asks());
+        optimism.gave_message();
+        assert!(optimism.asks());
+        for _ in 0..3 {
+            optimism.gave_message();
+        }
+        assert!(!optimism.asks());
+        optimism.gave_message();
+        assert!(optimism.asks());
     }
 
     #[test]
