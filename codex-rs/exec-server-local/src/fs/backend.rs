@@ -125,7 +125,7 @@ impl LocalFileSystem {
 
     /// A whole file that is short and in memory.
     #[must_use]
-    pub fn short_file(&self, params: &FsReadFileParams) -> Option<Bytes> {
+    pub fn short_file(&self, params: &FsReadFileParams) -> Option<Vec<u8>> {
         let is_plain = params.sandbox.is_none() && params.follows_symlinks();
         is_plain.then(|| self.host.devices.short_file(&params.path)).flatten()
     }
@@ -374,7 +374,7 @@ impl LocalFileSystem {
     /// `fs/readFile`
     pub async fn read_file(&self, params: FsReadFileParams) -> Result<Bytes, FsFault> {
         if let Some(bytes) = self.short_file(&params) {
-            return Ok(bytes);
+            return Ok(bytes.into());
         }
         let path = params.path.clone();
         let file = self.open_whole_file(params).await?;

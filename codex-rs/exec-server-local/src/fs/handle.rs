@@ -207,5 +207,5 @@ fn read_in_place(file: &File, offset: u64, len: u64) -> Option<(Bytes, bool)> {
     let chunk = read_now(file, offset, usize::try_from(len).ok()?)?;
     // A block that is there as a whole ends the file only where the file says so.
     let size = file.metadata().ok()?.len();
-    Some((chunk, offset.saturating_add(len) >= size))
+    Some((chunk.into(), offset.saturating_add(len) >= size))
 }

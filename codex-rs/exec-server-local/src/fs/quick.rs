@@ -15,7 +15,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use bytes::Bytes;
 use codex_exec_server_core::fs_fault::FsFault;
 use codex_exec_server_protocol::fs::FsGetMetadataResponse;
 use codex_exec_server_protocol::path_uri::PathUri;
@@ -119,11 +118,11 @@ impl Devices {
         }
     }
 
-    /// What an open file is, if it is on a device of our own.
-    fn look(&self, file: impl AsFd) -> Option<Statx> {
+    /// What is told of an open file, if it is on a device of our own.
+    fn look<T>(&self, file: impl AsFd, told: impl FnOnce(&Statx) -> T) -> Option<T> {
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
         let stat = statx(file, c"", flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME).ok()?;
-        self.knows(device(&stat)).then_some(stat)
+        self.knows(device(&stat)).then(|| told(&stat))
     }
 
     /// What a path is, links being followed, unless it is one.
@@ -133,12 +132,13 @@ impl Devices {
             Ok(file) => file,
             Err(error) => return Some(Err(FsFault::io(uri, error))),
         };
-        let stat = self.look(&file)?;
-        (kind(&stat) != FileType::Symlink).then(|| Ok(describe(&stat, /*is_symlink*/ false)))
+        self.look(&file, |stat| {
+            (kind(stat) != FileType::Symlink).then(|| Ok(describe(stat, /*is_symlink*/ false)))
+        })?
     }
 
     /// What is in a short regular file.
-    pub(super) fn short_file(&self, uri: &PathUri) -> Option<Bytes> {
+    pub(super) fn short_file(&self, uri: &PathUri) -> Option<Vec<u8>> {
         let path = native_within(uri).ok()?;
         let (found, size) = self.find_short(&path)?;
         match self.open_again(&path) {
@@ -151,10 +151,10 @@ impl Devices {
     /// is looked at first.
     fn find_short(&self, path: &Path) -> Option<(OwnedFd, usize)> {
         let found = self.open(path, OFlags::PATH)?.ok()?;
-        let stat = self.look(&found)?;
-        let is_short = (1..=QUICK_READ_BYTES).contains(&stat.stx_size);
-        (kind(&stat) == FileType::RegularFile && is_short).then_some(())?;
-        Some((found, usize::try_from(stat.stx_size).ok()?))
+        let (kind, size) = self.look(&found, |stat| (kind(stat), stat.stx_size))?;
+        let is_short = (1..=QUICK_READ_BYTES).contains(&size);
+        (kind == FileType::RegularFile && is_short).then_some(())?;
+        Some((found, usize::try_from(size).ok()?))
     }
 
     /// Opens for reading what stands at the path of a file that was just found, if no link is on the way. To go by the path
@@ -187,20 +187,23 @@ fn open_cached(path: &Path, flags: OFlags, resolve: ResolveFlags) -> rustix::io:
 
 /// Reads what has exactly `len` bytes from its beginning to its end, from memory; `None` if it has more or fewer, and if they
 /// are not all there.
-fn read_all_now(file: impl AsFd, len: usize) -> Option<Bytes> {
+fn read_all_now(file: impl AsFd, len: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; len + 1];
-    let read = preadv2(file, &mut [IoSliceMut::new(&mut bytes)], /*offset*/ 0, ReadWriteFlags::NOWAIT);
-    (read == Ok(len)).then(|| {
-        bytes.truncate(len);
-        bytes.into()
-    })
+    let read = read_into_now(file, /*offset*/ 0, &mut bytes)?;
+    bytes.pop();
+    (read == len).then_some(bytes)
 }
 
 /// Reads exactly `len` bytes from memory; `None` if they are not all there.
-pub(super) fn read_now(file: impl AsFd, offset: u64, len: usize) -> Option<Bytes> {
+pub(super) fn read_now(file: impl AsFd, offset: u64, len: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; len];
-    let read = preadv2(file, &mut [IoSliceMut::new(&mut bytes)], offset, ReadWriteFlags::NOWAIT);
-    (read == Ok(len)).then(|| bytes.into())
+    let read = read_into_now(file, offset, &mut bytes)?;
+    (read == len).then_some(bytes)
+}
+
+/// Reads what is in memory of that many bytes, and tells how many were.
+fn read_into_now(file: impl AsFd, offset: u64, bytes: &mut [u8]) -> Option<usize> {
+    preadv2(file, &mut [IoSliceMut::new(bytes)], offset, ReadWriteFlags::NOWAIT).ok()
 }
 
 #[cfg(test)]
@@ -247,7 +250,7 @@ mod tests {
         std::os::unix::fs::symlink(&path, &link).unwrap();
         for path in [path, link] {
             let uri = PathUri::try_from(&*path).unwrap();
-            assert_eq!(in_the_end(|| devices.short_file(&uri)), "short");
+            assert_eq!(in_the_end(|| devices.short_file(&uri)), b"short");
         }
     }
 
@@ -257,7 +260,7 @@ mod tests {
         let path = folder.path().join("f");
         fs::write(&path, "five.").unwrap();
         let open = || in_the_end(|| devices.open_again(&path));
-        assert_eq!(in_the_end(|| read_all_now(open(), /*len*/ 5)), "five.");
+        assert_eq!(in_the_end(|| read_all_now(open(), /*len*/ 5)), b"five.");
         for len in [0, 1, 4, 6, 100] {
             assert_eq!(read_all_now(open(), len), None, "as one of {len}");
         }
