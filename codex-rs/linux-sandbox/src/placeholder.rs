@@ -11,6 +11,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, flock, unlinkat};
 
@@ -18,8 +19,12 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, flock, unlinkat};
 const FOLDER_MODE: u32 = 0o1500;
 const FILE_MODE: u32 = 0o1400;
 
-/// How often making one is tried while others take theirs away.
-const ATTEMPTS: usize = 64;
+/// How often one is looked at while others take theirs away.
+pub(crate) const ATTEMPTS: usize = 64;
+
+/// Between two looks at one that somebody is about to take away, which takes two calls of the system: ample, unless whoever does
+/// it has to wait for a processor.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// One that is held. Taken away when nobody holds it any more.
 #[derive(Debug)]
@@ -57,21 +62,14 @@ impl Placeholder {
             match Self::share(path, folder)? {
                 Shared::Held(held) => return Ok(Made::Held(held)),
                 Shared::Foreign => return Ok(Made::Occupied),
-                Shared::Gone => {}
+                Shared::Gone | Shared::Leaving => {}
             }
         }
         Err(io::Error::from_raw_os_error(libc::EBUSY))
     }
 
-    /// Shares the one at `path`, if there is one.
-    pub(crate) fn adopt(path: &Path, folder: bool) -> io::Result<Option<Self>> {
-        match Self::share(path, folder)? {
-            Shared::Held(held) => Ok(Some(held)),
-            Shared::Foreign | Shared::Gone => Ok(None),
-        }
-    }
-
-    fn share(path: &Path, folder: bool) -> io::Result<Shared> {
+    /// Shares the one at `path`.
+    pub(crate) fn share(path: &Path, folder: bool) -> io::Result<Shared> {
         let file = match OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
@@ -87,8 +85,11 @@ impl Placeholder {
         }
         match flock(&file, FlockOperation::NonBlockingLockShared) {
             Ok(()) => {}
-            // Whoever has it alone is about to take it away.
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(Shared::Gone),
+            // Whoever has it alone is about to take it away. Not waited for: a lock can be held for ever.
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                std::thread::sleep(PAUSE);
+                return Ok(Shared::Leaving);
+            }
             Err(error) => return Err(error.into()),
         }
         // Between being opened and being locked it may have been taken away, and something else put there.
@@ -102,10 +103,16 @@ impl Placeholder {
     }
 }
 
-enum Shared {
+/// What sharing one came to.
+#[derive(Debug)]
+pub(crate) enum Shared {
     Held(Placeholder),
+    /// What stands there is none.
     Foreign,
+    /// Nothing stands there, or something else by now.
     Gone,
+    /// It can still be seen, and somebody is about to take it away.
+    Leaving,
 }
 
 fn make(path: &Path, folder: bool) -> io::Result<()> {
@@ -197,7 +204,22 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let path = root.path().join(".git");
         make(&path, /*folder*/ true).expect("made");
-        drop(Placeholder::adopt(&path, /*folder*/ true).expect("it can be read").expect("it is one"));
+        let left = Placeholder::share(&path, /*folder*/ true).expect("it can be read");
+        assert!(matches!(left, Shared::Held(_)));
+        drop(left);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn one_that_is_being_taken_away_is_not_shared() {
+        let root = tempfile::tempdir().expect("a folder");
+        let path = root.path().join(".git");
+        let first = held(&path, /*folder*/ true);
+        flock(&first.file, FlockOperation::NonBlockingLockExclusive).expect("nobody else has it");
+        assert!(matches!(Placeholder::share(&path, /*folder*/ true), Ok(Shared::Leaving)));
+        drop(first);
+        assert!(matches!(Placeholder::share(&path, /*folder*/ true), Ok(Shared::Gone)));
+        drop(held(&path, /*folder*/ true));
         assert!(!path.exists());
     }
 }

@@ -13,7 +13,7 @@ use crate::expand::{ExpandError, Expansion};
 use crate::intent::{Files, Policy};
 use crate::job::Fence;
 use crate::locate::{Found, Located, git_dir, locate};
-use crate::placeholder::{Made, Placeholder};
+use crate::placeholder::{ATTEMPTS, Made, Placeholder, Shared};
 use crate::rules::{Access, Origin, Rule, Rules};
 use crate::view::{Base, Identity, Step, View};
 
@@ -212,9 +212,6 @@ fn refuse_writable_links(places: &[Place], real: &Rules) -> Result<(), SurveyErr
     Ok(())
 }
 
-/// How often a place is looked at again because what stood there was somebody else's and went away with him.
-const LOOKS: usize = 64;
-
 /// Puts something where nothing is and nothing may be made.
 fn hold_missing(places: &mut [Place], real: &mut Rules) -> Result<Vec<Placeholder>, SurveyError> {
     let mut held = Vec::new();
@@ -222,7 +219,7 @@ fn hold_missing(places: &mut [Place], real: &mut Rules) -> Result<Vec<Placeholde
         let mut looks = 0;
         while hold(place, real, &mut held)? == Held::LookAgain {
             looks += 1;
-            if looks == LOOKS {
+            if looks == ATTEMPTS {
                 let source = io::Error::from_raw_os_error(libc::EBUSY);
                 return Err(SurveyError::Io { entry: place.entry.clone(), source });
             }
@@ -259,14 +256,18 @@ fn hold(place: &mut Place, real: &mut Rules, held: &mut Vec<Placeholder>) -> Res
             // The rule holds for the placeholder, and so for everything that could have come below.
             place.located = locate(&missing).map_err(failed)?;
             if let Found::Nothing { .. } = place.located.found {
-                place.located = locate(&entry).map_err(failed)?;
-                return Ok(Held::LookAgain);
+                return look_again(place);
             }
             real.add(missing, place.rule.access, place.rule.origin);
         }
         Found::Something(found) => {
             let found = *found;
-            held.extend(Placeholder::adopt(&place.located.path, folder).map_err(failed)?);
+            match Placeholder::share(&place.located.path, folder).map_err(failed)? {
+                Shared::Held(placeholder) => held.push(placeholder),
+                Shared::Foreign | Shared::Gone => {}
+                // It would be gone before a view is built on it.
+                Shared::Leaving => return look_again(place),
+            }
             // Before it was held, it may have gone with whoever held it, and others may have put another there.
             let now = locate(&entry).map_err(failed)?;
             let is_same = now.found == Found::Something(found);
@@ -274,7 +275,7 @@ fn hold(place: &mut Place, real: &mut Rules, held: &mut Vec<Placeholder>) -> Res
             let is_missing = matches!(now.found, Found::Nothing { .. });
             if is_missing || (!is_same && now.path == place.located.path) {
                 place.located = now;
-                return Ok(if is_missing { Held::LookAgain } else { Held::Settled });
+                return Ok(Held::LookAgain);
             }
         }
         // The first component that is no folder may be such a file, put there for somebody else.
@@ -282,15 +283,26 @@ fn hold(place: &mut Place, real: &mut Rules, held: &mut Vec<Placeholder>) -> Res
             let file = place.located.path.ancestors().find(|path| path.symlink_metadata().is_ok());
             if let Some(file) = file.map(Path::to_owned)
                 && real.access(file.parent().unwrap_or(Path::new("/"))) == Access::Write
-                && let Some(placeholder) = Placeholder::adopt(&file, /*folder*/ false).map_err(failed)?
             {
-                held.push(placeholder);
-                place.located = locate(&file).map_err(failed)?;
-                real.add(file, place.rule.access, place.rule.origin);
+                match Placeholder::share(&file, /*folder*/ false).map_err(failed)? {
+                    Shared::Held(placeholder) => {
+                        held.push(placeholder);
+                        place.located = locate(&file).map_err(failed)?;
+                        real.add(file, place.rule.access, place.rule.origin);
+                    }
+                    Shared::Foreign | Shared::Gone => {}
+                    Shared::Leaving => return look_again(place),
+                }
             }
         }
     }
     Ok(Held::Settled)
+}
+
+fn look_again(place: &mut Place) -> Result<Held, SurveyError> {
+    let failed = |source| SurveyError::Io { entry: place.entry.clone(), source };
+    place.located = locate(&place.entry).map_err(failed)?;
+    Ok(Held::LookAgain)
 }
 
 fn arrange(places: &[Place], real: &Rules) -> (View, Option<Fence>) {
@@ -389,4 +401,43 @@ fn is_private(path: &Path) -> bool {
     path.starts_with("/proc")
         || path == Path::new("/dev")
         || (path.starts_with("/dev") && !path.starts_with("/dev/shm"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    use codex_exec_server_protocol::sandbox::SandboxNetwork;
+    use rustix::fs::{FlockOperation, flock};
+
+    use super::*;
+
+    /// May write below `root`, but make no `.git` there.
+    fn policy(root: &Path) -> Policy {
+        let mut rules = Rules::default();
+        rules.add(root.to_owned(), Access::Write, Origin::Asked);
+        rules.add(root.join(".git"), Access::Read, Origin::Protected);
+        let files = Files::Ruled { rules, globs: Vec::new(), glob_depth: None, within: BTreeMap::new() };
+        Policy { files, network: SandboxNetwork::Restricted }
+    }
+
+    #[test]
+    fn a_placeholder_that_somebody_is_about_to_take_away_is_not_relied_on() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (policy, left) = (policy(root.path()), root.path().join(".git"));
+        // As whoever held it last, between having it alone and taking it away.
+        std::fs::DirBuilder::new().mode(0o1500).create(&left).expect("made");
+        let alone = File::open(&left).expect("it can be read");
+        flock(&alone, FlockOperation::NonBlockingLockExclusive).expect("nobody else has it");
+        let error = survey(&policy).expect_err("it would be gone under the view");
+        assert!(error.to_string().contains("busy"), "{error}");
+        std::fs::remove_dir(&left).expect("it is empty");
+        drop(alone);
+        let survey = survey(&policy).expect("there is a new one");
+        assert_eq!(survey.placeholders.len(), 1);
+        assert!(left.exists());
+        drop(survey);
+        assert!(!left.exists());
+    }
 }
